@@ -1,0 +1,1 @@
+"""Fit, selection, intervals, pooling."""

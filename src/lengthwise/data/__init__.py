@@ -1,0 +1,1 @@
+"""The measurement table: columns, reading and writing, checks, datasets, splits."""

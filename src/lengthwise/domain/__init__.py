@@ -1,0 +1,1 @@
+"""What things are: models, work of a step, predictions. Frozen, no I/O."""

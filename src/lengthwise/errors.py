@@ -1,0 +1,95 @@
+"""Everything lengthwise raises or warns about.
+
+::
+
+    LengthwiseError                 base; carries a rule, what was found, and a remedy
+    ├── InputError                  bad usage or bad data                      exit code 2
+    │   ├── ColumnError             a column is missing, unknown or has bad values
+    │   ├── FileFormatError         a file cannot be read as what it claims to be
+    │   ├── ArtifactError           a law file is damaged, too new or too large
+    │   └── MissingExtraError       an optional dependency is not installed
+    ├── NothingUsableError          every row was skipped, nothing to work on  exit code 1
+    ├── RefusedError                the question is outside what data can answer   exit code 1
+    └── GateError                   a threshold the caller set was not met     exit code 3
+    DataWarning                     data were kept but look wrong
+    FitWarning                      a law was fitted but something is weak
+"""
+
+from __future__ import annotations
+
+
+class LengthwiseError(Exception):
+    """Base of all errors: states the rule, what was found, and the remedy.
+
+    Parameters
+    ----------
+    rule
+        What must hold, as a sentence without a full stop.
+    got
+        The offending value, already formatted.
+    remedy
+        What to do about it.
+
+    Examples
+    --------
+    >>> print(InputError("level must lie in (0, 1)", got="level=90", remedy="write 0.9"))
+    level must lie in (0, 1), but got level=90. Remedy: write 0.9.
+    """
+
+    exit_code = 1
+
+    def __init__(self, rule: str, *, got: str = "", remedy: str = "") -> None:
+        self.rule, self.got, self.remedy = rule, got, remedy
+        text = rule + (f", but got {got}" if got else "") + "."
+        super().__init__(text + (f" Remedy: {remedy}." if remedy else ""))
+
+
+class InputError(LengthwiseError, ValueError):
+    """Bad usage or bad data."""
+
+    exit_code = 2
+
+
+class ColumnError(InputError):
+    """A column is missing, unknown, or holds values it must not hold."""
+
+
+class FileFormatError(InputError):
+    """A file cannot be read as the format it claims or was said to be."""
+
+
+class ArtifactError(InputError):
+    """A law file is damaged, of an unknown schema version, or too large."""
+
+
+class MissingExtraError(InputError, ImportError):
+    """An optional dependency is needed and absent."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"this needs the optional package {package}",
+            got="no such package in this environment",
+            remedy=f'pip install "lengthwise[{extra}]"',
+        )
+
+
+class NothingUsableError(LengthwiseError):
+    """No row was left to work on."""
+
+
+class RefusedError(LengthwiseError):
+    """The data cannot answer this question; the remedy names the measurement that would."""
+
+
+class GateError(LengthwiseError):
+    """A gate the caller asked for was not met."""
+
+    exit_code = 3
+
+
+class DataWarning(UserWarning):
+    """Rows were kept, but they look wrong; the message names them."""
+
+
+class FitWarning(UserWarning):
+    """A law was fitted, but part of it is weakly determined by the data."""

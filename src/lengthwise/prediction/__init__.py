@@ -1,0 +1,1 @@
+"""Predictions from calibrated laws: points, tables, whole requests; the law file."""
