@@ -1,0 +1,147 @@
+"""What an import did: rows, reasons, flags and assumptions. Nothing is dropped silently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from textwrap import fill
+from typing import Any, Literal, Self
+
+Severity = Literal["info", "warning", "error"]
+
+MAX_ROWS = 20
+"""Row numbers a flag lists; the count says how many there are."""
+
+_MARK = {"info": "i", "warning": "!", "error": "x"}
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Something that looks wrong in a table. Flagged rows are kept.
+
+    Attributes
+    ----------
+    rule
+        Short name of the check.
+    severity
+        ``error`` (rows cannot be used), ``warning`` (they probably mislead a fit) or ``info``.
+    rows
+        Positions of the rows, 0 for the first; at most 20.
+    message, remedy
+        What was seen, with values; what to do about it.
+    count
+        Number of rows concerned.
+
+    Examples
+    --------
+    >>> print(Flag.of("duplicate", "warning", range(30), "30 rows repeat others", "drop them"))
+    duplicate: 30 rows repeat others. Remedy: drop them.
+    """
+
+    rule: str
+    severity: Severity
+    rows: tuple[int, ...]
+    message: str
+    remedy: str
+    count: int = 0
+
+    @classmethod
+    def of(
+        cls, rule: str, severity: Severity, rows: Sequence[int], message: str, remedy: str
+    ) -> Self:
+        """Make a flag from any number of rows."""
+        shown = tuple(int(row) for row in rows[:MAX_ROWS])
+        return cls(rule, severity, shown, message, remedy, len(rows))
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.message}. Remedy: {self.remedy}."
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """Account of an import.
+
+    Attributes
+    ----------
+    source, format
+        File (or dataset) and the format it was read as.
+    rows_read
+        Rows found.
+    rows_kept
+        Rows a fit can use; ``rows_read - rows_kept`` is the sum of ``skipped``. Rows that cannot be
+        used stay in the written table.
+    skipped
+        Unusable rows by reason.
+    flags
+        What looks wrong.
+    assumptions
+        What was taken for granted.
+    unknown_columns
+        Columns outside the measurement table; kept as they are.
+
+    Examples
+    --------
+    >>> print(ImportReport("runs.csv", "csv", 10, 9, {"latency_ms is missing": 1}))
+    runs.csv (csv): 10 rows read, 9 usable
+      1 row not usable: latency_ms is missing
+    """
+
+    source: str
+    format: str
+    rows_read: int
+    rows_kept: int
+    skipped: dict[str, int] = field(default_factory=dict)
+    flags: list[Flag] = field(default_factory=list)
+    assumptions: list[str] = field(default_factory=list)
+    unknown_columns: list[str] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the same fields as a dictionary ready for JSON."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def render(self, width: int = 100) -> str:
+        """Write the report as text of at most ``width`` columns."""
+        head = f"{self.source} ({self.format}): {_rows(self.rows_read)} read, "
+        lines = [head + f"{self.rows_kept:,} usable"]
+        for reason, count in self.skipped.items():
+            lines.append(f"  {_rows(count)} not usable: {reason}")
+        for text in self.assumptions:
+            lines.append(fill(f"assumed: {text}", width, **_indents(2)))
+        if self.unknown_columns:
+            text = f"kept as extra columns: {', '.join(self.unknown_columns)}"
+            lines.append(fill(text, width, **_indents(2)))
+        return "\n".join([*lines, *_flag_lines(self.flags, width)])
+
+
+def _flag_lines(flags: list[Flag], width: int) -> list[str]:
+    if not flags:
+        return []
+    lines = ["", f"{len(flags)} {'thing looks' if len(flags) == 1 else 'things look'} wrong"]
+    for flag in flags:
+        mark = _MARK[flag.severity]
+        lines.append(fill(f"{mark} {flag.rule}: {flag.message}", width, **_indents(2, hanging=2)))
+        where = "" if not flag.rows else f" [{_where(flag)}]"
+        lines.append(fill(f"-> {flag.remedy}{where}", width, **_indents(4, hanging=3)))
+    return lines
+
+
+def _indents(first: int, hanging: int = 2) -> dict[str, Any]:
+    return {
+        "initial_indent": " " * first, "subsequent_indent": " " * (first + hanging),
+        "break_on_hyphens": False,
+    }  # fmt: skip
+
+
+def _where(flag: Flag) -> str:
+    shown = ", ".join(map(str, flag.rows[:6]))
+    more = flag.count - min(len(flag.rows), 6)
+    return f"row{'s' if flag.count > 1 else ''} {shown}" + (
+        f" and {more:,} more" if more > 0 else ""
+    )
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
