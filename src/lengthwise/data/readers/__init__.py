@@ -1,1 +1,1 @@
-"""One reader per dataset of others."""
+"""One reader per dataset of others (and one for the project's own): ``read(folder)``."""
