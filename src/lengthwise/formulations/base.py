@@ -36,7 +36,9 @@ class Formulation(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     monotone
         Whether predictions never fall when length or batch grows.
     min_points
-        Distinct points needed for a fit.
+        Points with a weight above zero needed for a fit.
+    extrapolates
+        Whether the law can follow a trend past the longest length it saw (trees cannot).
     """
 
     name: ClassVar[str]
@@ -47,6 +49,7 @@ class Formulation(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
     extrapolates: ClassVar[bool] = True
 
     n_points_: int
+    phases_: tuple[str, ...]
 
     def fit(self, X: pd.DataFrame, y: Any, sample_weight: Any = None) -> Self:
         """Fit the law.
@@ -75,6 +78,9 @@ class Formulation(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         work = work_of(X)
         y_s = check_times(y, len(work))
         weight = check_weights(sample_weight, len(work))
+        if (weight == 0).any():
+            keep = weight > 0
+            work, y_s, weight = work.take(keep), y_s[keep], weight[keep]
         if len(work) < self.min_points:
             raise InputError(
                 f"{self.name} needs at least {self.min_points} points",
@@ -84,7 +90,7 @@ class Formulation(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     def fit_work(self, work: Work, y_s: FloatArray, weight: FloatArray | None = None) -> Self:
         """Fit on work already computed; y_s is shape (n,), seconds. Inputs are trusted."""
-        self.n_points_ = len(work)
+        self.n_points_, self.phases_ = len(work), (work.phase,)
         self._fit(work, y_s, np.ones(len(work)) if weight is None else weight)
         return self
 
@@ -94,8 +100,23 @@ class Formulation(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         Returns
         -------
         array of shape (n,), seconds.
+
+        Raises
+        ------
+        InputError
+            If the law is not fitted, or was fitted to another phase.
+        ColumnError
+            If a column is missing or holds bad values.
         """
-        return self.predict_work(work_of(X))
+        work = work_of(X)
+        known = getattr(self, "phases_", ())
+        if work.phase not in known:
+            raise InputError(
+                "a law predicts only the phase it was fitted to",
+                got=f"phase={work.phase!r} and " + (f"a {known[0]} law" if known else "no fit yet"),
+                remedy=f"call fit with {work.phase} points first",
+            )
+        return self.predict_work(work)
 
     def predict_work(self, work: Work) -> FloatArray:
         """Predict on work already computed; returns shape (n,), seconds."""
@@ -110,9 +131,17 @@ class Formulation(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
 def check_times(y: Any, n: int) -> FloatArray:
     """Give ``y`` as shape (n,) float64 after checking that times are finite and positive."""
-    times = np.asarray(y, dtype=float).ravel()
+    try:
+        times = np.asarray(y, dtype=float).ravel()
+    except (TypeError, ValueError) as error:
+        raise ColumnError(
+            "times must be numbers", got=str(error), remedy="convert the column to numbers"
+        ) from None
     if len(times) != n:
-        raise InputError("X and y must have the same length", got=f"{n} points and {len(times)} times")
+        raise InputError(
+            "X and y must have the same length", got=f"{n} points and {len(times)} times",
+            remedy="take both from the same rows",
+        )  # fmt: skip
     bad = ~(np.isfinite(times) & (times > 0))
     if bad.any():
         row = int(np.argmax(bad))
@@ -132,5 +161,6 @@ def check_weights(weight: Any, n: int) -> FloatArray:
         raise InputError(
             "sample_weight must be finite, not negative, not all zero, one per point",
             got=f"{len(values)} weights for {n} points",
+            remedy="mend the weights, or leave them out",
         )
     return values
