@@ -13,6 +13,9 @@ the quadratic to linear coefficient of a prefill law.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+
+from lengthwise.domain.names import model_key
 
 
 @dataclass(frozen=True)
@@ -59,3 +62,25 @@ class ModelSpec:
     def kv_bytes_per_token(self) -> int:
         """Bytes of keys and values of one token in 16 bits, 4 L H_kv d."""
         return 4 * self.layers * self.kv_heads * self.head_dim
+
+
+def find_model(name: str) -> ModelSpec | None:
+    """Look a model up by any usual spelling of its name; None if it is not known.
+
+    Case, organisation (``meta-llama/``), tuning (``-hf``, ``-Instruct``) and quantisation
+    (``-Q8_0-GGUF``, ``-FP8``) do not matter.
+
+    >>> find_model("deepseek_r1_distill_qwen_14b").layers
+    48
+    >>> find_model("my-own-model") is None
+    True
+    """
+    return _by_key().get(model_key(name))
+
+
+@cache
+def _by_key() -> dict[str, ModelSpec]:
+    from lengthwise.domain.catalog import ALIASES, MODELS
+
+    found = {model_key(model.name): model for model in MODELS}
+    return found | {key: found[model_key(name)] for key, name in ALIASES.items()}

@@ -38,7 +38,7 @@ def read(folder: Path) -> pd.DataFrame:
     """
     raw = pd.read_csv(folder / "configs_all.csv")
     table = raw.rename(columns=_RENAME).assign(
-        phase="request", isl=pd.NA, osl=raw["avg_output_len"].round(),
+        phase="request", isl=float("nan"), osl=raw["avg_output_len"].round(),
         batch_size=raw["avg_batch_size"].round(), engine="vllm", clock="server",
         hardware=raw["gpu_model"].str.lower(), source="mlenergy/configs_all.csv",
     )  # fmt: skip
