@@ -56,7 +56,7 @@ def _key_of(frame: pd.DataFrame, names: Sequence[str]) -> pd.Series[Any]:
         combined, pairs = pd.factorize(combined * len(parts) + codes + 1)
         labels = [_join(labels[p // len(parts)], parts[p % len(parts)]) for p in pairs.tolist()]
     merged, categories = pd.factorize(np.array([x or NOBODY for x in labels], dtype=object))
-    key = pd.Categorical.from_codes(merged[combined], categories=list(categories))
+    key = pd.Categorical.from_codes(merged[combined], categories=pd.Index(categories))
     return pd.Series(key, index=frame.index, name="deployment" if len(names) > 1 else names[0])
 
 

@@ -1,0 +1,287 @@
+"""Read and write tables as CSV, TSV, Parquet or JSON lines.
+
+The format is found from the content where the content says it (``PAR1`` opens Parquet, ``{`` opens
+JSON lines, gzip has its magic number) and from the suffix otherwise. Files are read in batches, so
+that a table larger than memory can be streamed.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lengthwise.data.delimited import is_packed, iter_delimited
+from lengthwise.errors import FileFormatError
+
+Format = Literal["csv", "tsv", "parquet", "jsonl"]
+
+SUFFIXES: dict[str, Format] = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".txt": "csv", ".parquet": "parquet",
+    ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl",
+}  # fmt: skip
+
+MAX_LINE = 8 << 20
+"""Longest JSON line, characters."""
+
+_HEAD_BYTES = 1 << 16
+_KNOWN = "use .csv, .tsv, .parquet or .jsonl"
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    r"""Read a whole table as it is, before any rule of the measurement table is applied.
+
+    Raises
+    ------
+    FileFormatError
+        If the file is missing, empty, damaged, or not what it claims to be.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "t.csv")
+    ...     _ = path.write_text("isl,latency_ms\n512,20.5\n")
+    ...     read_table(path)["latency_ms"].tolist()
+    [20.5]
+    """
+    parts = list(iter_tables(path))
+    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+
+def iter_tables(path: str | Path, rows: int = 1_000_000) -> Iterator[pd.DataFrame]:
+    """Read a table in pieces of at most ``rows`` rows, in bounded memory.
+
+    Raises
+    ------
+    FileFormatError
+        As :func:`read_table`, at the piece that is damaged.
+    """
+    path = Path(path)
+    kind = format_of(path)
+    read = {"parquet": _iter_parquet, "jsonl": _iter_json_lines}.get(kind)
+    pieces = read(path, rows) if read else iter_delimited(path, rows, _delimiter(path, kind))
+    found = False
+    for piece in pieces:
+        if len(piece):
+            found = True
+            yield piece
+    if not found:
+        raise FileFormatError(
+            "a table needs at least one row", got=f"{path} with column names only",
+            remedy="check the tool that wrote it",
+        )  # fmt: skip
+
+
+def format_of(path: str | Path) -> Format:
+    """Find the format of a file from its first bytes, else from its suffix."""
+    path = Path(path)
+    head, packed = _head(path)
+    claimed = SUFFIXES.get(_suffix(path))
+    if head.startswith(b"PAR1"):
+        return _unpacked(path, packed)
+    if claimed == "parquet":
+        raise FileFormatError(
+            "a Parquet file begins with the bytes PAR1", got=f"{path} beginning {head[:8]!r}",
+            remedy="write the file again, or give it the suffix of what it holds",
+        )  # fmt: skip
+    text = _decoded(path, head).lstrip()
+    if not text:
+        raise FileFormatError(
+            "a table must not be blank", got=f"{path} with white space only",
+            remedy="check the tool that wrote it",
+        )  # fmt: skip
+    if text.startswith("{") or claimed == "jsonl":
+        return "jsonl"
+    if text.startswith("["):
+        raise FileFormatError(
+            "JSON must come as lines, one object per row", got=f"{path} beginning with '['",
+            remedy="write it with one object per line (jq -c '.[]' does) and the suffix .jsonl",
+        )  # fmt: skip
+    return claimed or "csv"
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a table in the format its suffix names, at once or not at all.
+
+    Numbers come back from every format exactly as they were.
+
+    Raises
+    ------
+    FileFormatError
+        If the suffix is unknown, the folder is missing, or a column cannot be written.
+    """
+    path = Path(path)
+    kind = SUFFIXES.get(_suffix(path))
+    if kind is None:
+        raise FileFormatError("the suffix must name a format", got=path.name, remedy=_KNOWN)
+    if not path.parent.is_dir():
+        raise FileFormatError(
+            "the folder to write to must exist", got=str(path.parent), remedy="make it first"
+        )
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        _WRITERS[kind](frame, part, path.suffix == ".gz")
+        part.replace(path)
+    except (pa.ArrowException, OSError, TypeError) as error:
+        raise FileFormatError(
+            f"{path} must be writable", got=_first_line(error),
+            remedy="check space and rights, and that no column mixes text and numbers",
+        ) from error  # fmt: skip
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _head(path: Path) -> tuple[bytes, bool]:
+    """Read the first bytes, unpacked, and whether they were packed."""
+    if path.is_dir():
+        raise FileFormatError("a table is one file", got=f"the folder {path}", remedy="name a file")
+    try:
+        packed = is_packed(path)
+        with gzip.open(path) if packed else path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except FileNotFoundError:
+        raise FileFormatError(
+            "the file must exist", got=str(path), remedy="check the path"
+        ) from None
+    except (OSError, EOFError) as error:
+        raise _damaged(path, error) from error
+    if not head:
+        raise FileFormatError(
+            "a table must not be empty", got=f"{path} with 0 bytes",
+            remedy="check the tool that wrote it",
+        )  # fmt: skip
+    return head, packed
+
+
+def _suffix(path: Path) -> str:
+    return (Path(path.stem) if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _unpacked(path: Path, packed: bool) -> Format:
+    if packed:
+        raise FileFormatError(
+            "Parquet packs itself and must not be in gzip", got=str(path), remedy="gunzip it first"
+        )
+    return "parquet"
+
+
+def _decoded(path: Path, head: bytes) -> str:
+    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in head:
+        raise FileFormatError(
+            "a table must be UTF-8 text or Parquet", got=f"{path} beginning {head[:8]!r}",
+            remedy=_KNOWN + ", saved as UTF-8",
+        )  # fmt: skip
+    try:
+        return head.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if error.start >= len(head) - 4 and len(head) == _HEAD_BYTES:
+            return head[: error.start].decode("utf-8-sig")  # a character cut by the head's end
+        raise FileFormatError(
+            "text must be UTF-8", got=f"byte {head[error.start]:#x} at {error.start} in {path}",
+            remedy=f"convert it, for example: iconv -f latin1 -t utf-8 {path.name}",
+        ) from None  # fmt: skip
+
+
+def _delimiter(path: Path, kind: Format) -> str:
+    head = _decoded(path, _head(path)[0]).lstrip("\n\r").partition("\n")[0]
+    return "\t" if kind == "tsv" or ("\t" in head and "," not in head) else ","
+
+
+def _iter_parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+    try:
+        with pq.ParquetFile(path) as file:
+            names = file.schema_arrow.names
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise FileFormatError(
+                    "column names must be unique", got=", ".join(twice), remedy="rename one"
+                )
+            for batch in file.iter_batches(batch_size=rows):
+                yield batch.to_pandas()
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from error
+
+
+def _iter_json_lines(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+    records: list[dict[str, Any]] = []
+    opener: Callable[..., IO[str]] = gzip.open if is_packed(path) else open
+    try:
+        with opener(path, "rt", encoding="utf-8-sig") as file:
+            number = 0
+            while line := file.readline(MAX_LINE):
+                number += 1
+                if line.strip():
+                    records.append(_json_row(path, line, number))
+                if len(records) == rows:
+                    yield pd.DataFrame(records)
+                    records = []
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise _damaged(path, error) from error
+    if records:
+        yield pd.DataFrame(records)
+
+
+def _json_row(path: Path, line: str, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        reason = error.msg if isinstance(error, json.JSONDecodeError) else _first_line(error)
+        raise FileFormatError(
+            "each line must be a JSON object", got=f"line {number} of {path}: {reason}",
+            remedy="mend or delete this line (the last one may be cut off)",
+        ) from None  # fmt: skip
+    if not isinstance(row, dict):
+        raise FileFormatError(
+            "each line must be a JSON object", got=f"line {number} of {path}: {line[:40].strip()}",
+            remedy='write rows as {"column": value, ...}',
+        )  # fmt: skip
+    return row
+
+
+def _write_delimited(frame: pd.DataFrame, path: Path, packed: bool, sep: str = ",") -> None:
+    frame.to_csv(path, index=False, sep=sep, compression="gzip" if packed else None)
+
+
+def _write_tabs(frame: pd.DataFrame, path: Path, packed: bool) -> None:
+    _write_delimited(frame, path, packed, sep="\t")
+
+
+def _write_parquet(frame: pd.DataFrame, path: Path, packed: bool) -> None:
+    if packed:
+        raise TypeError("Parquet packs itself; write it without .gz")
+    frame.to_parquet(path, index=False)
+
+
+def _write_json_lines(frame: pd.DataFrame, path: Path, packed: bool) -> None:
+    # Not DataFrame.to_json: it rounds to 15 digits, and a table must come back as it was.
+    opener: Callable[..., IO[str]] = gzip.open if packed else open
+    with opener(path, "wt", encoding="utf-8") as file:
+        for start in range(0, len(frame), 10_000):
+            for row in frame.iloc[start : start + 10_000].to_dict("records"):
+                known = {str(k): v for k, v in row.items() if v is not None and v == v}
+                file.write(json.dumps(known, default=str) + "\n")
+
+
+_WRITERS: dict[Format, Callable[[pd.DataFrame, Path, bool], None]] = {
+    "csv": _write_delimited, "tsv": _write_tabs, "parquet": _write_parquet,
+    "jsonl": _write_json_lines,
+}  # fmt: skip
+
+
+def _damaged(path: Path, error: Exception) -> FileFormatError:
+    return FileFormatError(
+        f"{path} must be readable to its end", got=_first_line(error),
+        remedy="the file is damaged or cut off: copy or write it again",
+    )  # fmt: skip
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -1,0 +1,146 @@
+"""The measurement table: from a file or a DataFrame to rows that obey the hard rules.
+
+A hard rule is one whose breach makes a row meaningless (a prompt of 12.5 tokens, a missing phase);
+it is refused with the value, the row and the remedy. What merely looks wrong is kept and flagged
+(:mod:`lengthwise.data.checks`); so are failed measurements, whose time is missing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lengthwise.data.files import Format, format_of, iter_tables, read_table, write_table
+from lengthwise.data.kinds import to_flag, to_numbers, to_text
+from lengthwise.data.lookalikes import RELEVANT, lookalikes, unit_is_open
+from lengthwise.data.rules import check_rows
+from lengthwise.data.schema import COLUMNS, PHASES
+from lengthwise.errors import ColumnError, InputError, NothingUsableError
+
+__all__ = ["Format", "format_of", "iter_tables", "load", "prepare", "read_table", "write_table"]
+
+_LOAD = ("batch_size", "concurrency", "request_rate")
+
+
+def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
+    """Give a valid measurement table from a path or a DataFrame.
+
+    Examples
+    --------
+    >>> load(pd.DataFrame({"phase": ["prefill"], "isl": [512], "latency_ms": [20]})).shape
+    (1, 4)
+    """
+    if isinstance(source, pd.DataFrame):
+        return prepare(source)
+    if isinstance(source, (str, Path)):
+        return prepare(read_table(source))
+    raise InputError(
+        "a table is a path or a pandas DataFrame", got=type(source).__name__,
+        remedy="convert it, for example with pandas.DataFrame(rows)",
+    )  # fmt: skip
+
+
+def prepare(frame: pd.DataFrame) -> pd.DataFrame:
+    """Make a valid measurement table; the input is not changed.
+
+    Numbers become float64, ``warmup`` bool, text str; ``batch_size`` is 1 where nothing says how
+    many sequences ran. Unknown columns are kept untouched. Rows are numbered from 0.
+
+    Raises
+    ------
+    ColumnError
+        If a hard rule is broken; the message names rule, value, row and remedy.
+    NothingUsableError
+        If there are no rows.
+
+    Examples
+    --------
+    >>> rows = pd.DataFrame({"phase": "decode", "context_len": [64, 128], "latency_ms": ["5", "6"]})
+    >>> prepare(rows)["latency_ms"].sum(), prepare(rows)["batch_size"].tolist()
+    (np.float64(11.0), [1.0, 1.0])
+    """
+    frame = _columns_from_index(frame)
+    _check_names(frame)
+    if frame.empty:
+        raise NothingUsableError("a measurement table needs at least one row", got="0 rows")
+    if "phase" in frame:
+        frame["phase"] = _phases(frame["phase"])
+    _check_lookalikes(frame)
+    for name in frame.columns.intersection(list(COLUMNS)):
+        kind = COLUMNS[name].kind
+        convert = {"text": to_text, "flag": to_flag}.get(kind, to_numbers)
+        frame[name] = convert(frame[name])
+    frame = _with_batch_size(frame)
+    check_rows(frame)
+    return frame
+
+
+def _columns_from_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """Copy with rows numbered from 0; levels of a grouped index that are columns come back."""
+    levels = [name for name in frame.index.names if name in COLUMNS and name not in frame]
+    if levels:
+        frame = frame.reset_index(level=levels)
+    return frame.reset_index(drop=True)
+
+
+def _check_names(frame: pd.DataFrame) -> None:
+    strange = [name for name in frame.columns if not isinstance(name, str)]
+    if strange:
+        raise ColumnError(
+            "column names must be text", got=repr(strange[0]),
+            remedy="name the columns, for example frame.columns = ['phase', 'isl', 'latency_ms']",
+        )  # fmt: skip
+    twice = frame.columns[frame.columns.duplicated()]
+    if len(twice):
+        raise ColumnError(
+            "column names must be unique", got=f"{twice[0]!r} twice", remedy="rename or drop one"
+        )
+    if "phase" not in frame:
+        raise ColumnError(
+            "a measurement table says the phase of each row",
+            got=f"no column 'phase' among {', '.join(map(str, frame.columns[:12]))}",
+            remedy=f"add it with --set phase=prefill (one of {', '.join(PHASES)})",
+        )
+
+
+def _phases(values: pd.Series) -> pd.Series:
+    phase = to_text(values).str.lower()
+    bad = ~phase.isin(PHASES).to_numpy()
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ColumnError(
+            f"phase must be one of {', '.join(PHASES)}", got=f"{values.iloc[row]!r} in row {row}",
+            remedy="correct it, or set it for the whole file with --map \"phase='prefill'\"",
+        )  # fmt: skip
+    return phase
+
+
+def _check_lookalikes(frame: pd.DataFrame) -> None:
+    phases = frame["phase"].unique()
+    targets = list(dict.fromkeys(name for phase in phases for name in RELEVANT[phase]))
+    if any(name in frame for name in _LOAD):
+        targets = [name for name in targets if name != "batch_size"]
+    found = lookalikes(frame.columns, targets)
+    if not found:
+        return
+    name, target, mapping = found[0]
+    hint = f'--map "{mapping}"' if "`" in mapping else f"--map {mapping}"
+    if unit_is_open(name, target):
+        hint += f" if it is in milliseconds, --map {mapping}*1000 if in seconds"
+    raise ColumnError(
+        f"the column must be named {target} ({COLUMNS[target].unit or 'no unit'})",
+        got=f"{name!r} and no {target}", remedy=hint,
+    )  # fmt: skip
+
+
+def _with_batch_size(frame: pd.DataFrame) -> pd.DataFrame:
+    known = np.zeros(len(frame), dtype=bool)
+    for name in _LOAD:
+        if name in frame:
+            known |= frame[name].notna().to_numpy()
+    if known.all():
+        return frame
+    batch = frame["batch_size"] if "batch_size" in frame else np.full(len(frame), np.nan)
+    return frame.assign(batch_size=np.where(known, batch, 1.0))
