@@ -11,6 +11,19 @@ from lengthwise.formulations.base import Formulation
 _BUILT_IN = {
     "hachiya-patias": "hachiya_patias:HachiyaPatias",
     "linear": "linear:Linear",
+    "thesis-ridge": "thesis_ridge:ThesisRidge",
+    "distserve": "distserve:DistServe",
+    "llumnix": "llumnix:Llumnix",
+    "edgereasoning": "edgereasoning:EdgeReasoning",
+    "splitwise-interp": "splitwise_interp:SplitwiseInterp",
+    "power": "power:Power",
+    "cubic-ols": "cubic_ols:CubicOLS",
+    "bayesian-ridge": "bayesian_ridge:BayesianRidge",
+    "gaussian-process": "gaussian_process:GaussianProcess",
+    "random-forest": "random_forest:RandomForest",
+    "gradient-boosting": "gradient_boosting:GradientBoosting",
+    "xgboost": "xgboost_trees:XGBoost",
+    "lightgbm": "lightgbm_trees:LightGBM",
 }
 _REGISTERED: dict[str, type[Formulation]] = {}
 
