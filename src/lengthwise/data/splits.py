@@ -225,12 +225,12 @@ def _groups(table: pd.DataFrame) -> Iterator[tuple[str, IntArray]]:
 def _inner_points(points: IntArray, length: FloatArray, batch: FloatArray) -> IntArray:
     """Points that stay in range when held out.
 
-    For each end of length, batch and their product one point that reaches it is fixed to train; a
-    point that is already fixed is preferred, so that a plain sweep loses two points, not six.
+    For each end of length, batch and their product one point that reaches it is fixed to train. A
+    point that is already fixed is preferred: a plain sweep or a grid loses two points, not six.
     """
     number, first = np.unique(points, return_index=True)
     fixed = np.zeros(len(number), dtype=bool)
-    for axis in (length[first], batch[first], length[first] * batch[first]):
+    for axis in (length[first] * batch[first], length[first], batch[first]):
         for end in (axis.min(), axis.max()):
             reaches = axis == end
             if not (reaches & fixed).any():

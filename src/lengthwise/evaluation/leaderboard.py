@@ -17,6 +17,9 @@ from lengthwise.errors import InputError
 from lengthwise.evaluation.bootstrap import DRAWS, resampled_means
 from lengthwise.evaluation.result import HIGHER_IS_BETTER, EvaluationResult, check_metric
 
+NO_ERROR_PERCENT = 1e-6
+"""Smaller MAPE counts as this when two are divided."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -111,7 +114,8 @@ def compare(
     drawn = np.median(resampled_means(gap, draws=DRAWS, seed=seed), axis=1)
     lo, hi = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     mean_gap = np.array([g.mean() for g in gap])
-    ratio = [y.mean() / max(x.mean(), np.finfo(float).tiny) for x, y in zip(a, b, strict=True)]
+    mean_a, mean_b = (np.array([e.mean() for e in errors]) for errors in (a, b))
+    ratio = np.maximum(mean_b, NO_ERROR_PERCENT) / np.maximum(mean_a, NO_ERROR_PERCENT)
     return Comparison(
         first, second, float(np.median(mean_gap)), float(lo), float(hi), int((mean_gap < 0).sum()),
         int((mean_gap > 0).sum()), len(shared), float(np.median(ratio)), level,
