@@ -129,13 +129,13 @@ def _parsed(text: str, names: dict[str, str]) -> ast.expr:
 def _computed(
     node: ast.expr, frame: pd.DataFrame, names: Mapping[str, str], text: str
 ) -> float | pd.Series[Any]:
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
         return float(node.value)
     if isinstance(node, ast.Name):
         return _column(frame, names.get(node.id, node.id), text, alone=text == node.id)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
         value = _numbers(_computed(node.operand, frame, names, text), text)
-        return -value if isinstance(node.op, ast.USub) else value
+        return value * (-1.0 if isinstance(node.op, ast.USub) else 1.0)
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
         left = _numbers(_computed(node.left, frame, names, text), text)
         right = _numbers(_computed(node.right, frame, names, text), text)
@@ -143,7 +143,7 @@ def _computed(
     raise _refused(text)
 
 
-def _operated(op: ast.operator, left: Any, right: Any, text: str) -> Any:
+def _operated(op: ast.operator, left: Any, right: Any, text: str) -> float | pd.Series[Any]:
     if isinstance(op, ast.Div):
         zero = np.atleast_1d(np.asarray(right) == 0)
         if zero.any():
@@ -151,7 +151,8 @@ def _operated(op: ast.operator, left: Any, right: Any, text: str) -> Any:
                 "a mapping must not divide by zero", got=f"{text!r} in row {int(zero.argmax())}",
                 remedy="drop such rows before importing",
             )  # fmt: skip
-    return _OPERATIONS[type(op)](left, right)
+    result: float | pd.Series[Any] = _OPERATIONS[type(op)](left, right)
+    return result
 
 
 def _column(frame: pd.DataFrame, name: str, text: str, alone: bool) -> pd.Series[Any]:

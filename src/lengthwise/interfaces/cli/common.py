@@ -1,0 +1,110 @@
+"""What commands share: JSON, tables that fit the terminal, common options."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Output = Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")]
+TableFile = Annotated[
+    Path, typer.Argument(help="Measurement table: .csv, .tsv, .parquet or .jsonl.")
+]
+
+MAX_WIDTH = 120
+PIPED_WIDTH = 100
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; numbers that are not finite become null."""
+    print(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """Turn dataclass results, numpy values, paths and tables into what JSON knows.
+
+    >>> plain({"a": float("nan"), "b": (1, 2), "c": Path("x")})
+    {'a': None, 'b': [1, 2], 'c': 'x'}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (str, bool, int)) or value is None:
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if hasattr(value, "to_dict"):
+        is_table = hasattr(value, "columns")
+        return plain(value.to_dict("records") if is_table else value.to_dict())
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return plain(value.tolist())
+    if isinstance(value, (Sequence, set, frozenset)):
+        return [plain(item) for item in value]
+    return str(value)
+
+
+def width() -> int:
+    """Give the columns to write in: the terminal's, or 100 when the output is piped.
+
+    The environment variable COLUMNS overrules both.
+    """
+    if not sys.stdout.isatty() and "COLUMNS" not in os.environ:
+        return PIPED_WIDTH
+    return min(MAX_WIDTH, shutil.get_terminal_size().columns)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
+    """Print a table: on a terminal fitted to its width, in a pipe aligned and never cut.
+
+    Columns of numbers are aligned to the right. Colour follows NO_COLOR and the terminal.
+
+    Parameters
+    ----------
+    columns
+        Headings, units included.
+    rows
+        Cells, already formatted or plain values (None prints as a dash).
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for i, name in enumerate(columns):
+        numeric = all(_is_number(row[i]) for row in rows) and bool(rows)
+        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*("-" if cell is None else str(cell) for cell in row))
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 10_000  # rich would cut at 80 columns; trailing space is stripped below
+        with console.capture() as captured:
+            console.print(table)
+        text = "\n".join(line.rstrip() for line in captured.get().splitlines())
+        print(text.strip("\n"))
+        return
+    console.print(table)
+
+
+def _is_number(cell: Any) -> bool:
+    text = str(cell).strip() if cell is not None else "-"
+    if text in ("-", "n/a"):
+        return True
+    head = text.split()[0].rstrip("%x") if text.split() else ""
+    try:
+        float(head.replace(",", ""))
+    except ValueError:
+        return False
+    return True
+
+
+def log(text: str) -> None:
+    """Write a line of progress to stderr."""
+    print(text, file=sys.stderr)

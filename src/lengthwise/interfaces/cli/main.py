@@ -1,0 +1,162 @@
+"""The ``lengthwise`` command.
+
+Commands are listed in ``COMMANDS`` with their help and imported on use, so that ``--help`` costs
+nothing. The module of a command exposes either
+
+- ``command``: a function with typer annotations, whose docstring is the help text, or
+- ``app``: a ``typer.Typer`` with subcommands of its own.
+
+A command prints its result to stdout and everything else to stderr, and raises
+:class:`~lengthwise.errors.LengthwiseError` for anything the user can mend. Exit codes: 0 done,
+1 nothing usable, 2 usage or bad input, 3 a gate was not met, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Annotated, Any, NoReturn, TextIO
+
+import typer
+from typer.core import TyperGroup
+
+from lengthwise import __version__
+from lengthwise.errors import InputError, LengthwiseError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("demo", "See it work: fit on short prompts, predict long ones, show the error."),
+    "import": ("importing", "Turn a file of timings into a checked measurement table."),
+    "data": ("datasets", "List, fetch and read public measurements."),
+    "fit": ("fit", "Learn a law from a measurement table."),
+    "predict": ("predict", "Predict times, with intervals, at any length."),
+    "evaluate": ("evaluate", "Score formulations on lengths they have not seen."),
+    "compare": ("compare", "Compare two laws or two tables."),
+    "report": ("report", "Write a self-contained HTML report."),
+}
+"""Module (in this package) and one line of help of each command."""
+
+INTERRUPTED = 130
+
+_Context = Any  # typer keeps its own copy of click from 0.20 on, so the class has two homes
+
+
+class LazyGroup(TyperGroup):
+    """Group that knows the names of its commands without importing their modules."""
+
+    def list_commands(self, ctx: _Context) -> list[str]:
+        """List the commands in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: _Context, cmd_name: str) -> Any:
+        """Import a command; an unknown name is answered with the nearest one."""
+        if cmd_name not in COMMANDS:
+            close = get_close_matches(cmd_name, COMMANDS, n=1)
+            raise InputError(
+                "the command must be one of lengthwise", got=repr(cmd_name),
+                remedy=f"did you mean {close[0]}" if close else "see lengthwise --help",
+            )  # fmt: skip
+        return _load(cmd_name)
+
+    def format_commands(self, ctx: _Context, formatter: Any) -> None:
+        """Write the list of commands from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: _Context) -> Any:
+        """Run the command; an interrupt ends with the exit code shells expect."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            raise SystemExit(INTERRUPTED) from None
+
+
+def _load(name: str) -> Any:
+    module_name = f"{__package__}.{COMMANDS[name][0]}"
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        raise InputError(
+            "the command must be part of this version", got=name, remedy="upgrade lengthwise"
+        ) from None
+    if hasattr(module, "app"):
+        module.app.rich_markup_mode = None
+        return typer.main.get_group(module.app)
+    single = typer.Typer(add_completion=False, rich_markup_mode=None)
+    single.command(name)(module.command)
+    return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"lengthwise {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version),
+    ] = False,
+) -> None:
+    """Predict how long a large language model takes to answer, at lengths nobody measured.
+
+    Start with: lengthwise demo
+    """
+
+
+def run(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code; ``args`` default to those of the process."""
+    words = list(sys.argv[1:] if args is None else args)
+    options = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in options
+    if debug:
+        words.remove("--debug")  # accepted before and after the command alike
+    else:
+        warnings.showwarning = _show_warning
+    sys.exit(_exit_code(words, debug))
+
+
+def _exit_code(words: list[str], debug: bool) -> int:
+    try:
+        app(words, prog_name="lengthwise")
+    except KeyboardInterrupt:
+        return _said("interrupted", INTERRUPTED)
+    except LengthwiseError as error:
+        if debug:
+            raise
+        return _said(f"error: {error}", error.exit_code)
+    except Exception as error:
+        if debug:
+            raise
+        what = f"{type(error).__name__}: {str(error)[:300]}"
+        return _said(f"error: unexpected {what}\nRun again with --debug for the traceback.", 1)
+    return 0
+
+
+def _said(text: str, code: int) -> int:
+    print(text, file=sys.stderr)
+    return code
+
+
+def _show_warning(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int,
+    file: TextIO | None = None, line: str | None = None,
+) -> None:  # fmt: skip
+    print(f"warning: {message}", file=file or sys.stderr)
