@@ -1,0 +1,19 @@
+"""What all tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+BESIDE = Path(__file__).parents[2] / "shared" / "data"
+if "LENGTHWISE_DATA" not in os.environ and BESIDE.is_dir():
+    os.environ["LENGTHWISE_DATA"] = str(BESIDE)
+
+
+@pytest.fixture
+def needs_data() -> Path:
+    """Folder of measured data of others; skips, visibly, where there is none."""
+    folder = os.environ.get("LENGTHWISE_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("needs measured data of others: set LENGTHWISE_DATA to their folder")
+    return Path(folder)
