@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lengthwise.data import datasets, registry
+from lengthwise.data.table import prepare
 from lengthwise.errors import FileFormatError, InputError, LengthwiseError
 
 OWN = "own-openvino-cpu"
@@ -74,6 +75,16 @@ def test_tables_have_the_registered_rows_and_a_source(root: Path, name: str) -> 
     for phase, column in wanted.items():
         rows = table[table["phase"] == phase]
         assert rows.empty or (rows[[column, "latency_ms"]] > 0).all(axis=None)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    "name",
+    ["splitwise", "edgereasoning", "llamacpp_benches", "ibm_llm_pilot", "ibm_llm_pilot_tokens",
+     "argonne", "aiconfigurator", "hat"],
+)  # fmt: skip
+def test_tables_keep_every_rule_of_the_measurement_table(root: Path, name: str) -> None:
+    assert len(prepare(datasets.table(name))) == datasets.describe(name).rows
 
 
 def test_own_measurements_need_no_environment(nowhere: Path) -> None:

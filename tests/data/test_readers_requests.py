@@ -9,7 +9,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from lengthwise.data.datasets import table
+from lengthwise.data.datasets import fetch, table
+from lengthwise.data.readers import ibm_llm_pilot
 from lengthwise.data.schema import COLUMNS
 
 pytestmark = pytest.mark.data
@@ -30,7 +31,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 def test_llm_pilot_keeps_every_request(root: Path) -> None:
     start = time.process_time()
-    got = table("ibm_llm_pilot")
+    got = ibm_llm_pilot.read(fetch("ibm_llm_pilot"), failed=True)
     assert time.process_time() - start < 10
     assert got.memory_usage(deep=True).sum() < 500e6
     raw = pq.read_table(root / "ibm_llm_pilot/requests_agg.parquet")
@@ -43,6 +44,12 @@ def test_llm_pilot_keeps_every_request(root: Path) -> None:
     assert (~got["ok"]).sum() == 34357
     assert got.loc[~got["ok"], "e2e_ms"].isna().all()
     assert got["model"].nunique() == 10
+
+
+def test_llm_pilot_table_holds_the_answered_requests(root: Path) -> None:
+    got = table("ibm_llm_pilot")
+    assert got["ok"].all()
+    assert got[["isl", "osl", "e2e_ms"]].notna().all(axis=None)
 
 
 def test_argonne_batches(root: Path) -> None:

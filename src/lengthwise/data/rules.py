@@ -83,7 +83,7 @@ def _check_count(frame: pd.DataFrame, name: str) -> None:
     _refuse(frame, name, lambda x: x < lowest, rule, remedy)
     if name not in _MEANS:
         hint = "round it; a mean over requests is no length of one request"
-        _refuse(frame, name, lambda x: x != np.floor(x), rule, hint)
+        _refuse(frame, name, lambda x: x > np.floor(x), rule, hint)
 
 
 def _check_sizes(frame: pd.DataFrame) -> None:

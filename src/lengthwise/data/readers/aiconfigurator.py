@@ -11,7 +11,7 @@ from lengthwise.data.readers.rows import tidy
 _RENAME = {
     "silicon_ttft_ms": "ttft_ms", "silicon_tpot_ms": "tpot_ms", "model_path": "model",
     "system": "hardware", "backend": "engine", "backend_version": "engine_version",
-    "tp_size": "tp", "pp_size": "pp", "moe_ep_size": "ep", "attention_dp_size": "dp",
+    "tp_size": "tp", "pp_size": "pp", "attention_dp_size": "dp",
     "batch_size": "batch_size_per_dp_rank",
 }  # fmt: skip
 _CONCURRENCY = r"silicon_concurrency=(\d+)"
@@ -28,7 +28,8 @@ def read(folder: Path) -> pd.DataFrame:
         ``disagg``; a disaggregated row has its parallelism in ``prefill_*`` and ``decode_*`` only.
     Traps
         TTFT at high concurrency is queueing. Rows of one configuration from different dates are
-        all kept. ``precision`` and ``engine_version`` are missing in part.
+        all kept. ``precision`` and ``engine_version`` are missing in part. 25 rows say
+        ``moe_ep_size`` 0; there ``ep`` is missing.
 
     Returns
     -------
@@ -40,6 +41,7 @@ def read(folder: Path) -> pd.DataFrame:
     implied = raw["batch_size"] * raw["attention_dp_size"].fillna(1)
     table = raw.rename(columns=_RENAME).assign(
         phase="request", concurrency=stated.fillna(implied), clock="client",
+        ep=raw["moe_ep_size"].where(raw["moe_ep_size"] > 0),
         source="aiconfigurator/silicon_sample.csv",
     )  # fmt: skip
     return tidy(table)

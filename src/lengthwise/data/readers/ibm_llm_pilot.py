@@ -16,8 +16,8 @@ _RENAME = {
 }  # fmt: skip
 
 
-def read(folder: Path) -> pd.DataFrame:
-    """Read ``requests_agg.parquet``: one row is one request.
+def read(folder: Path, *, failed: bool = False) -> pd.DataFrame:
+    """Read ``requests_agg.parquet``: one row is one answered request.
 
     Units and definitions
         Client clock, whole milliseconds. ``ttft_ms`` is the time of the *second* stream message:
@@ -27,7 +27,8 @@ def read(folder: Path) -> pd.DataFrame:
         messages on. ``concurrency`` is the number of closed-loop users, ``tp`` the GPUs of the
         instance, ``start_s`` seconds since the start of the run.
     Traps
-        Failed requests (``ok`` false, 34,357 rows) are kept and have no lengths and no ``e2e_ms``.
+        34,357 of 829,495 requests failed (``ok`` false); they have no lengths and no ``e2e_ms``
+        and come only with ``failed=True``, which is no valid measurement table.
         Times include queueing and the prefills of others, so at many users they are no step times.
         mt0, flan-t5 and flan-ul2 are encoder-decoder models. The engine changed the number of
         messages per token in a few runs: compare ``n_stream_chunks`` with ``osl``.
@@ -35,10 +36,10 @@ def read(folder: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        829,495 rows.
+        795,138 rows (829,495 with the failed ones).
     """
     raw = pq.read_table(folder / "requests_agg.parquet").to_pandas()
-    table = raw.rename(columns=_RENAME)
+    table = (raw if failed else raw[raw["ok"]]).rename(columns=_RENAME)
     table["model"] = _with_organisation(table["model"])
     for name, value in (
         ("phase", "request"), ("engine", "tgis"), ("precision", "fp16"), ("clock", "client"),
