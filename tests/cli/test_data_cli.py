@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +92,13 @@ def test_bad_requests_name_the_remedy(alone: None, arguments: tuple[str, ...], w
     error = run(*arguments).exception
     assert isinstance(error, InputError)
     assert words in str(error)
+
+
+def test_the_installed_command_reports_bad_names_without_a_traceback(alone: None) -> None:
+    command = [sys.executable, "-m", "lengthwise", "data"]
+    listed = subprocess.run([*command, "list"], capture_output=True, text=True, check=True)
+    assert "own-openvino-cpu" in listed.stdout
+    bad = subprocess.run([*command, "show", "splitwize"], capture_output=True, text=True)
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert "splitwise" in bad.stderr
+    assert "Traceback" not in bad.stderr

@@ -1,6 +1,5 @@
 import hashlib
 import http.server
-import os
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -13,14 +12,6 @@ from lengthwise.data.table import prepare
 from lengthwise.errors import FileFormatError, InputError, LengthwiseError
 
 OWN = "own-openvino-cpu"
-
-
-@pytest.fixture
-def root() -> Path:
-    value = os.environ.get("LENGTHWISE_DATA")
-    if not value:
-        pytest.skip("needs measured data of others (LENGTHWISE_DATA)")
-    return Path(value)
 
 
 @pytest.fixture
@@ -53,20 +44,20 @@ def test_addresses_are_pinned_to_a_commit() -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", [n for n in datasets.names() if n != OWN])
-def test_local_files_have_the_registered_bytes(root: Path, name: str) -> None:
+def test_local_files_have_the_registered_bytes(needs_data: Path, name: str) -> None:
     info = datasets.describe(name)
     for file in info.files:
-        content = (root / info.folder / file.path).read_bytes()
+        content = (needs_data / info.folder / file.path).read_bytes()
         assert hashlib.sha256(content).hexdigest() == file.sha256
         assert len(content) == file.size_bytes
-    assert datasets.fetch(name) == root / info.folder
+    assert datasets.fetch(name) == needs_data / info.folder
 
 
 @pytest.mark.data
 @pytest.mark.parametrize(
     "name", [n for n in datasets.names() if datasets.describe(n).kind in ("steps", "requests")]
 )
-def test_tables_have_the_registered_rows_and_a_source(root: Path, name: str) -> None:
+def test_tables_have_the_registered_rows_and_a_source(needs_data: Path, name: str) -> None:
     table = datasets.table(name)
     assert len(table) == datasets.describe(name).rows
     assert table["source"].notna().all()
@@ -83,7 +74,7 @@ def test_tables_have_the_registered_rows_and_a_source(root: Path, name: str) -> 
     ["splitwise", "edgereasoning", "llamacpp_benches", "ibm_llm_pilot", "ibm_llm_pilot_tokens",
      "argonne", "aiconfigurator", "hat"],
 )  # fmt: skip
-def test_tables_keep_every_rule_of_the_measurement_table(root: Path, name: str) -> None:
+def test_tables_keep_every_rule_of_the_measurement_table(needs_data: Path, name: str) -> None:
     assert len(prepare(datasets.table(name))) == datasets.describe(name).rows
 
 

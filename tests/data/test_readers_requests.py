@@ -1,7 +1,6 @@
 """Golden cells of the readers of requests; the expected values are read from the files anew."""
 
 import csv
-import os
 import re
 import time
 from pathlib import Path
@@ -16,25 +15,17 @@ from lengthwise.data.schema import COLUMNS
 pytestmark = pytest.mark.data
 
 
-@pytest.fixture
-def root() -> Path:
-    value = os.environ.get("LENGTHWISE_DATA")
-    if not value:
-        pytest.skip("needs measured data of others (LENGTHWISE_DATA)")
-    return Path(value)
-
-
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as stream:
         return list(csv.DictReader(line for line in stream if line.strip()))
 
 
-def test_llm_pilot_keeps_every_request(root: Path) -> None:
+def test_llm_pilot_keeps_every_request(needs_data: Path) -> None:
     start = time.process_time()
     got = ibm_llm_pilot.read(fetch("ibm_llm_pilot"), failed=True)
     assert time.process_time() - start < 10
     assert got.memory_usage(deep=True).sum() < 500e6
-    raw = pq.read_table(root / "ibm_llm_pilot/requests_agg.parquet")
+    raw = pq.read_table(needs_data / "ibm_llm_pilot/requests_agg.parquet")
     for i in (0, 400_000, 829_494):
         row = {name: raw[name][i].as_py() for name in raw.column_names}
         assert got["ttft_ms"][i] == row["ttft_ms"]
@@ -46,14 +37,14 @@ def test_llm_pilot_keeps_every_request(root: Path) -> None:
     assert got["model"].nunique() == 10
 
 
-def test_llm_pilot_table_holds_the_answered_requests(root: Path) -> None:
+def test_llm_pilot_table_holds_the_answered_requests(needs_data: Path) -> None:
     got = table("ibm_llm_pilot")
     assert got["ok"].all()
     assert got[["isl", "osl", "e2e_ms"]].notna().all(axis=None)
 
 
-def test_argonne_batches(root: Path) -> None:
-    raw, got = rows_of(root / "argonne/All_results.csv"), table("argonne")
+def test_argonne_batches(needs_data: Path) -> None:
+    raw, got = rows_of(needs_data / "argonne/All_results.csv"), table("argonne")
     whole = got[got["source"] == "argonne/All_results.csv"].reset_index(drop=True)
     for i in (0, 2500, 4771):
         assert whole["e2e_ms"][i] == pytest.approx(1e3 * float(raw[i]["Latency"]))
@@ -61,7 +52,7 @@ def test_argonne_batches(root: Path) -> None:
         assert whole["batch_size"][i] == int(raw[i]["Batch Size"])
 
 
-def test_argonne_first_tokens_and_the_time_of_the_long_run(root: Path) -> None:
+def test_argonne_first_tokens_and_the_time_of_the_long_run(needs_data: Path) -> None:
     got = table("argonne")
     both = got[got["source"] == "argonne/all_results_TTFT_ITL.csv"]
     timed = both[both["e2e_ms"].notna()]
@@ -82,14 +73,14 @@ def test_argonne_first_tokens_and_the_time_of_the_long_run(root: Path) -> None:
     assert same["e2e_ms"].item() == pytest.approx(whole["e2e_ms"].item(), rel=1e-9)
 
 
-def test_argonne_power_is_in_watts(root: Path) -> None:
+def test_argonne_power_is_in_watts(needs_data: Path) -> None:
     power = table("argonne").query("source == 'argonne/power/power_results.csv'")
     assert len(power) == 48
     assert power["power_w"].between(200, 700).all()
 
 
-def test_mlenergy(root: Path) -> None:
-    raw, got = rows_of(root / "mlenergy/configs_all.csv"), table("mlenergy")
+def test_mlenergy(needs_data: Path) -> None:
+    raw, got = rows_of(needs_data / "mlenergy/configs_all.csv"), table("mlenergy")
     for i in (0, 300, 564):
         assert got["tpot_ms"][i] == float(raw[i]["median_itl_ms"])
         assert got["power_w"][i] == float(raw[i]["avg_power_watts"])
@@ -99,8 +90,8 @@ def test_mlenergy(root: Path) -> None:
     assert "energy_per_token_joules" in got
 
 
-def test_aiconfigurator(root: Path) -> None:
-    raw, got = rows_of(root / "aiconfigurator/silicon_sample.csv"), table("aiconfigurator")
+def test_aiconfigurator(needs_data: Path) -> None:
+    raw, got = rows_of(needs_data / "aiconfigurator/silicon_sample.csv"), table("aiconfigurator")
     for i in (0, 2000, 3999):
         stated = re.search(r"silicon_concurrency=(\d+)", raw[i]["silicon_data_source"])
         assert got["ttft_ms"][i] == float(raw[i]["silicon_ttft_ms"])
@@ -115,10 +106,10 @@ def test_aiconfigurator(root: Path) -> None:
     assert set(got["mode"]) == {"agg", "disagg"}
 
 
-def test_hat(root: Path) -> None:
+def test_hat(needs_data: Path) -> None:
     got = table("hat")
     for task, device, length in (("iwslt14deen", "gpu_titanxp", 23), ("wmt14ende", "cpu_xeon", 30)):
-        raw = rows_of(root / f"hat/hat_{task}_{device}.csv")
+        raw = rows_of(needs_data / f"hat/hat_{task}_{device}.csv")
         mine = got[got["source"] == f"hat/hat_{task}_{device}.csv"].reset_index(drop=True)
         assert len(mine) == 2000
         encoder = float(raw[7]["latency_mean_encoder"])
@@ -129,6 +120,6 @@ def test_hat(root: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["argonne", "mlenergy", "aiconfigurator", "hat"])
-def test_known_columns_come_first(root: Path, name: str) -> None:
+def test_known_columns_come_first(needs_data: Path, name: str) -> None:
     known = [column in COLUMNS for column in table(name)]
     assert known == sorted(known, reverse=True)

@@ -3,7 +3,6 @@
 import csv
 import gzip
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,25 +11,15 @@ from lengthwise.data.datasets import fetch, table
 from lengthwise.data.readers import distserve, own_openvino
 from lengthwise.errors import FileFormatError, InputError
 
-needs_data = pytest.mark.data
-
-
-@pytest.fixture
-def root() -> Path:
-    value = os.environ.get("LENGTHWISE_DATA")
-    if not value:
-        pytest.skip("needs measured data of others (LENGTHWISE_DATA)")
-    return Path(value)
-
 
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
 
 
-@needs_data
-def test_splitwise_gives_a_prefill_and_a_decode_row_per_run(root: Path) -> None:
-    raw, got = rows_of(root / "splitwise/perf_model.csv"), table("splitwise")
+@pytest.mark.data
+def test_splitwise_gives_a_prefill_and_a_decode_row_per_run(needs_data: Path) -> None:
+    raw, got = rows_of(needs_data / "splitwise/perf_model.csv"), table("splitwise")
     prefill, decode = got[:840], got[840:].reset_index(drop=True)
     assert set(prefill["phase"]) == {"prefill"}
     assert set(decode["phase"]) == {"decode"}
@@ -44,16 +33,16 @@ def test_splitwise_gives_a_prefill_and_a_decode_row_per_run(root: Path) -> None:
     assert sorted(centre[centre["hardware"] == "a100-80gb"]["repeat"]) == list(range(15))
 
 
-@needs_data
-def test_splitwise_keeps_the_point_that_is_not_monotone(root: Path) -> None:
+@pytest.mark.data
+def test_splitwise_keeps_the_point_that_is_not_monotone(needs_data: Path) -> None:
     got = table("splitwise").query("phase == 'prefill' and tp == 2 and hardware == 'a100-80gb'")
     median = got.groupby("batch_size")["latency_ms"].median()
     assert median[64] < median[32]
 
 
-@needs_data
-def test_edgereasoning_prefill_holds_every_length_with_its_outlier(root: Path) -> None:
-    raw = json.loads((root / "edgereasoning/prefill.json").read_text())["data"]
+@pytest.mark.data
+def test_edgereasoning_prefill_holds_every_length_with_its_outlier(needs_data: Path) -> None:
+    raw = json.loads((needs_data / "edgereasoning/prefill.json").read_text())["data"]
     got = table("edgereasoning").query("phase == 'prefill'")
     assert len(got) == 3 * 33
     eight = got[got["model"] == "DeepSeek-R1-Distill-Llama-8B"].reset_index(drop=True)
@@ -62,9 +51,9 @@ def test_edgereasoning_prefill_holds_every_length_with_its_outlier(root: Path) -
     assert eight.loc[eight["isl"] == 2561, "latency_ms"].item() == 22494.82
 
 
-@needs_data
-def test_edgereasoning_decode_is_the_mean_step_after_the_first_token(root: Path) -> None:
-    raw = json.loads((root / "edgereasoning/decode_parameters.json").read_text())
+@pytest.mark.data
+def test_edgereasoning_decode_is_the_mean_step_after_the_first_token(needs_data: Path) -> None:
+    raw = json.loads((needs_data / "edgereasoning/decode_parameters.json").read_text())
     got = table("edgereasoning").query("phase == 'decode'")
     for model, runs in raw.items():
         if model == "_metadata":
@@ -78,8 +67,8 @@ def test_edgereasoning_decode_is_the_mean_step_after_the_first_token(root: Path)
         assert row["power_w"] == pytest.approx(run["avg_decode_energy"] / run["decode_time"])
 
 
-@needs_data
-def test_edgereasoning_published_decode_law_reproduces_the_step_times(root: Path) -> None:
+@pytest.mark.data
+def test_edgereasoning_published_decode_law_reproduces_the_step_times(needs_data: Path) -> None:
     """The repository's own coefficients for 14B: 1.13e-6 s per context token plus 0.1866 s."""
     got = table("edgereasoning").query(
         "phase == 'decode' and model == 'DeepSeek-R1-Distill-Qwen-14B'"
@@ -88,9 +77,9 @@ def test_edgereasoning_published_decode_law_reproduces_the_step_times(root: Path
     assert (law_ms / got["latency_ms"] - 1).abs().mean() < 0.003
 
 
-@needs_data
-def test_llamacpp_batched_rows(root: Path) -> None:
-    raw, got = rows_of(root / "llamacpp_benches/batched_bench.csv"), table("llamacpp_benches")
+@pytest.mark.data
+def test_llamacpp_batched_rows(needs_data: Path) -> None:
+    raw, got = rows_of(needs_data / "llamacpp_benches/batched_bench.csv"), table("llamacpp_benches")
     prefill, decode = got[:216], got[216:432].reset_index(drop=True)
     for i in (0, 100, 215):
         assert prefill["latency_ms"][i] == pytest.approx(1e3 * float(raw[i]["T_PP_s"]))
@@ -103,9 +92,9 @@ def test_llamacpp_batched_rows(root: Path) -> None:
     assert set(zip(first["isl"], first["batch_size"], strict=True)) == {(512, 1)}
 
 
-@needs_data
-def test_llamacpp_speeds_at_depth(root: Path) -> None:
-    raw = rows_of(root / "llamacpp_benches/llama_bench.csv")
+@pytest.mark.data
+def test_llamacpp_speeds_at_depth(needs_data: Path) -> None:
+    raw = rows_of(needs_data / "llamacpp_benches/llama_bench.csv")
     got = table("llamacpp_benches").query("source == 'llamacpp_benches/llama_bench.csv'")
     prefill = got[got["phase"] == "prefill"].reset_index(drop=True)
     deep = raw[8]
@@ -119,10 +108,10 @@ def test_llamacpp_speeds_at_depth(root: Path) -> None:
     assert set(got["precision"]) == {"mxfp4", "q8_0", "q4_0"}
 
 
-@needs_data
-def test_llm_pilot_tokens_follow_the_first_token(root: Path) -> None:
+@pytest.mark.data
+def test_llm_pilot_tokens_follow_the_first_token(needs_data: Path) -> None:
     name = "raw_sample_llama-7b_gpu1_h100_u8.csv.gz"
-    with gzip.open(root / "ibm_llm_pilot" / name, "rt", newline="") as stream:
+    with gzip.open(needs_data / "ibm_llm_pilot" / name, "rt", newline="") as stream:
         first = next(csv.DictReader(stream))
     gaps = json.loads(first["latency_ms_per_token"])[2:]
     got = table("ibm_llm_pilot_tokens")
@@ -135,9 +124,9 @@ def test_llm_pilot_tokens_follow_the_first_token(root: Path) -> None:
     assert (got.loc[got["concurrency"] == 1, "batch_size"] == 1).all()
 
 
-@needs_data
-def test_distserve_coefficients(root: Path) -> None:
-    raw = json.loads((root / "distserve/profiler-a100-80g.distserve.json").read_text())
+@pytest.mark.data
+def test_distserve_coefficients(needs_data: Path) -> None:
+    raw = json.loads((needs_data / "distserve/profiler-a100-80g.distserve.json").read_text())
     got = distserve.coefficients(fetch("distserve"))
     assert got["facebook/opt-13b"][1]["prefill"][1] == pytest.approx(0.10191, abs=1e-5)
     assert got["facebook/opt-66b"][4]["decoding_largebs"] == tuple(

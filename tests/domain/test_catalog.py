@@ -1,5 +1,4 @@
 import json
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -70,11 +69,9 @@ def test_own_models_have_the_shapes_that_were_measured() -> None:
 
 
 @pytest.mark.data
-def test_entries_agree_with_the_config_of_the_model() -> None:
-    if not os.environ.get("LENGTHWISE_DATA"):
-        pytest.skip("needs measured data of others (LENGTHWISE_DATA)")
+def test_entries_agree_with_the_config_of_the_model(needs_data: Path) -> None:
     checked = set()
-    for path in Path(os.environ["LENGTHWISE_DATA"], "models").glob("*.json"):
+    for path in (needs_data / "models").glob("*.json"):
         model = find_model(path.stem.split("--")[1])
         config = json.loads(path.read_text())
         if model is None or model.source != CONFIG or "num_hidden_layers" not in config:
@@ -91,7 +88,5 @@ def test_entries_agree_with_the_config_of_the_model() -> None:
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", ["splitwise", "edgereasoning", "llamacpp_benches"])
-def test_models_of_the_step_data_are_known(name: str) -> None:
-    if not os.environ.get("LENGTHWISE_DATA"):
-        pytest.skip("needs measured data of others (LENGTHWISE_DATA)")
+def test_models_of_the_step_data_are_known(needs_data: Path, name: str) -> None:
     assert all(find_model(model) for model in table(name)["model"].unique())

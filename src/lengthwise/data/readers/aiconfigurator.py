@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lengthwise.data.readers.rows import tidy
@@ -11,7 +12,7 @@ from lengthwise.data.readers.rows import tidy
 _RENAME = {
     "silicon_ttft_ms": "ttft_ms", "silicon_tpot_ms": "tpot_ms", "model_path": "model",
     "system": "hardware", "backend": "engine", "backend_version": "engine_version",
-    "tp_size": "tp", "pp_size": "pp", "attention_dp_size": "dp",
+    "tp_size": "tp", "pp_size": "pp",
     "batch_size": "batch_size_per_dp_rank",
 }  # fmt: skip
 _CONCURRENCY = r"silicon_concurrency=(\d+)"
@@ -29,7 +30,7 @@ def read(folder: Path) -> pd.DataFrame:
     Traps
         TTFT at high concurrency is queueing. Rows of one configuration from different dates are
         all kept. ``precision`` and ``engine_version`` are missing in part. 25 rows say
-        ``moe_ep_size`` 0; there ``ep`` is missing.
+        ``moe_ep_size`` 0 and 15 ``attention_dp_size`` 0; there ``ep`` and ``dp`` are missing.
 
     Returns
     -------
@@ -38,10 +39,11 @@ def read(folder: Path) -> pd.DataFrame:
     """
     raw = pd.read_csv(folder / "silicon_sample.csv", low_memory=False)
     stated = raw["silicon_data_source"].str.extract(_CONCURRENCY)[0].astype(float)
-    implied = raw["batch_size"] * raw["attention_dp_size"].fillna(1)
+    ranks = raw["attention_dp_size"].replace(0, np.nan)
+    implied = raw["batch_size"] * ranks.fillna(1)
     table = raw.rename(columns=_RENAME).assign(
         phase="request", concurrency=stated.fillna(implied), clock="client",
-        ep=raw["moe_ep_size"].where(raw["moe_ep_size"] > 0),
+        ep=raw["moe_ep_size"].replace(0, np.nan), dp=ranks,
         source="aiconfigurator/silicon_sample.csv",
     )  # fmt: skip
     return tidy(table)
