@@ -141,11 +141,15 @@ def test_alone_means_one_fit_per_group() -> None:
     assert [len(set(group_of(t))) for t in spy.fits] == [1, 1, 1, 1]
 
 
-def test_request_rows_are_left_out_and_said_so() -> None:
-    request = pd.DataFrame({"phase": ["request"], "isl": [9], "e2e_ms": [1.0]})
-    table = pd.concat([linear_table(), request])
+def test_requests_are_evaluated_as_their_steps_and_said_so() -> None:
+    isl = [64, 128, 256, 512, 1024, 2048, 4096]
+    requests = pd.DataFrame({"phase": "request", "isl": isl, "osl": 11, "hardware": "r"})
+    requests = requests.assign(ttft_ms=3.0 + 0.1 * requests["isl"], tpot_ms=5.0)
+    table = pd.concat([linear_table(), requests])
     result = evaluate(table, formulations=["linear"], make=make)
-    assert "1 rows are whole requests" in result.skipped[0].reason
+    assert result.expected["r | prefill"] == result.expected["r | decode"] == 2
+    assert result.overall["mape_percent"].item() < 1e-6
+    assert "7 request rows were evaluated as their prefill" in result.notes[0]
 
 
 def test_a_group_that_cannot_be_split_is_skipped_while_others_go_on() -> None:

@@ -24,8 +24,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lengthwise.data.checks import usable
 from lengthwise.data.identity import deployment_of, hardware_of
-from lengthwise.data.points import batch_of, column_text, group_of, length_of, point_of
+from lengthwise.data.points import batch_of, group_of, length_of, point_of
 from lengthwise.errors import InputError
 from lengthwise.units import FloatArray
 
@@ -163,22 +164,14 @@ def hardware_split(table: pd.DataFrame) -> Splits:
 def usable_rows(table: pd.DataFrame) -> BoolArray:
     """Mark rows a law can learn from or be tested on; shape (n,).
 
-    Needs a finite positive length, batch and ``latency_ms`` (for requests: any of their times),
-    and no warm-up flag.
+    Usable times (:func:`lengthwise.data.checks.usable`: no warm-up, finite and positive) at a
+    finite positive length and batch.
 
     >>> rows = {"phase": "prefill", "isl": 8, "latency_ms": [1.0, -1.0, 2.0], "warmup": [0, 0, 1]}
     >>> usable_rows(pd.DataFrame(rows)).tolist()
     [True, False, False]
     """
-    good = _positive(length_of(table)) & _positive(batch_of(table))
-    request = column_text(table, "phase").to_numpy() == "request"
-    timed = np.zeros(len(table), dtype=bool)
-    for column in ("ttft_ms", "tpot_ms", "e2e_ms"):
-        timed |= request & _positive(_times(table, column))
-    timed |= ~request & _positive(_times(table, "latency_ms"))
-    if "warmup" in table:
-        timed &= ~table["warmup"].fillna(False).astype(bool).to_numpy()
-    return good & timed
+    return usable(table) & _positive(length_of(table)) & _positive(batch_of(table))
 
 
 def _axis_split(
@@ -249,14 +242,6 @@ def _fold(name: str) -> tuple[str, int]:
 
 def _positive(values: FloatArray) -> BoolArray:
     return np.asarray(np.isfinite(values) & (values > 0))
-
-
-def _times(table: pd.DataFrame, column: str) -> FloatArray:
-    if column not in table:
-        return np.full(len(table), np.nan)
-    return np.asarray(
-        pd.to_numeric(table[column], errors="coerce").to_numpy(float, na_value=np.nan)
-    )
 
 
 def _check_whole(name: str, value: int, *, minimum: int) -> None:

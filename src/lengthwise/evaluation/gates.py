@@ -28,9 +28,7 @@ def check_max_mape(result: EvaluationResult, max_mape: float) -> float:
     GateError
         If it is larger, or a group was not predicted (a missing answer is not a good one).
     """
-    if not (math.isfinite(max_mape) and max_mape > 0):
-        raise InputError("max_mape must be a positive percentage", got=f"{max_mape}",
-                         remedy="write 6 for 6 %")  # fmt: skip
+    check_threshold(max_mape)
     first = result.overall.iloc[0]
     name, mape, failed = first["formulation"], float(first["mape_percent"]), first["failed_groups"]
     rule = f"median MAPE of {name} must be at most {max_mape:g} %"
@@ -43,3 +41,10 @@ def check_max_mape(result: EvaluationResult, max_mape: float) -> float:
         raise GateError(rule, got=f"{mape:.2f} %",
                         remedy="measure longer lengths, or relax the gate")  # fmt: skip
     return mape
+
+
+def check_threshold(max_mape: float) -> None:
+    """Refuse a threshold that is no percentage, before the work is done."""
+    if not (math.isfinite(max_mape) and max_mape > 0):
+        raise InputError("max_mape must be a positive percentage", got=f"{max_mape}",
+                         remedy="write 6 for 6 %")  # fmt: skip

@@ -15,15 +15,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from lengthwise.data.points import column_text
-from lengthwise.data.schema import STEP_PHASES
+from lengthwise.calibration.groups import step_rows
 from lengthwise.data.splits import (
-    Skipped,
     Splits,
     batch_split,
     deployment_split,
@@ -31,6 +30,7 @@ from lengthwise.data.splits import (
     length_split,
     random_split,
 )
+from lengthwise.data.table import load
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.evaluation.estimator import Estimator, Make, check_names, law_set
 from lengthwise.evaluation.held_out import HeldOut, Job, jobs_of, noise_of
@@ -43,7 +43,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def evaluate(
-    table: pd.DataFrame,
+    table: pd.DataFrame | str | Path,
     *,
     split: SplitName = "length",
     factor: float = 4,
@@ -61,7 +61,8 @@ def evaluate(
     Parameters
     ----------
     table
-        Measurement table, times in milliseconds. Rows of phase ``request`` are left out and noted.
+        Measurement table or its path, times in milliseconds. Rows of phase ``request`` count as
+        the steps they consist of.
     split
         What is held out: ``length`` or ``batch`` above max/factor, ``random`` points in range,
         a whole ``deployment`` or all of one ``hardware``.
@@ -99,7 +100,7 @@ def evaluate(
         check_names(names)
     if not 0 < level < 1:
         raise InputError("level must lie in (0, 1)", got=f"level={level}", remedy="write 0.9")
-    steps, left_out = _step_rows(table)
+    steps, remarks = _step_rows(load(table))
     splits = split_table(steps, split, factor=factor, folds=folds, seed=seed)
     jobs = jobs_of(steps, splits, pooled=pooled, per_row=per_row)
     run = _Run(steps, make or law_set, level)
@@ -108,8 +109,8 @@ def evaluate(
         split=split, factor=factor if split in ("length", "batch") else None, level=level,
         pooled=pooled, per_row=per_row, formulations=names, points=run.table(),
         expected=_expected(jobs), noise_percent=noise_of(steps, splits),
-        failures=tuple(run.failures), skipped=(*left_out, *splits.skipped),
-        notes=tuple(f"{text} ({n} times)" for text, n in run.notes.items()),
+        failures=tuple(run.failures), skipped=splits.skipped,
+        notes=(*remarks, *(f"{text} ({n} times)" for text, n in run.notes.items())),
         fit_s=dict(run.fit_s), partial=partial,
     )  # fmt: skip
 
@@ -212,12 +213,12 @@ class _Run:
         )
 
 
-def _step_rows(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[Skipped, ...]]:
-    step = column_text(table, "phase").isin(STEP_PHASES).to_numpy()
-    if step.all():
-        return table.reset_index(drop=True), ()
-    reason = f"{int((~step).sum())} rows are whole requests; laws are evaluated on steps"
-    return table[step].reset_index(drop=True), (Skipped("request", reason),)
+def _step_rows(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    requests = int((table["phase"] == "request").sum())
+    if not requests:
+        return table, ()
+    note = f"{requests} request rows were evaluated as their prefill and mean decode step"
+    return step_rows(table).reset_index(drop=True), (note,)
 
 
 def _expected(jobs: list[Job]) -> dict[str, int]:

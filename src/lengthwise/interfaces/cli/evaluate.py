@@ -1,0 +1,194 @@
+"""``lengthwise evaluate``: score formulations on points they have not seen."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.interfaces.cli.common import (
+    AsJson,
+    Output,
+    TableFile,
+    log,
+    plain,
+    print_json,
+    print_table,
+)
+from lengthwise.interfaces.cli.evaluation_text import (
+    ABLATION,
+    SUMMARY,
+    TITLES,
+    ablation_rows,
+    group_rows,
+    remarks,
+    summary_rows,
+)
+
+if TYPE_CHECKING:
+    from lengthwise.evaluation.result import EvaluationResult
+
+SplitName = Literal["length", "random", "batch", "deployment", "hardware"]
+
+DEFAULT = "hachiya-patias,linear,power,cubic-ols,gradient-boosting"
+INTERRUPTED = 130
+
+
+def command(
+    table: TableFile,
+    split: Annotated[SplitName, typer.Option(help="What is held out.")] = "length",
+    factor: Annotated[
+        float, typer.Option(help="Extrapolation factor of the length and batch splits.")
+    ] = 4.0,
+    formulations: Annotated[
+        str | None,
+        typer.Option(help=f"Names with commas between, or all. Default: {DEFAULT}."),
+    ] = None,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Switch E1, E2 and E3 on one by one instead.")
+    ] = False,
+    level: Annotated[float, typer.Option(help="Coverage asked of the intervals.")] = 0.9,
+    metric: Annotated[
+        str, typer.Option(help="Score to rank by: mape, median_ape, rmse_ms, spearman, ...")
+    ] = "mape",
+    max_mape: Annotated[
+        float | None,
+        typer.Option(help="Exit with 3 if the first formulation's median MAPE is above this, %."),
+    ] = None,
+    per_deployment: Annotated[
+        bool, typer.Option("--per-deployment", help="Show each deployment and phase.")
+    ] = False,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Fit each deployment without the others.")
+    ] = False,
+    per_row: Annotated[
+        bool, typer.Option("--per-row", help="Test every row, not the median of repeats.")
+    ] = False,
+    folds: Annotated[int, typer.Option(help="Folds of the random split.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of the random split.")] = 0,
+    as_json: AsJson = False,
+    output: Output = None,
+) -> None:
+    """Score formulations on points they have not seen, per deployment and overall.
+
+    The median over deployments of the mean absolute percentage error (MAPE) comes with its 95 %
+    bootstrap interval; noise is how far repeats of one point lie from their median.
+
+    lengthwise evaluate table.parquet --split length --factor 4
+
+    lengthwise evaluate table.csv --split random --formulations linear,power --max-mape 10
+    """
+    from lengthwise.data.table import load
+
+    _check_folder(output)
+    if ablation:
+        _refuse_with_ablation(formulations=formulations, max_mape=max_mape)
+        _run_ablation(load(table), factor, level, seed, as_json, output)
+        return
+    from lengthwise.evaluation.gates import check_max_mape, check_threshold
+    from lengthwise.evaluation.protocol import evaluate
+    from lengthwise.evaluation.result import check_metric
+
+    check_metric(metric)
+    if max_mape is not None:
+        check_threshold(max_mape)
+    result = evaluate(
+        load(table), split=split, factor=factor, formulations=_names(formulations or DEFAULT),
+        level=level, pooled=not alone, per_row=per_row, folds=folds, seed=seed,
+        progress=_progress(),
+    )  # fmt: skip
+    _write(result.to_dict(), output)
+    if as_json:
+        print_json(result.to_dict())
+    else:
+        _show(result, metric, per_deployment)
+    if result.partial:
+        log("interrupted: the figures above cover only what was done")
+        raise typer.Exit(INTERRUPTED)
+    if max_mape is not None:
+        check_max_mape(result, max_mape)
+    if not len(result.points):
+        reasons = "; ".join(sorted({failure.reason for failure in result.failures}))
+        raise NothingUsableError(
+            "at least one formulation must fit and predict", got=reasons,
+            remedy="measure more lengths, or choose simpler formulations",
+        )  # fmt: skip
+
+
+def _show(result: EvaluationResult, metric: str, per_deployment: bool) -> None:
+    title = TITLES[result.split].format(factor=result.factor or 0)
+    columns = SUMMARY if metric in ("mape", "mape_percent") else (*SUMMARY, metric)
+    what = f"{len(result.expected)} groups, {sum(result.expected.values())} held-out points"
+    print_table(columns, summary_rows(result, metric), title=f"{what}: {title}")
+    if per_deployment:
+        print_table(*group_rows(result), title="MAPE % of each deployment and phase")
+    for line in remarks(result):
+        print(line)
+
+
+def _run_ablation(
+    table: Any, factor: float, level: float, seed: int, as_json: bool, output: Path | None
+) -> None:
+    from lengthwise.evaluation.ablation import ablation
+
+    result = ablation(table, factor=factor, level=level, seed=seed, progress=_progress())
+    _write(result.to_dict(), output)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    title = f"What each term buys in range and {factor:g} times beyond"
+    print_table(ABLATION, ablation_rows(result), title=title)
+    for line in dict.fromkeys(remarks(result.in_range) + remarks(result.extrapolation)):
+        print(line)
+
+
+def _refuse_with_ablation(**options: Any) -> None:
+    for name, value in options.items():
+        if value is not None:
+            flag = "--" + name.replace("_", "-")
+            raise InputError(
+                f"--ablation compares the terms of one family and takes no {flag}",
+                got=f"{flag} {value}", remedy=f"run it once with --ablation, once with {flag}",
+            )  # fmt: skip
+
+
+def _names(text: str) -> tuple[str, ...]:
+    from lengthwise.formulations.registry import names
+
+    if text.strip() == "all":
+        return tuple(names())
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _progress() -> Any:
+    """Report on stderr, on a terminal only, on one line that is overwritten."""
+    if not sys.stderr.isatty():
+        return None
+
+    def report(name: str, done: int, total: int) -> None:
+        end = "\r\x1b[K" if done == total else ""
+        sys.stderr.write(f"\r\x1b[K{done}/{total} fits, {name}{end}")
+        sys.stderr.flush()
+
+    return report
+
+
+def _check_folder(output: Path | None) -> None:
+    if output is not None and not output.parent.is_dir():
+        raise InputError("the folder to write to must exist", got=str(output.parent),
+                         remedy="make it first")  # fmt: skip
+
+
+def _write(value: dict[str, Any], output: Path | None) -> None:
+    if output is None:
+        return
+    text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
+    try:
+        output.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{output} must be writable", got=str(error.strerror)) from None
+    log(f"wrote {output}")
