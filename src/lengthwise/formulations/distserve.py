@@ -17,7 +17,6 @@ negative c). Their simulator adds 1 ms per stage to prefill in one version and n
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import ClassVar, Literal, Self
 
@@ -96,16 +95,17 @@ class DistServe(Formulation):
         engine
             ``distserve`` or ``vllm``.
         folder
-            Folder of the published files; the default is ``distserve`` in ``LENGTHWISE_DATA``.
+            Folder of the published files; looked up as the dataset ``distserve`` by default.
 
         Raises
         ------
         InputError
             If nothing was published for this model and degree, or the files are not there.
         """
+        from lengthwise.data.datasets import fetch
         from lengthwise.data.readers.distserve import coefficients
 
-        table = coefficients(_folder(folder), engine)
+        table = coefficients(fetch("distserve") if folder is None else Path(folder), engine)
         degrees = table.get(model, {})
         if tp not in degrees:
             have = ", ".join(f"{m} tp {t}" for m, sets in table.items() for t in sets)
@@ -164,16 +164,3 @@ def _design(work: Work) -> FloatArray:
     squares = 2.0 * work.attention_pairs - work.new_tokens  # sum n^2 when n = q = c
     columns = [ones, work.new_tokens, squares]
     return np.column_stack(columns if work.phase == "prefill" else [*columns, work.kv_tokens])
-
-
-def _folder(folder: str | Path | None) -> Path:
-    if folder is not None:
-        return Path(folder)
-    root = os.environ.get("LENGTHWISE_DATA")
-    if not root:
-        raise InputError(
-            "the published coefficients are read from files",
-            got="no folder and no LENGTHWISE_DATA",
-            remedy="give folder=, or run lengthwise data fetch distserve",
-        )
-    return Path(root) / "distserve"

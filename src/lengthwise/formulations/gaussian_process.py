@@ -2,11 +2,11 @@ r"""Gaussian process on log features.
 
     ln t ~ GP(0, s0^2 + s1^2 z.z' + s2^2 exp(-|(z - z') / l|^2 / 2) + noise^2)
 
-z is standardised ln work. The linear part carries the trend past the data, the RBF part bends it inside; s0, s1, s2, l, noise
-without unit, found by maximum marginal likelihood from fixed starting points, within 1e-3..1e3
-(l from 0.1, noise 1e-4..1). Repeats of a point are averaged first; the fewer repeats or the smaller
-the weight of a point, the more noise it is given. Cost grows with the cube of the distinct points:
-at most ``max_points`` of them, evenly spread, are kept.
+z is standardised ln work. The linear part carries the trend past the data, the RBF part bends it
+inside; s0, s1, s2, l, noise without unit, found by maximum marginal likelihood from fixed starting
+points, within 1e-3..1e3 (l from 0.1, noise 1e-4..1). Repeats of a point are averaged first; the
+fewer its repeats or the smaller its weight, the more noise a point is given. Cost grows with the
+cube of the distinct points: at most ``max_points`` of them, evenly spread, are kept.
 
 Source: Rasmussen and Williams 2006, Gaussian Processes for Machine Learning;
 ``GaussianProcessRegressor`` of scikit-learn.

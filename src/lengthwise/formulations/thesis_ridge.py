@@ -96,7 +96,8 @@ class ThesisRidge(Formulation):
         scaled = self.scaler_.transform(_features(work))
         # SVD, because equal columns (a prefill without prefix) have no Cholesky factor at alpha=0.
         ridge = Ridge(alpha=self.alpha, solver="svd")
-        self.ridge_ = ridge.fit(scaled, y_s, sample_weight=weight)
+        # Weights of mean one: the penalty must not depend on the scale of the weights.
+        self.ridge_ = ridge.fit(scaled, y_s, sample_weight=weight / weight.mean())
 
     def _predict(self, work: Work) -> FloatArray:
         return np.asarray(self.ridge_.predict(self.scaler_.transform(_features(work))))
