@@ -154,7 +154,7 @@ def test_a_missing_batch_size_repeats_batch_one() -> None:
 def test_too_few_training_lengths_are_skipped_with_the_count() -> None:
     splits = length_split(sweep([512, 4096, 8192]), factor=4)
     assert len(splits) == 0
-    assert "1 distinct length values up to 2048, needs 2" in splits.skipped[0].reason
+    assert "1 distinct length values up to max/4 = 2048, needs 2" in splits.skipped[0].reason
 
 
 def test_batch_split_tests_only_large_batches() -> None:

@@ -186,7 +186,9 @@ def _axis_split(
         test = values[rows] > limit
         seen = len(np.unique(values[rows][~test]))
         if seen < min_train:
-            why = f"{seen} distinct {axis} values up to {limit:g}, needs {min_train}"
+            why = (
+                f"{seen} distinct {axis} values up to max/{factor:g} = {limit:g}, needs {min_train}"
+            )
             skipped.append(Skipped(group, why))
             continue
         note = f"train {axis} <= {limit:g}"
