@@ -110,6 +110,7 @@ def test_skipped_groups_are_named(table: Path, capsys: pytest.CaptureFixture[str
 def test_the_ablation_lists_all_eight_subsets(
     table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pd.read_csv(table).query("hardware == 'fast' and isl != 512").to_csv(table, index=False)
     assert lengthwise("evaluate", table, "--ablation", "--json") == 0
     rows = json.loads(capsys.readouterr().out)["table"]
     assert [row["terms"] for row in rows] == [

@@ -79,6 +79,24 @@ def test_what_fails_is_recorded_with_its_reason_and_scored_nowhere() -> None:
     assert stages["no-interval"][0] == "interval"
 
 
+class Picky(LinearLaws):
+    """Refuses to fit anything when a group of hardware ``b`` is among it."""
+
+    def fit(self, table: pd.DataFrame) -> Self:
+        if (table["hardware"] == "b").any():
+            raise ValueError("not with b")
+        return super().fit(table)
+
+
+def test_one_group_that_cannot_be_fitted_does_not_take_the_others_with_it() -> None:
+    result = evaluate(linear_table(), formulations=["picky"], make=lambda _: Picky())
+    assert result.overall["groups"].item() == 2
+    assert {f.group for f in result.failures} == {"b | prefill", "b | decode"}
+    assert result.notes == (
+        "picky: groups were fitted one by one, for together ValueError: not with b (1 times)",
+    )
+
+
 def test_json_holds_no_nan_even_when_everything_failed() -> None:
     result = evaluate(linear_table(), formulations=["broken", "linear"], make=make)
     text = json.dumps(result.to_dict(), allow_nan=False)

@@ -39,11 +39,25 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Job:
-    """One fit and the points it is tested on."""
+    """One fit and the points it is tested on.
+
+    Attributes
+    ----------
+    fold
+        Name of the split.
+    train
+        Positions of rows, shape (n,).
+    tests
+        What it is asked.
+    apart
+        The same as one fit per group, for an estimator that cannot fit all at once; empty where
+        a test needs the other groups.
+    """
 
     fold: str
     train: IntArray
     tests: tuple[HeldOut, ...]
+    apart: tuple[Job, ...] = ()
 
 
 def jobs_of(table: pd.DataFrame, splits: Splits, *, pooled: bool, per_row: bool) -> list[Job]:
@@ -62,15 +76,24 @@ def jobs_of(table: pd.DataFrame, splits: Splits, *, pooled: bool, per_row: bool)
         Test every row; otherwise the median over the repeats of each point is the truth.
     """
     group, point = group_of(table).to_numpy(object), point_of(table)
-    jobs: dict[str, tuple[list[IntArray], list[HeldOut]]] = {}
+    folds: dict[str, list[Job]] = {}
     for split in splits:
-        key = split.name if pooled else f"{split.name} {split.group}"
-        train, tests = jobs.setdefault(key, ([], []))
-        train.append(split.train)
+        tests = []
         for name in sorted(set(group[split.test])):
             rows = split.test[group[split.test] == name]
             tests.append(_held_out(table, split, str(name), rows, None if per_row else point[rows]))
-    return [Job(fold, np.unique(np.concatenate(t)), tuple(h)) for fold, (t, h) in jobs.items()]
+        folds.setdefault(split.name, []).append(Job(split.name, split.train, tuple(tests)))
+    if not pooled:
+        return [job for jobs in folds.values() for job in jobs]
+    return [_together(jobs) for jobs in folds.values()]
+
+
+def _together(jobs: list[Job]) -> Job:
+    if len(jobs) == 1:
+        return jobs[0]
+    train = np.unique(np.concatenate([job.train for job in jobs]))
+    tests = tuple(test for job in jobs for test in job.tests)
+    return Job(jobs[0].fold, train, tests, apart=tuple(jobs))
 
 
 def noise_of(table: pd.DataFrame, splits: Splits) -> dict[str, float]:

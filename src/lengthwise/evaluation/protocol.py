@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,7 +149,7 @@ class _Run:
     parts: list[pd.DataFrame] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
-    fit_s: Counter[str] = field(default_factory=Counter)
+    fit_s: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def all(self, names: tuple[str, ...], jobs: list[Job], progress: Progress | None) -> bool:
         """Run every job for every formulation; True if interrupted with something in hand."""
@@ -178,33 +178,38 @@ class _Run:
     def _job(self, name: str, job: Job) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            law = self._fit(name, job)
+            law, error = self._fit(name, job)
             if law is not None:
                 for test in job.tests:
                     self._test(name, law, test)
         self.notes.update(f"{name}: {w.message}" for w in caught)
+        if error is not None and job.apart:
+            self.notes[f"{name}: groups were fitted one by one, for together {error}"] += 1
+            for part in job.apart:
+                self._job(name, part)
+        elif error is not None:
+            self.failures += [Failure(name, t.fold, t.group, "fit", error) for t in job.tests]
 
-    def _fit(self, name: str, job: Job) -> Estimator | None:
+    def _fit(self, name: str, job: Job) -> tuple[Estimator | None, str | None]:
         start = time.process_time()
         try:
-            return self.make(name).fit(self.steps.iloc[job.train].reset_index(drop=True))
+            return self.make(name).fit(self.steps.iloc[job.train].reset_index(drop=True)), None
         except Exception as error:
-            self.failures += [_failure(name, test, "fit", error) for test in job.tests]
-            return None
+            return None, _text(error)
         finally:
-            self.fit_s[name] += time.process_time() - start  # type: ignore[assignment]
+            self.fit_s[name] += time.process_time() - start
 
     def _test(self, name: str, law: Estimator, test: HeldOut) -> None:
         try:
             predicted = _checked(law.predict(test.asked.copy()), (len(test.asked),))
         except Exception as error:
-            self.failures.append(_failure(name, test, "predict", error))
+            self.failures.append(Failure(name, test.fold, test.group, "predict", _text(error)))
             return
         try:
             interval = law.predict_interval(test.asked.copy(), self.level)
             band = _checked(interval, (len(test.asked), 2))
         except Exception as error:
-            self.failures.append(_failure(name, test, "interval", error))
+            self.failures.append(Failure(name, test.fold, test.group, "interval", _text(error)))
             band = np.full((len(test.asked), 2), np.nan)
         self.parts.append(
             test.truth.assign(
@@ -238,5 +243,5 @@ def _checked(values: object, shape: tuple[int, ...]) -> FloatArray:
     return array
 
 
-def _failure(name: str, test: HeldOut, stage: str, error: Exception) -> Failure:
-    return Failure(name, test.fold, test.group, stage, f"{type(error).__name__}: {error}")
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
