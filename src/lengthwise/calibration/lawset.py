@@ -1,0 +1,278 @@
+"""Laws for every deployment and phase of a table, calibrated together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
+
+from lengthwise.calibration.folds import block_folds, extrapolation_folds, is_interior
+from lengthwise.calibration.groups import Group, groups_of
+from lengthwise.calibration.intervals import Calibration, calibrate
+from lengthwise.calibration.match import match_deployment
+from lengthwise.calibration.phase_law import Domain, PhaseLaw
+from lengthwise.calibration.pooling import Population, population_of
+from lengthwise.calibration.select import MIN_POINTS, HeldOut, choose, held_out
+from lengthwise.data.identity import deployment_of
+from lengthwise.data.schema import DEPLOYMENT
+from lengthwise.data.table import load
+from lengthwise.data.work import work_of
+from lengthwise.domain.work import Work
+from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.formulations import registry
+from lengthwise.formulations.base import Formulation
+from lengthwise.formulations.hachiya_patias import HachiyaPatias
+from lengthwise.units import FloatArray, s_to_ms
+
+OWN = HachiyaPatias.name
+BASELINE_FOLDS = 4
+
+
+class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+    """Fit one law per deployment and phase, and calibrate their intervals together.
+
+    Parameters
+    ----------
+    formulation
+        Name in the registry.
+    e1, e2, e3
+        Terms of the product's own family: ``auto`` lets held-out data decide. ``e3="off"`` also
+        switches off the offsets per hardware and engine that deployments share.
+    pooling
+        Whether deployments with few points borrow from the others.
+    intervals
+        Whether to hold points out for conformal intervals.
+
+    Attributes
+    ----------
+    laws_
+        ``{(deployment, phase): PhaseLaw}``.
+    calibration_
+        ``{phase: Calibration}``.
+    population_
+        ``{phase: Population}`` for deployments nobody measured; own family only.
+
+    Examples
+    --------
+    >>> n = np.array([128, 256, 512, 1024, 2048, 4096])
+    >>> table = pd.DataFrame({"phase": "prefill", "isl": n, "latency_ms": 20 + 0.1 * n})
+    >>> laws = LawSet(formulation="linear").fit(table)
+    >>> laws.predict(pd.DataFrame({"phase": ["prefill"], "isl": [8192]})).round(1).tolist()
+    [839.2]
+    """
+
+    def __init__(
+        self, formulation: str = OWN, *, e1: str = "auto", e2: str = "auto", e3: str = "auto",
+        pooling: bool = True, intervals: bool = True,
+    ) -> None:  # fmt: skip
+        self.formulation = formulation
+        self.e1, self.e2, self.e3 = e1, e2, e3
+        self.pooling, self.intervals = pooling, intervals
+
+    laws_: dict[tuple[str, str], PhaseLaw]
+    calibration_: dict[str, Calibration]
+    population_: dict[str, Population]
+    columns_: tuple[str, ...]
+
+    def fit(self, table: pd.DataFrame | str | Path) -> Self:
+        """Fit every deployment and phase of a measurement table or its path.
+
+        Raises
+        ------
+        NothingUsableError
+            If no row is left after unusable ones are set aside.
+        InputError, ColumnError
+            If the table breaks a rule.
+        """
+        frame = load(table)
+        groups = list(groups_of(frame))
+        if not groups:
+            raise NothingUsableError(
+                "a law needs at least one usable row", got=f"{len(frame)} rows, none usable",
+                remedy="run `lengthwise import` on the file to see why rows were set aside",
+            )  # fmt: skip
+        self.columns_ = tuple(c for c in DEPLOYMENT if c in frame)
+        self.population_ = self._populations(groups)
+        self.laws_ = {(g.deployment, g.phase): self._fit_group(g) for g in groups}
+        self.calibration_ = self._calibrate(groups) if self.intervals else {}
+        self._add_fallback(groups)
+        return self
+
+    def predict(self, points: pd.DataFrame) -> FloatArray:
+        """Predict the times of step points, shape (n,), milliseconds."""
+        seconds = np.empty(len(points))
+        for index, law, work in self.parts(points):
+            seconds[index] = law.law.predict_work(work)
+        return np.asarray(s_to_ms(seconds))
+
+    def predict_interval(self, points: pd.DataFrame, level: float = 0.9) -> FloatArray:
+        """Predict intervals of coverage ``level``, shape (n, 2), milliseconds."""
+        bounds = np.empty((len(points), 2))
+        for index, law, work in self.parts(points):
+            time = s_to_ms(law.law.predict_work(work))
+            ratio = np.exp(self.half_width(law, work, level))
+            bounds[index] = np.column_stack([time / ratio, time * ratio])
+        return bounds
+
+    def half_width(self, law: PhaseLaw, work: Work, level: float) -> FloatArray:
+        """Half width of the interval in ln t, shape (n,)."""
+        if law.phase not in self.calibration_:
+            raise InputError(
+                "intervals need a law fitted with intervals=True", got="intervals=False",
+                remedy="fit again with LawSet(intervals=True)",
+            )  # fmt: skip
+        return self.calibration_[law.phase].half_width(
+            work.length, law.log_scale(work), law.domain.factor(work), level
+        )
+
+    def parts(self, points: pd.DataFrame) -> Iterator[tuple[Any, PhaseLaw, Work]]:
+        """Split points by deployment and phase: positions, law and work of each part."""
+        if "phase" not in points:
+            phases = {phase for _, phase in self.laws_}
+            if len(phases) > 1:
+                raise InputError(
+                    "points must say their phase", got="no column 'phase'",
+                    remedy=f"add phase, one of {', '.join(sorted(phases))}",
+                )  # fmt: skip
+            points = points.assign(phase=phases.pop())
+        phase_codes, phase_names = pd.factorize(points["phase"])
+        keys = deployment_of(points)
+        codes = keys.cat.codes.to_numpy()
+        combined = phase_codes * len(keys.cat.categories) + codes
+        for value in np.unique(combined):
+            everything = len(points) == 0 or bool((combined == value).all())
+            index = slice(None) if everything else np.flatnonzero(combined == value)
+            part = points if everything else points.iloc[index]
+            phase = str(phase_names[value // len(keys.cat.categories)])
+            key = str(keys.cat.categories[value % len(keys.cat.categories)])
+            law = self.law_of(key, phase, part)
+            yield index, law, work_of(part, phase)
+
+    def law_of(self, deployment: str, phase: str, points: pd.DataFrame) -> PhaseLaw:
+        """Find the law that answers for a deployment, or make one from its relatives."""
+        if (deployment, phase) in self.laws_:
+            return self.laws_[deployment, phase]
+        labels = {c: points[c].iloc[0] for c in DEPLOYMENT if c in points and len(points)}
+        labels = {c: v for c, v in labels.items() if not pd.isna(v)}
+        found = match_deployment(self.laws_, phase, labels)
+        if found is not None:
+            return found
+        return self._unseen(deployment, phase, labels)
+
+    def _unseen(self, deployment: str, phase: str, labels: dict[str, Any]) -> PhaseLaw:
+        relatives = [law for (_, p), law in self.laws_.items() if p == phase]
+        law: Formulation = (
+            self.population_[phase].law_for(labels) if phase in self.population_
+            else self.fallback_[phase]
+        )  # fmt: skip
+        domain = Domain(*(
+            (min(getattr(r.domain, axis)[0] for r in relatives),
+             max(getattr(r.domain, axis)[1] for r in relatives))
+            for axis in ("length", "new_tokens", "sequences")
+        ))  # fmt: skip
+        return PhaseLaw(deployment, phase, labels, law, domain, n_points=0, n_rows=0)
+
+    def _populations(self, groups: list[Group]) -> dict[str, Population]:
+        if self.formulation != OWN or not self.pooling:
+            return {}
+        found = {}
+        for phase in sorted({g.phase for g in groups}):
+            of_phase = [g for g in groups if g.phase == phase]
+            population = population_of(phase, of_phase, use_labels=self.e3 != "off")
+            if population is not None:
+                found[phase] = population
+        return found
+
+    def _fit_group(self, group: Group) -> PhaseLaw:
+        if self.formulation != OWN:
+            return self._fit_baseline(group)
+        fixed = {k: v for k in ("e1", "e2", "e3") if (v := getattr(self, k)) != "auto"}
+        law, trials = choose(group.work, group.y_s, group.spec, fixed, self._borrowed(group))
+        if not self.intervals:
+            return PhaseLaw.of(group, law, trials, None)
+        folds = [*block_folds(group.work), *extrapolation_folds(group.work)]
+        enough = [f for f in folds if len(f.train) >= 2]
+        return PhaseLaw.of(group, law, trials, held_out(law, group.work, group.y_s, enough))
+
+    def _borrowed(self, group: Group) -> dict[str, tuple[float, float]] | None:
+        population = self.population_.get(group.phase)
+        if population is None or len(group) >= MIN_POINTS:
+            return None
+        own = next((i for i, m in enumerate(population.members) if m.labels == group.labels), None)
+        others = len(population.members) - (own is not None)
+        return population.prior_for(group.labels, group.spec, leave_out=own) if others else None
+
+    def _fit_baseline(self, group: Group) -> PhaseLaw:
+        law = registry.make(self.formulation)
+        if len(group) < law.min_points:
+            raise InputError(
+                f"{law.name} needs at least {law.min_points} distinct points",
+                got=f"{len(group)} for {group.deployment}, {group.phase}",
+                remedy="measure more lengths, or use hachiya-patias, which borrows from relatives",
+            )  # fmt: skip
+        held = _baseline_held_out(law, group) if self.intervals else None
+        return PhaseLaw.of(group, law.fit_work(group.work, group.y_s), [], held)
+
+    def _calibrate(self, groups: list[Group]) -> dict[str, Calibration]:
+        calibration = {}
+        for phase in sorted({g.phase for g in groups}):
+            parts = [
+                (g.work.length[h.index], h, is_interior(g.work)[h.index])
+                for g in groups
+                if g.phase == phase and (h := self.laws_[g.deployment, phase].held_out) is not None
+            ]
+            columns = [np.concatenate(c) for c in zip(*(_columns(*p) for p in parts), strict=True)]
+            calibration[phase] = calibrate(*(columns or [np.empty(0)] * 4))
+        return calibration
+
+    def _add_fallback(self, groups: list[Group]) -> None:
+        """Fit a baseline to everything of a phase: its answer for a deployment nobody measured."""
+        self.fallback_: dict[str, Formulation] = {}
+        if self.formulation == OWN and self.pooling:
+            return
+        for phase in sorted({g.phase for g in groups}):
+            of_phase = [g for g in groups if g.phase == phase]
+            if len(of_phase) > 1:
+                work = _concatenate([g.work for g in of_phase])
+                law = registry.make(self.formulation)
+                y_s = np.concatenate([g.y_s for g in of_phase])
+                self.fallback_[phase] = law.fit_work(work, y_s)
+            else:
+                self.fallback_[phase] = self.laws_[of_phase[0].deployment, phase].law
+
+
+def _columns(
+    length: FloatArray, held: HeldOut, interior: npt.NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Length, residual, scale and factor of points that count: in range and interior, or beyond."""
+    keep = interior | (held.factor > 1.0)
+    return length[keep], held.residual[keep], held.scale[keep], held.factor[keep]
+
+
+def _baseline_held_out(law: Formulation, group: Group) -> HeldOut:
+    """Residuals of a formulation without a posterior: its scale is 1, the residual says it all."""
+    folds = [*block_folds(group.work, BASELINE_FOLDS), *extrapolation_folds(group.work)]
+    rows = []
+    for fold in folds:
+        if len(fold.train) < law.min_points:
+            continue
+        fitted = clone(law).fit_work(group.work.take(fold.train), group.y_s[fold.train])
+        predicted = fitted.predict_work(group.work.take(fold.test))
+        residual = np.log(group.y_s[fold.test]) - np.log(predicted)
+        longest = group.work.length[fold.train].max()
+        factor = np.maximum(group.work.length[fold.test] / longest, 1.0)
+        factor = factor if fold.factor > 1.0 else np.ones_like(factor)
+        rows.append((fold.test, residual, np.ones_like(residual), factor))
+    columns = [np.concatenate(c) for c in zip(*rows, strict=True)] or [np.empty(0)] * 4
+    return HeldOut(columns[0].astype(int), *columns[1:])
+
+
+def _concatenate(works: list[Work]) -> Work:
+    names = ("sequences", "new_tokens", "attention_pairs", "kv_tokens", "isl", "context_len")
+    arrays = {n: np.concatenate([getattr(w, n) for w in works]) for n in names}
+    return Work(phase=works[0].phase, **arrays)

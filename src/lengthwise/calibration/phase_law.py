@@ -1,0 +1,115 @@
+"""A fitted law of one deployment and phase with where it was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lengthwise.calibration.groups import Group
+from lengthwise.calibration.select import HeldOut, Trial
+from lengthwise.domain.work import Work
+from lengthwise.formulations.base import Formulation
+from lengthwise.formulations.hachiya_patias import HachiyaPatias
+from lengthwise.units import FloatArray
+
+RELATIVE_STEP = 0.05
+"""Growth of all work by which the local exponent is taken."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """Ranges that were measured, each (least, greatest)."""
+
+    length: tuple[float, float]
+    new_tokens: tuple[float, float]
+    sequences: tuple[float, float]
+
+    @classmethod
+    def of(cls, work: Work) -> Domain:
+        """Take the ranges of measured steps."""
+        return cls(*(
+            (float(a.min()), float(a.max()))
+            for a in (work.length, work.new_tokens, work.sequences)
+        ))  # fmt: skip
+
+    def contains(self, work: Work) -> FloatArray:
+        """Tell which steps lie inside all ranges, boolean of shape (n,)."""
+        inside = np.ones(len(work), dtype=bool)
+        for (low, high), axis in (
+            (self.length, work.length), (self.new_tokens, work.new_tokens),
+            (self.sequences, work.sequences),
+        ):  # fmt: skip
+            inside &= (axis >= low * 0.999) & (axis <= high * 1.001)
+        return inside
+
+    def factor(self, work: Work) -> FloatArray:
+        """Length over the longest length measured, at least 1, shape (n,)."""
+        return np.maximum(work.length / self.length[1], 1.0)
+
+
+@dataclass(frozen=True)
+class PhaseLaw:
+    """One law with its provenance.
+
+    Attributes
+    ----------
+    deployment, phase, labels
+        What it describes.
+    law
+        The fitted formulation.
+    domain
+        What was measured.
+    n_points, n_rows
+        Distinct points and rows behind the fit; 0 for a law nobody measured.
+    noise
+        Median relative deviation of repeats, NaN without repeats.
+    trials
+        Sets of terms that were tried, with what each bought.
+    held_out
+        Residuals of points the fit did not see, None when not asked for.
+    """
+
+    deployment: str
+    phase: str
+    labels: dict[str, object]
+    law: Formulation
+    domain: Domain
+    n_points: int
+    n_rows: int
+    noise: float = float("nan")
+    trials: tuple[Trial, ...] = ()
+    held_out: HeldOut | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(
+        cls, group: Group, law: Formulation, trials: list[Trial], held_out: HeldOut | None
+    ) -> PhaseLaw:
+        """Describe the law fitted to ``group``."""
+        return cls(
+            group.deployment, group.phase, group.labels, law, Domain.of(group.work),
+            len(group), int(group.repeats.sum()), group.noise, tuple(trials), held_out,
+        )  # fmt: skip
+
+    def log_scale(self, work: Work) -> FloatArray:
+        """Standard deviation s of ln t before conformal calibration, shape (n,)."""
+        if isinstance(self.law, HachiyaPatias):
+            return np.sqrt(self.law.sigma_**2 + self.law.log_sd(work) ** 2)
+        return np.ones(len(work))
+
+    def regime(self, work: Work, seconds: FloatArray) -> FloatArray:
+        """Name what binds each step, shape (n,) of text.
+
+        A prefill whose time grows by less than half of its work is bound by overhead (launches and
+        reading weights once); otherwise by compute. A decode step is bound by memory until its time
+        grows nearly as fast as its batch at fixed context.
+        """
+        grown = Work(
+            work.phase, work.sequences * (1 + RELATIVE_STEP), work.new_tokens * (1 + RELATIVE_STEP),
+            work.attention_pairs * (1 + RELATIVE_STEP), work.kv_tokens * (1 + RELATIVE_STEP),
+            work.isl, work.context_len,
+        )  # fmt: skip
+        exponent = np.log(self.law.predict_work(grown) / seconds) / np.log1p(RELATIVE_STEP)
+        if work.phase == "decode":
+            return np.where(exponent >= 0.9, "compute", "memory")
+        return np.where(exponent < 0.5, "overhead", "compute")

@@ -1,0 +1,158 @@
+r"""Partial pooling: what deployments of one phase have in common.
+
+Each deployment is fitted alone with one reference structure (E1 quadratic, E2 soft floor with k =
+2). A coefficient theta_d of deployment d, a logarithm, is then modelled as
+
+    theta_d = mu + sum over labels of offset(label_d) + e_d,   offsets ~ N(0, tau^2), tau = sd(e)
+
+with labels hardware, engine, model, precision and tensor parallel degree: E3's offsets per hardware
+and engine. alpha_1 is first divided by the FLOP per token and the number of GPUs, where the models
+are known, so that a larger model is not a surprise. The mean and its leave-one-out error are the
+prior of a deployment with few points, and the law of a deployment with none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lengthwise.calibration.groups import Group
+from lengthwise.domain.model import ModelSpec, find_model
+from lengthwise.formulations.hachiya_patias import HachiyaPatias
+from lengthwise.formulations.hachiya_patias.priors import attention_ratio
+from lengthwise.formulations.hachiya_patias.scaling import Floor
+from lengthwise.formulations.hachiya_patias.terms import Term
+from lengthwise.formulations.hachiya_patias.priors import LogNormal
+from lengthwise.units import FloatArray
+
+LABELS = ("hardware", "engine", "model", "precision", "tp")
+MIN_POINTS = 3
+MIN_SD = 0.15
+UNKNOWN_SD = 1.0
+UNSEEN_SIGMA = 0.05
+
+
+@dataclass(frozen=True)
+class Member:
+    """One deployment's reference fit."""
+
+    labels: dict[str, object]
+    spec: ModelSpec | None
+    theta: dict[str, float]
+    reference: float
+
+
+@dataclass(frozen=True)
+class Population:
+    """Reference fits of all deployments of a phase."""
+
+    phase: str
+    members: tuple[Member, ...]
+    use_labels: bool = True
+
+    def prior_for(
+        self, labels: dict[str, object], spec: ModelSpec | None, leave_out: int | None = None
+    ) -> dict[str, tuple[float, float]]:
+        """Mean and standard deviation of each coefficient for a deployment with these labels.
+
+        Parameters
+        ----------
+        labels
+            Deployment columns with their values; unknown ones count as the average.
+        spec
+            Architecture of its model, when known.
+        leave_out
+            Member not to learn from: the deployment itself.
+        """
+        members = [m for i, m in enumerate(self.members) if i != leave_out]
+        names = sorted({name for m in members for name in m.theta})
+        prior = {}
+        for name in names:
+            having = [m for m in members if name in m.theta]
+            if having:
+                prior[name] = self._one(name, having, labels, spec)
+        return prior
+
+    def _one(
+        self,
+        name: str,
+        members: Sequence[Member],
+        labels: dict[str, object],
+        spec: ModelSpec | None,
+    ) -> tuple[float, float]:
+        scaled = spec is not None and all(m.spec is not None for m in members)
+        values = np.array(
+            [m.theta[name] - (_scale(name, m.labels, m.spec) if scaled else 0.0) for m in members]
+        )
+        use = LABELS if self.use_labels else ()
+        design = np.array([_encode(m.labels, members, use) for m in members])
+        mean, sd = _ridge(design, values, _encode(labels, members, use))
+        return mean + (_scale(name, labels, spec) if scaled else 0.0), max(sd, MIN_SD)
+
+    def law_for(self, labels: dict[str, object]) -> HachiyaPatias:
+        """Make the law of a deployment nobody measured: the population's mean, with its spread."""
+        spec = find_model(str(labels["model"])) if labels.get("model") is not None else None
+        prior = self.prior_for(labels, spec)
+        terms = tuple(Term(n, "", LogNormal(*prior[n])) for n in ("E1", "KV", "B") if n in prior)
+        means = [prior["ln_a1"], prior["ln_n0_tokens"], *[prior[t.name] for t in terms]]
+        reference = math.exp(float(np.mean([math.log(m.reference) for m in self.members])))
+        return HachiyaPatias(
+            e1="quadratic" if "E1" in prior else "off", sharpness=2, spec=spec
+        ).set_fitted(
+            phase=self.phase, form=Floor(k=2), terms=terms,
+            theta=np.array([m for m, _ in means]), covariance=np.diag([s**2 for _, s in means]),
+            sigma=UNSEEN_SIGMA, reference=reference, power=2.0,
+        )  # fmt: skip
+
+
+def population_of(
+    phase: str, groups: Sequence[Group], use_labels: bool = True
+) -> Population | None:
+    """Fit the reference structure to every group with enough points."""
+    members = []
+    for group in groups:
+        if len(group) >= MIN_POINTS:
+            law = HachiyaPatias(sharpness=2, spec=group.spec).fit_work(group.work, group.y_s)
+            names = ("ln_a1", *law.scaling_.parameters, *(t.name for t in law.terms_))
+            theta = dict(zip(names, law.theta_.tolist(), strict=True))
+            members.append(Member(group.labels, group.spec, theta, law.reference_))
+    return Population(phase, tuple(members), use_labels) if members else None
+
+
+def _scale(name: str, labels: dict[str, object], spec: ModelSpec | None) -> float:
+    """Logarithm of what physics says a coefficient is proportional to."""
+    if spec is None:
+        return 0.0
+    if name == "ln_a1":
+        gpus = float(str(labels.get("tp") or 1)) * float(str(labels.get("pp") or 1))
+        return math.log(spec.flops_per_token / gpus)
+    return attention_ratio(spec).mean if name == "E1" else 0.0
+
+
+def _encode(labels: dict[str, object], members: Sequence[Member], use: Sequence[str]) -> FloatArray:
+    """One-hot code of the labels that vary among the members."""
+    code: list[float] = []
+    for label in use:
+        levels = sorted({str(m.labels.get(label)) for m in members})
+        if len(levels) > 1:
+            code += [float(str(labels.get(label)) == level) for level in levels]
+    return np.asarray(code)
+
+
+def _ridge(design: FloatArray, values: FloatArray, query: FloatArray) -> tuple[float, float]:
+    """Mean and leave-one-out error of an additive model with shrunk offsets."""
+    n = len(values)
+    mean = float(values.mean())
+    if n == 1:
+        return mean, UNKNOWN_SD
+    if design.shape[1] == 0:
+        return mean, float(values.std(ddof=1) * math.sqrt(1 + 1 / n))
+    gram = design @ design.T + np.eye(n)
+    centred = values - mean
+    weights = np.linalg.solve(gram, centred)
+    loo = weights / np.diag(np.linalg.inv(gram))
+    fitted = mean + float((design @ query) @ weights)
+    return fitted, float(np.sqrt(np.mean(loo**2)))

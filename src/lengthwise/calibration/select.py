@@ -1,0 +1,204 @@
+r"""Which terms of the family earn their place.
+
+A search starts from the physical default (E1 quadratic, E2 soft floor; for a decode step, which is
+linear in its context, E2 only) and tries one change at a time. Every law is judged on data its fit
+did not see: interleaved folds in range and folds that predict the long end from the short one.
+
+    score = mean |ln(predicted / measured)| in range + the same out of range
+
+Both halves count alike, because a law that interpolates well and extrapolates badly is of no use
+here, nor the reverse. A change of E2 or E3 is kept when it lowers the score by ``GAIN``; leaving
+the square of attention, which physics put there, must lower it by ``GAIN_AGAINST_PHYSICS``. Errors
+are winsorised at ln 2, so that one outlier does not decide. A curve of fewer than ``MIN_POINTS``
+points cannot pay for a search and keeps the default, which its priors hold in check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lengthwise.calibration.folds import Fold, block_folds, extrapolation_folds
+from lengthwise.domain.model import ModelSpec
+from lengthwise.domain.work import Work
+from lengthwise.formulations.hachiya_patias import HachiyaPatias
+from lengthwise.formulations.hachiya_patias.nonlinear import power_is_identified
+from lengthwise.units import FloatArray
+
+DEFAULT = {"e1": "quadratic", "e2": "floor", "e3": "off"}
+MIN_POINTS = 6
+GAIN = 0.05
+GAIN_AGAINST_PHYSICS = 0.10
+WINSOR = float(np.log(2.0))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One set of terms and its held-out errors.
+
+    Attributes
+    ----------
+    e1, e2, e3
+        Kinds of the terms.
+    in_range, out_of_range
+        Mean winsorised |log error| on held-out points; NaN where no fold exists.
+    kept
+        Whether the change was accepted.
+    """
+
+    e1: str
+    e2: str
+    e3: str
+    in_range: float
+    out_of_range: float
+    kept: bool = False
+
+    @property
+    def score(self) -> float:
+        """In-range plus out-of-range error; twice the former where no long fold exists.
+
+        >>> round(Trial("quadratic", "floor", "off", 0.03, 0.05).score, 3)
+        0.08
+        """
+        return self.in_range + (self.in_range if np.isnan(self.out_of_range) else self.out_of_range)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The three kinds as parameters of the family."""
+        return {"e1": self.e1, "e2": self.e2, "e3": self.e3}
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions of points by fits that did not see them.
+
+    Attributes
+    ----------
+    index
+        Positions of the points, shape (m,).
+    residual
+        ln(measured / predicted), shape (m,).
+    scale
+        Predicted standard deviation of the residual, shape (m,).
+    factor
+        Length over the longest length fitted, shape (m,); 1 in range.
+    """
+
+    index: FloatArray
+    residual: FloatArray
+    scale: FloatArray
+    factor: FloatArray
+
+
+def choose(
+    work: Work, y_s: FloatArray, spec: ModelSpec | None,
+    fixed: dict[str, str], prior: dict[str, tuple[float, float]] | None = None,
+) -> tuple[HachiyaPatias, list[Trial]]:  # fmt: skip
+    """Choose the kinds of E1, E2 and E3 for one group of points.
+
+    Parameters
+    ----------
+    work, y_s
+        Distinct points and their times, seconds.
+    spec
+        Architecture, when known.
+    fixed
+        Kinds the caller decided, by name; the others are searched.
+    prior
+        Pooled priors handed to the family.
+
+    Returns
+    -------
+    The chosen law, fitted on all points, and every trial in the order it was made.
+    """
+    search = _Search(work, y_s, spec, prior)
+    default = DEFAULT | ({"e1": "off"} if work.phase == "decode" else {}) | fixed
+    if len(work) < MIN_POINTS or len(fixed) == len(DEFAULT):
+        return search.law(default), []
+    trials = [search.trial({"e1": "off", "e2": "off", "e3": "off"} | fixed)]
+    best = search.trial(default)
+    trials.append(best)
+    for change, gain in _changes(work, fixed):
+        trial = search.trial(best.kinds | change)
+        if trial.kinds == best.kinds:
+            continue
+        trials.append(trial)
+        if trial.score < (1.0 - gain) * best.score:
+            best = trial
+    kept = [replace(t, kept=t.kinds == best.kinds) for t in trials]
+    return search.law(best.kinds), kept
+
+
+def _changes(work: Work, fixed: dict[str, str]) -> list[tuple[dict[str, str], float]]:
+    """List the changes to try with the gain each must bring: scaling, nonlinearity, correction."""
+    changes = [({"e2": kind}, GAIN) for kind in ("off", "tile", "hill", "spline")]
+    if work.phase != "decode":
+        reference = float(np.exp(np.mean(np.log(work.context_len))))
+        kinds = ["off", "nlogn"]
+        if power_is_identified(work.context_len, reference):
+            kinds.append("power")
+        changes += [({"e1": kind}, GAIN_AGAINST_PHYSICS) for kind in kinds]
+    changes += [({"e3": "residual"}, GAIN)]
+    return [(c, g) for c, g in changes if not set(c) & set(fixed)]
+
+
+class _Search:
+    """Fits and scores sets of terms; what is profiled on all points is kept in the folds."""
+
+    def __init__(
+        self, work: Work, y_s: FloatArray, spec: ModelSpec | None,
+        prior: dict[str, tuple[float, float]] | None,
+    ) -> None:  # fmt: skip
+        self.work, self.y_s, self.spec, self.prior = work, y_s, spec, prior
+        self.folds = [*block_folds(work), *extrapolation_folds(work)]
+        self._laws: dict[tuple[str, ...], HachiyaPatias] = {}
+
+    def law(self, kinds: dict[str, str]) -> HachiyaPatias:
+        key = (kinds["e1"], kinds["e2"], kinds["e3"])
+        if key not in self._laws:
+            floor = self._laws.get((kinds["e1"], "floor", "off"))
+            settings = {}
+            if kinds["e2"] == "tile" and floor is not None:
+                settings["sharpness"] = floor.scaling_.settings()["k"]
+            law = HachiyaPatias(**kinds, **settings, spec=self.spec, prior=self.prior)
+            self._laws[key] = law.fit_work(self.work, self.y_s)
+        return self._laws[key]
+
+    def trial(self, kinds: dict[str, str]) -> Trial:
+        held = held_out(self.law(kinds), self.work, self.y_s, self.folds)
+        error = np.minimum(np.abs(held.residual), WINSOR)
+        inside = held.factor <= 1.0
+        out = float(error[~inside].mean()) if (~inside).any() else float("nan")
+        return Trial(**kinds, in_range=float(error[inside].mean()), out_of_range=out)
+
+
+def held_out(law: HachiyaPatias, work: Work, y_s: FloatArray, folds: Sequence[Fold]) -> HeldOut:
+    """Predict every fold by a fit on the rest of it.
+
+    Parameters
+    ----------
+    law
+        Fitted on all points; folds start from it and keep its structure.
+    work, y_s
+        Distinct points and their times, seconds.
+    """
+    parts = [_one_fold(law, work, y_s, fold) for fold in folds]
+    columns = [np.concatenate(c) if parts else np.empty(0) for c in zip(*parts, strict=True)]
+    if not columns:
+        columns = [np.empty(0)] * 4
+    return HeldOut(columns[0].astype(int), *columns[1:])
+
+
+def _one_fold(
+    law: HachiyaPatias, work: Work, y_s: FloatArray, fold: Fold
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    train, test = work.take(fold.train), work.take(fold.test)
+    fitted = law.refit(train, y_s[fold.train])
+    residual = np.log(y_s[fold.test]) - np.log(fitted.predict_work(test))
+    scale = np.sqrt(fitted.sigma_**2 + fitted.log_sd(test) ** 2)
+    factor = np.maximum(test.length / train.length.max(), 1.0)
+    if fold.factor == 1.0:
+        factor = np.ones_like(factor)
+    return fold.test, residual, scale, factor

@@ -1,0 +1,152 @@
+r"""E3, the empirical correction delta: what the physics left over.
+
+    residual   delta(x) = g_T(ln T) + g_c(ln c), two additive Gaussian processes (RBF, length scale
+               ln 2, sd 0.1 together) on the log-residuals of the base, noise as fitted. They fade
+               to zero within about a factor of four of the data, |delta| <= ln 1.5, and the
+               amplitude is halved until the corrected law is monotone.
+    isotonic   a monotone map of the base prediction (needs 30 points), constant ratio fading to one
+               outside the data.
+    off        delta = 0.
+
+Additive functions of one variable are stored as tables and read by linear interpolation, so that a
+correction costs two look-ups whatever the number of measurements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.isotonic import IsotonicRegression
+
+from lengthwise.domain.work import Work
+from lengthwise.units import FloatArray
+
+CAP = float(np.log(1.5))
+LENGTH_SCALE = float(np.log(2.0))
+AMPLITUDE = 0.1
+ISOTONIC_MIN_POINTS = 30
+FADE = float(np.log(4.0))
+
+Base = Callable[[Work], FloatArray]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A correction as tables: ``grid -> delta`` for each axis it looks at.
+
+    Attributes
+    ----------
+    kind
+        ``off``, ``residual`` or ``isotonic``.
+    tables
+        For each axis (``tokens``, ``context`` or ``base``): grid of logarithms and delta on it.
+    """
+
+    kind: str = "off"
+    tables: tuple[tuple[str, FloatArray, FloatArray], ...] = ()
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether there is nothing to apply."""
+        return not self.tables
+
+    def apply(self, work: Work, base: FloatArray) -> FloatArray:
+        """Correct base predictions, shape (n,), seconds."""
+        delta = np.zeros(len(base))
+        for axis, grid, value in self.tables:
+            delta += np.interp(np.log(_axis(axis, work, base)), grid, value)
+        return np.asarray(base * np.exp(np.clip(delta, -CAP, CAP)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the tables as plain lists."""
+        tables = [{"axis": a, "grid": g.tolist(), "delta": v.tolist()} for a, g, v in self.tables]
+        return {"kind": self.kind, "tables": tables}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Correction:
+        """Build a correction from :meth:`to_dict`."""
+        tables = tuple(
+            (t["axis"], np.asarray(t["grid"], float), np.asarray(t["delta"], float))
+            for t in data["tables"]
+        )
+        return cls(data["kind"], tables)
+
+
+def fit(kind: str, work: Work, y_s: FloatArray, base: Base, sigma: float) -> Correction:
+    """Fit a correction of ``kind`` on the residuals of ``base``.
+
+    Parameters
+    ----------
+    work, y_s
+        Training steps and times, seconds.
+    base
+        The fitted law without correction.
+    sigma
+        Relative noise of one observation.
+    """
+    if kind == "residual":
+        return _residual(work, y_s, base, sigma)
+    if kind == "isotonic" and len(work) >= ISOTONIC_MIN_POINTS:
+        return _isotonic(work, y_s, base)
+    return Correction()
+
+
+def _axis(axis: str, work: Work, base: FloatArray) -> FloatArray:
+    if axis == "tokens":
+        return work.new_tokens
+    return work.context_len if axis == "context" else base
+
+
+def _residual(work: Work, y_s: FloatArray, base: Base, sigma: float) -> Correction:
+    residual = np.clip(np.log(y_s) - np.log(base(work)), -CAP, CAP)
+    axes = {name: np.log(_axis(name, work, y_s)) for name in ("tokens", "context")}
+    axes = {name: u for name, u in axes.items() if np.ptp(u) > 0}
+    if not axes:
+        return Correction()
+    variance = AMPLITUDE**2 / len(axes)
+    covariance = sum((variance * _rbf(u, u) for u in axes.values()), np.zeros((len(work),) * 2))
+    weights = np.linalg.solve(covariance + sigma**2 * np.eye(len(work)), residual)
+    for amplitude in (1.0, 0.5, 0.25, 0.125):
+        tables = tuple(
+            (name, grid, amplitude * variance * _rbf(grid, u) @ weights)
+            for name, u in axes.items()
+            for grid in (np.arange(u.min() - 2 * FADE, u.max() + 2 * FADE, LENGTH_SCALE / 8),)
+        )
+        correction = Correction("residual", tables)
+        if _is_monotone(correction, work, base):
+            return correction
+    return Correction()
+
+
+def _rbf(a: FloatArray, b: FloatArray) -> FloatArray:
+    return np.asarray(np.exp(-0.5 * ((a[:, None] - b[None, :]) / LENGTH_SCALE) ** 2))
+
+
+def _is_monotone(correction: Correction, work: Work, base: Base) -> bool:
+    """Check that length and batch never shorten a step, on a grid far beyond the data."""
+    longest = float(work.context_len.max()) * 16
+    lengths = np.unique(np.concatenate([np.geomspace(1, longest, 160), work.context_len]))
+    batches = np.unique(
+        np.concatenate([np.geomspace(1, work.sequences.max() * 4, 24), work.sequences])
+    )
+    c, b = (m.ravel() for m in np.meshgrid(lengths, batches, indexing="ij"))
+    query = c if work.phase == "prefill" else np.ones_like(c)
+    grid = Work.of(work.phase, query_len=query, context_len=c, batch_size=b)
+    time = correction.apply(grid, base(grid)).reshape(len(lengths), len(batches))
+    return bool((np.diff(time, axis=0) >= 0).all() and (np.diff(time, axis=1) >= 0).all())
+
+
+def _isotonic(work: Work, y_s: FloatArray, base: Base) -> Correction:
+    predicted = np.log(base(work))
+    order = np.argsort(predicted)
+    u = predicted[order]
+    mapped = IsotonicRegression().fit_transform(u, np.log(y_s)[order])
+    grid, first = np.unique(u, return_index=True)
+    if len(grid) < 2:
+        return Correction()
+    delta = np.clip(mapped[first] - grid, -CAP, CAP)
+    grid = np.concatenate([[grid[0] - FADE], grid, [grid[-1] + FADE]])
+    return Correction("isotonic", (("base", grid, np.concatenate([[0.0], delta, [0.0]])),))

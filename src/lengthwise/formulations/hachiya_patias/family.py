@@ -1,0 +1,322 @@
+r"""The Hachiya-Patias family: linear law + three switchable terms.
+
+    t(x) = alpha_1 [ T s(T) + exp(rho_1) E1(x) + exp(rho_kv) KV + exp(rho_b) B ] * exp(delta(x))
+
+    T     new tokens of the step           s(T)   E2, length-dependent scaling (see scaling)
+    E1    nonlinear term in length         delta  E3, empirical correction (see correction)
+    KV    KV tokens read                   B      sequences
+
+After K. Hachiya and I. Patias, "Latency formulations ... across varying sequence lengths" (2026):
+three enhancements of linear formulations. All coefficients are positive and every term grows with
+its work, so times never fall when length, batch or context grows. Fitting: robust maximum a
+posteriori on ln t (see objective) with the priors of priors and terms.
+"""
+
+from __future__ import annotations
+
+import math
+from copy import copy
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from lengthwise.domain.model import ModelSpec
+from lengthwise.domain.work import Work
+from lengthwise.errors import InputError
+from lengthwise.formulations.base import Formulation
+from lengthwise.formulations.hachiya_patias import correction as e3_forms
+from lengthwise.formulations.hachiya_patias import nonlinear, scaling, spline
+from lengthwise.formulations.hachiya_patias.objective import Posterior, maximise
+from lengthwise.formulations.hachiya_patias.priors import LogNormal
+from lengthwise.formulations.hachiya_patias.terms import Term, choose_terms, phi
+from lengthwise.units import FloatArray
+
+E1_KINDS = ("quadratic", "power", "nlogn", "off")
+E2_KINDS = ("floor", "tile", "hill", "tilt", "spline", "off")
+E3_KINDS = ("off", "residual", "isotonic")
+SHARPNESS = (1, 2, 4, 8)
+TILES = (16, 64, 128, 256)
+
+
+class HachiyaPatias(Formulation):
+    """Positive, monotone law with terms E1, E2 and E3.
+
+    Parameters
+    ----------
+    e1
+        ``quadratic``, ``power``, ``nlogn`` or ``off``.
+    e2
+        ``floor``, ``tile``, ``hill``, ``tilt``, ``spline`` or ``off``.
+    e3
+        ``residual`` (fades away from the data), ``isotonic`` or ``off``. The third kind of
+        correction, an offset per hardware and engine, needs several deployments and belongs to
+        :class:`lengthwise.calibration.lawset.LawSet`.
+    power
+        Exponent p of E1 = power; profiled when None.
+    sharpness
+        k of the floor; profiled over 1, 2, 4, 8 when None.
+    tile
+        Tile of E2 = tile in tokens; profiled when None.
+    spec
+        Architecture of the model; sets the prior of the quadratic to linear ratio.
+    prior
+        Replacement priors by parameter name, ``{"E1": (mean, sd), "ln_n0_tokens": ...}``; ``ln_a1``
+        may be given too. Pooling uses this.
+
+    Attributes
+    ----------
+    scaling_
+        The chosen form of E2 with its settings.
+    terms_
+        Linear terms that data or priors identify.
+    theta_
+        ln alpha_1, psi of E2, and rho of the terms, shape (size,).
+    covariance_
+        Posterior covariance of theta_, shape (size, size).
+    sigma_
+        Relative noise.
+    log_evidence_
+        For comparing kinds on the same rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> n = np.array([128, 256, 512, 1024, 2048, 4096])
+    >>> X = pd.DataFrame({"phase": "prefill", "isl": n})
+    >>> law = HachiyaPatias(sharpness=2).fit(X, 1e-4 * np.hypot(n, 200) + 3e-9 * n**2)
+    >>> float(law.predict(X.assign(isl=32768)).round(1)[0])
+    6.5
+    """
+
+    name: ClassVar[str] = "hachiya-patias"
+    equation: ClassVar[str] = "t = a1 [T s(T) + r E1 + r_kv KV + r_b B] exp(delta)"
+    citation: ClassVar[str] = "Hachiya and Patias 2026 (three enhancements of linear formulations)"
+    monotone: ClassVar[bool] = True
+    min_points: ClassVar[int] = 2
+
+    def __init__(
+        self,
+        e1: str = "quadratic",
+        e2: str = "floor",
+        e3: str = "off",
+        *,
+        power: float | None = None,
+        sharpness: int | None = None,
+        tile: int | None = None,
+        spec: ModelSpec | None = None,
+        prior: dict[str, tuple[float, float]] | None = None,
+    ) -> None:
+        self.e1, self.e2, self.e3 = e1, e2, e3
+        self.power, self.sharpness, self.tile = power, sharpness, tile
+        self.spec, self.prior = spec, prior
+
+    scaling_: scaling.Scaling
+    terms_: tuple[Term, ...]
+    theta_: FloatArray
+    covariance_: FloatArray
+    sigma_: float
+    log_evidence_: float
+    phase_: str
+    e1_: str
+    power_: float
+    reference_: float
+    correction_: e3_forms.Correction
+
+    def _fit(self, work: Work, y_s: FloatArray, weight: FloatArray) -> None:
+        self._check_kinds()
+        self.phase_ = work.phase
+        self.reference_ = float(np.exp(np.mean(np.log(work.context_len))))
+        self.e1_ = self._identified_e1(work)
+        self.terms_ = choose_terms(work, y_s, self.e1_, self.e2, self.spec)
+        best: Posterior | None = None
+        for power in self._powers():
+            for form in self._forms(work):
+                fit = self._fit_form(form, power, work, y_s, weight)
+                if best is None or fit.log_evidence > best.log_evidence:
+                    best, self.scaling_, self.power_ = fit, form, power
+        assert best is not None
+        self.theta_, self.covariance_ = best.theta, best.covariance
+        self.sigma_, self.log_evidence_ = best.sigma, best.log_evidence
+        self._prepare()
+        self.correction_ = e3_forms.fit(self.e3, work, y_s, self._base, self.sigma_)
+
+    def refit(self, work: Work, y_s: FloatArray) -> Self:
+        """Fit again on other points, from the present fit on and with its structure.
+
+        Much cheaper than :meth:`fit`: nothing discrete is searched. Folds use this.
+        """
+        again = copy(self)
+        again.n_points_ = len(work)
+        found = again._fit_form(
+            self.scaling_, self.power_, work, y_s, np.ones(len(work)), start=self.theta_
+        )
+        again.theta_, again.covariance_ = found.theta, found.covariance
+        again.sigma_, again.log_evidence_ = found.sigma, found.log_evidence
+        again._prepare()
+        again.correction_ = e3_forms.fit(self.e3, work, y_s, again._base, again.sigma_)
+        return again
+
+    def _fit_form(
+        self, form: scaling.Scaling, power: float, work: Work, y_s: FloatArray,
+        weight: FloatArray, start: FloatArray | None = None,
+    ) -> Posterior:  # fmt: skip
+        bases = [phi(t.name, work, self.e1_, self.reference_, power) for t in self.terms_]
+        tokens, size = work.new_tokens, len(form.parameters)
+
+        def times(theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+            linear, slope = form.tokens(tokens, theta[1 : 1 + size])
+            parts = [np.exp(r) * b for r, b in zip(theta[1 + size :], bases, strict=True)]
+            total = linear + sum(parts)
+            jacobian = np.column_stack(
+                [
+                    np.ones(len(tokens)),
+                    slope * (linear / total)[:, None],
+                    *[p / total for p in parts],
+                ]
+            )
+            return np.exp(theta[0]) * total, jacobian
+
+        scale = math.log(float(np.median(y_s / tokens)))
+        rho = np.array([self._prior_of(t.name, t.prior).mean for t in self.terms_])
+        starts = [np.concatenate([[scale], psi, rho]) for psi in form.starts()]
+        if start is not None:
+            starts = [start]
+        low, high = form.bounds()
+        pad = np.full(len(rho), 60.0)
+        bounds = (np.concatenate([[-60.0], low, -pad]), np.concatenate([[60.0], high, pad]))
+        return maximise(times, self._prior_residuals(form), y_s, weight, starts, bounds)
+
+    def _prior_residuals(self, form: scaling.Scaling) -> Any:
+        size = len(form.parameters)
+        priors = [self._prior_of(t.name, t.prior) for t in self.terms_]
+        given = [
+            (i, *self._given(n))
+            for i, n in enumerate(("ln_a1", *form.parameters))
+            if self._given(n)
+        ]
+        columns = 1 + size + len(priors)
+
+        def prior(theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+            own, slope = form.prior(theta[1 : 1 + size])
+            rows = np.zeros((len(own) + len(priors) + len(given), columns))
+            rows[: len(own), 1 : 1 + size] = slope
+            values = list(own)
+            for j, p in enumerate(priors):
+                values.append((theta[1 + size + j] - p.mean) / p.sd)
+                rows[len(own) + j, 1 + size + j] = 1.0 / p.sd
+            for j, (i, mean, sd) in enumerate(given):
+                values.append((theta[i] - mean) / sd)
+                rows[len(own) + len(priors) + j, i] = 1.0 / sd
+            return np.asarray(values), rows
+
+        return prior
+
+    def _given(self, name: str) -> tuple[float, float] | tuple[()]:
+        return (self.prior or {}).get(name, ())
+
+    def _prior_of(self, name: str, default: LogNormal) -> LogNormal:
+        given = self._given(name)
+        return LogNormal(*given) if given else default
+
+    def _check_kinds(self) -> None:
+        for value, allowed, label in (
+            (self.e1, E1_KINDS, "e1"), (self.e2, E2_KINDS, "e2"), (self.e3, E3_KINDS, "e3"),
+        ):  # fmt: skip
+            if value not in allowed:
+                raise InputError(
+                    f"{label} must be one of {', '.join(allowed)}", got=repr(value),
+                    remedy="see the table of switchable terms in the documentation",
+                )  # fmt: skip
+
+    def _identified_e1(self, work: Work) -> str:
+        if work.phase == "decode":
+            return "off"
+        if (
+            self.e1 == "power"
+            and self.power is None
+            and not nonlinear.power_is_identified(work.context_len, self.reference_)
+        ):
+            return "quadratic"
+        return self.e1
+
+    def _powers(self) -> tuple[float, ...]:
+        if self.e1_ != "power":
+            return (2.0,)
+        return (self.power,) if self.power is not None else nonlinear.POWERS
+
+    def _forms(self, work: Work) -> list[scaling.Scaling]:
+        tokens = work.new_tokens
+        low, high = float(tokens.min()), float(tokens.max())
+        if self.e2 == "spline" and len(np.unique(tokens)) >= spline.MIN_DISTINCT:
+            return [spline.Spline.over(tokens, scaling.FLAT_BELOW[work.phase])]
+        if self.e2 == "hill" and high > low:
+            return [scaling.Hill(low, high)]
+        if self.e2 == "tilt":
+            return [scaling.Tilt(low, high)]
+        if self.e2 == "off":
+            return [scaling.Off()]
+        ks = SHARPNESS if self.sharpness is None else (self.sharpness,)
+        tiles: tuple[int, ...] = (1,)
+        if self.e2 == "tile":
+            tiles = (self.tile,) if self.tile is not None else (1, *_usable_tiles(tokens))
+        floor = {"prefill": 150.0, "mixed": 150.0, "decode": 30.0}[work.phase]
+        return [scaling.Floor(k, t, floor, 1.5 if work.phase != "decode" else 2.0)
+                for k in ks for t in tiles]  # fmt: skip
+
+    def _prepare(self) -> None:
+        """Split theta into what prediction needs."""
+        size = len(self.scaling_.parameters)
+        self._a1 = math.exp(self.theta_[0])
+        self._psi = self.theta_[1 : 1 + size]
+        self._coef = [self._a1 * math.exp(r) for r in self.theta_[1 + size :]]
+
+    def _base(self, work: Work) -> FloatArray:
+        total = self._a1 * self.scaling_.values(work.new_tokens, self._psi)
+        for term, coefficient in zip(self.terms_, self._coef, strict=True):
+            total = total + coefficient * phi(
+                term.name, work, self.e1_, self.reference_, self.power_
+            )
+        return np.asarray(total)
+
+    def _predict(self, work: Work) -> FloatArray:
+        base = self._base(work)
+        return base if self.correction_.is_identity else self.correction_.apply(work, base)
+
+    def log_sd(self, work: Work) -> FloatArray:
+        """Posterior standard deviation of ln t from the parameters alone, shape (n,)."""
+        size = len(self.scaling_.parameters)
+        linear, slope = self.scaling_.tokens(work.new_tokens, self._psi)
+        parts = [self._a1 * linear] + [
+            c * phi(t.name, work, self.e1_, self.reference_, self.power_)
+            for t, c in zip(self.terms_, self._coef, strict=True)
+        ]
+        total = np.sum(parts, axis=0)
+        gradient = np.column_stack(
+            [np.ones(len(work)), slope[:, :size] * (parts[0] / total)[:, None],
+             *[p / total for p in parts[1:]]]
+        )  # fmt: skip
+        variance = np.einsum("ij,jk,ik->i", gradient, self.covariance_, gradient)
+        return np.sqrt(np.maximum(variance, 0.0))
+
+    def set_fitted(
+        self, *, phase: str, form: scaling.Scaling, terms: tuple[Term, ...], theta: FloatArray,
+        covariance: FloatArray, sigma: float, reference: float, power: float,
+        correction: e3_forms.Correction | None = None,
+    ) -> Self:  # fmt: skip
+        """Take fitted values from elsewhere: a law file, or a population of deployments."""
+        self.phase_, self.phases_ = phase, (phase,)
+        self.scaling_, self.terms_ = form, terms
+        self.theta_, self.covariance_, self.sigma_ = theta, covariance, sigma
+        self.reference_, self.power_ = reference, power
+        self.e1_ = self.e1 if any(t.name == "E1" for t in terms) else "off"
+        self.correction_ = correction or e3_forms.Correction()
+        self.log_evidence_ = float("nan")
+        self._prepare()
+        return self
+
+
+def _usable_tiles(tokens: FloatArray) -> tuple[int, ...]:
+    """Tiles that hold at least two distinct measured token counts somewhere."""
+    distinct = np.unique(tokens)
+    padded = {t: np.ceil(distinct / t) for t in TILES}
+    return tuple(t for t in TILES if len(np.unique(padded[t])) < len(distinct))

@@ -1,0 +1,49 @@
+r"""Priors of the family: what is known before the first measurement.
+
+Attention against GEMM. One query-key pair costs 4 L H d FLOP and one token 2 P FLOP (see
+:mod:`lengthwise.domain.model`). Attention kernels run at a lower rate than GEMMs: over the 17
+(GPU, engine, precision) combinations of NVIDIA AIConfigurator's operator measurements at 8,192
+tokens and more, the GEMM rate is 0.8 to 1.9 times the attention rate, median 1.4 (see
+``benchmarks/attention_prior.py``). Hence
+
+    ln(alpha_2 / alpha_1) ~ N( ln(1.4 * 4 L H d / 2 P), 0.7^2 )
+
+0.7 leaves room for unfused attention (3 to 5 times) at two standard deviations. Without a ModelSpec
+the ratio of FLOPs is taken as that of a typical 8B model, 4e-5 per token, with standard deviation
+1.4. The floor, in tokens, is where reading the weights costs as much as computing with them, plus
+launches: some 150 tokens on GPUs (peak FLOP rate over bandwidth), within a factor of 4.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from lengthwise.domain.model import ModelSpec
+
+ATTENTION_SLOWDOWN = 1.4
+KNOWN_SD = 0.7
+GENERIC_RATIO = 4e-5
+GENERIC_SD = 1.4
+
+
+@dataclass(frozen=True)
+class LogNormal:
+    """Prior of a positive coefficient: ln value ~ N(mean, sd^2)."""
+
+    mean: float
+    sd: float
+
+
+def attention_ratio(spec: ModelSpec | None) -> LogNormal:
+    """Give the prior of ln(alpha_2 / alpha_1), alpha_2 per pair, alpha_1 per token.
+
+    >>> from lengthwise.domain.model import ModelSpec
+    >>> eight_b = ModelSpec("8b", 7.5e9, 32, 32, 8, 128)
+    >>> round(math.exp(attention_ratio(eight_b).mean) * 1e5, 2)
+    4.89
+    """
+    if spec is None:
+        return LogNormal(math.log(ATTENTION_SLOWDOWN * GENERIC_RATIO), GENERIC_SD)
+    ratio = spec.flops_per_pair / spec.flops_per_token
+    return LogNormal(math.log(ATTENTION_SLOWDOWN * ratio), KNOWN_SD)

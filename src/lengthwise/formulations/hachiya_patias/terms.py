@@ -1,0 +1,93 @@
+r"""The linear terms of the law beside the scaled tokens, and which of them data can identify.
+
+    t = alpha_1 [ T s(T) + sum_j exp(rho_j) phi_j ]
+
+    phi          coefficient     prior of rho_j = ln(coefficient / alpha_1)
+    E1 basis     s/pair          architecture (see priors)
+    KV           s/KV token      a tenth of the time at the centre of the data, sd 3
+    B            s/sequence      5 tokens per sequence, sd 2
+    1            s               50 tokens, sd 3; only when E2 is off (a floor replaces it)
+
+A term enters when its basis is not proportional to another one over the data: KV in a prefill only
+with cached prefixes, B only when batch varies apart from T. This is the identifiability rule.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from lengthwise.domain.model import ModelSpec
+from lengthwise.domain.work import Work
+from lengthwise.formulations.hachiya_patias.nonlinear import basis
+from lengthwise.formulations.hachiya_patias.priors import LogNormal, attention_ratio
+from lengthwise.units import FloatArray
+
+SEQUENCE_TOKENS = LogNormal(math.log(5.0), 2.0)
+OVERHEAD_TOKENS = LogNormal(math.log(50.0), 3.0)
+NLOGN_SHARE = LogNormal(math.log(0.2), 2.0)
+KV_SHARE = LogNormal(math.log(0.1), 3.0)
+
+
+@dataclass(frozen=True)
+class Term:
+    """One linear term: what multiplies it, its unit, and the prior of ln(coefficient / alpha_1)."""
+
+    name: str
+    unit: str
+    prior: LogNormal
+
+
+def choose_terms(
+    work: Work, y_s: FloatArray, e1: str, e2: str, spec: ModelSpec | None
+) -> tuple[Term, ...]:
+    """Choose the terms the data can tell apart.
+
+    Parameters
+    ----------
+    work, y_s
+        Training steps and their times, seconds.
+    e1, e2
+        Kinds of the nonlinear and the scaling term.
+    spec
+        Architecture, when known.
+    """
+    terms = []
+    if e1 != "off" and work.phase != "decode":
+        prior = NLOGN_SHARE if e1 == "nlogn" else attention_ratio(spec)
+        terms.append(Term("E1", "s/token" if e1 == "nlogn" else "s/pair", prior))
+    if work.phase != "prefill" or not proportional(work.kv_tokens, work.new_tokens):
+        share = float(np.median(work.new_tokens / work.kv_tokens))
+        terms.append(
+            Term("KV", "s/KV token", LogNormal(KV_SHARE.mean + math.log(share), KV_SHARE.sd))
+        )
+    if work.phase != "decode" and not proportional(work.sequences, work.new_tokens):
+        batch_varies = bool(np.ptp(work.sequences) > 0)
+        if batch_varies:
+            terms.append(Term("B", "s/sequence", SEQUENCE_TOKENS))
+    if e2 == "off":
+        terms.append(Term("overhead", "s", OVERHEAD_TOKENS))
+    return tuple(terms)
+
+
+def phi(name: str, work: Work, e1: str, reference: float, power: float) -> FloatArray:
+    """Compute the basis of one term, shape (n,)."""
+    if name == "E1":
+        return basis(e1, work, reference, power)
+    if name == "KV":
+        return work.kv_tokens
+    if name == "B":
+        return work.sequences
+    return np.ones(len(work))
+
+
+def proportional(a: FloatArray, b: FloatArray) -> bool:
+    """Tell whether a is a constant times b, within a millionth.
+
+    >>> proportional(np.array([1.0, 2.0]), np.array([3.0, 6.0]))
+    True
+    """
+    ratio = a / b
+    return bool(np.ptp(ratio) <= 1e-6 * np.abs(ratio).max())
