@@ -48,7 +48,7 @@ def to_text(values: pd.Series) -> pd.Series:
     if types.is_float_dtype(values) and not missing.all():
         values = values.map(lambda value: f"{value:g}")
     text = values.astype(str).str.strip()
-    return text.where(~missing & (text != ""), np.nan).astype("str")
+    return text.where(~missing & (text != ""), np.nan)
 
 
 def to_flag(values: pd.Series) -> pd.Series:

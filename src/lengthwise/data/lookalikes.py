@@ -41,6 +41,12 @@ _STEMS: dict[str, tuple[str, ...]] = {
     "batch_size": ("batch", "bs", "batchsize", "num_seqs", "n_seqs", "num_sequences", "mini_batch"),
     "concurrency": ("concurrent", "concurrent_requests", "max_concurrency", "users", "num_users"),
     "request_rate": ("qps", "rps", "rate_qps"),
+    "tp": ("tensor_parallel", "tensor_parallel_size", "tp_size"),
+    "pp": ("pipeline_parallel", "pipeline_parallel_size", "pp_size"),
+    "ep": ("expert_parallel", "expert_parallel_size", "ep_size"),
+    "dp": ("data_parallel", "data_parallel_size", "dp_size"),
+    "model": ("model_name", "model_id", "model_path"),
+    "hardware": ("gpu", "gpu_name", "device", "accelerator"),
 }  # fmt: skip
 
 _UNITS = {

@@ -119,7 +119,8 @@ class ImportReport:
 def _flag_lines(flags: list[Flag], width: int) -> list[str]:
     if not flags:
         return []
-    lines = ["", f"{len(flags)} {'thing looks' if len(flags) == 1 else 'things look'} wrong"]
+    looks = "thing looks" if len(flags) == 1 else "things look"
+    lines = ["", f"{len(flags)} {looks} wrong (rows count from 0; all are kept)"]
     for flag in flags:
         mark = _MARK[flag.severity]
         lines.append(fill(f"{mark} {flag.rule}: {flag.message}", width, **_indents(2, hanging=2)))

@@ -3,7 +3,8 @@
 Commands are listed in ``COMMANDS`` with their help and imported on use, so that ``--help`` costs
 nothing. The module of a command exposes either
 
-- ``command``: a function with typer annotations, whose docstring is the help text, or
+- ``command``: a function with typer annotations, whose docstring is the help text (a paragraph
+  with indented lines, such as examples, is shown as written), or
 - ``app``: a ``typer.Typer`` with subcommands of its own.
 
 A command prints its result to stdout and everything else to stderr, and raises
@@ -13,9 +14,10 @@ A command prints its result to stdout and everything else to stderr, and raises
 
 from __future__ import annotations
 
+import inspect
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Annotated, Any, NoReturn, TextIO
@@ -88,8 +90,14 @@ def _load(name: str) -> Any:
         module.app.rich_markup_mode = None
         return typer.main.get_group(module.app)
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name)(module.command)
+    single.command(name, help=help_of(module.command))(module.command)
     return typer.main.get_command(single)
+
+
+def help_of(function: Callable[..., Any]) -> str:
+    """Give the docstring as help; paragraphs with indented lines keep their line breaks."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join("\b\n" + part if "\n " in part else part for part in paragraphs)
 
 
 app = typer.Typer(

@@ -1,0 +1,154 @@
+"""``lengthwise import``: turn files of timings into a checked measurement table."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.interfaces.cli.common import AsJson, Output, log, print_json, print_table, width
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lengthwise.data.report import ImportReport
+
+
+class FileFormat(StrEnum):
+    """What the file holds."""
+
+    auto = "auto"
+    table = "table"
+
+
+Files = Annotated[list[Path], typer.Argument(help="CSV, TSV, Parquet or JSON lines; .gz is fine.")]
+Format = Annotated[
+    FileFormat, typer.Option("--format", help="What the files hold; auto finds out.")
+]
+Maps = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="COLUMN=EXPR", help="Make a column: latency_ms=seconds*1000."),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="COLUMN=VALUE", help="Fill a column: model=llama3-8b."),
+]
+
+
+def command(
+    files: Files,
+    output: Output = None,
+    file_format: Format = FileFormat.auto,
+    maps: Maps = None,
+    sets: Sets = None,
+    as_json: AsJson = False,
+) -> None:
+    r"""Turn files of timings into a checked measurement table.
+
+    Every row is kept; the report says which rows a fit can use and what looks wrong. Without
+    --output, only the report is made.
+
+    For example:
+      lengthwise import runs.csv -o table.parquet
+      lengthwise import bench.csv --set phase=prefill --set model=llama2-70b \
+        --map isl=prompt_size --map latency_ms=prompt_time -o table.parquet
+    """
+    from lengthwise.data.table import write_table
+
+    tables, reports = _imported(files, maps or [], _constants(sets or []))
+    table = _joined(tables)
+    if output:
+        write_table(table, output)
+    if as_json:
+        print_json(_as_json(table, reports, output))
+    else:
+        _print(table, reports)
+    usable = sum(report.rows_kept for report in reports)
+    if output:
+        log(f"wrote {len(table):,} rows, {usable:,} usable, to {output}")
+    if not usable:
+        raise NothingUsableError(
+            "an import needs at least one usable row", got=f"0 of {len(table):,}",
+            remedy="the report above counts the reasons",
+        )  # fmt: skip
+
+
+def _imported(
+    files: list[Path], maps: list[str], constants: dict[str, str]
+) -> tuple[list[pd.DataFrame], list[ImportReport]]:
+    from lengthwise.data.importing import import_table
+
+    tables, reports = [], []
+    for path in files:
+        table, report = import_table(path, maps=maps, constants=constants)
+        if "source" not in table:
+            table = table.assign(source=path.name)
+        tables.append(table)
+        reports.append(report)
+    return tables, reports
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+
+
+def _constants(sets: list[str]) -> dict[str, str]:
+    constants = {}
+    for text in sets:
+        name, sign, value = (part.strip() for part in text.partition("="))
+        if not (name and sign and value):
+            raise InputError(
+                "a constant reads column=value", got=f"--set {text}", remedy="--set model=llama3-8b"
+            )
+        constants[name] = value
+    return constants
+
+
+def _as_json(
+    table: pd.DataFrame, reports: list[ImportReport], output: Path | None
+) -> dict[str, Any]:
+    return {
+        "rows": len(table),
+        "usable": sum(report.rows_kept for report in reports),
+        "output": output,
+        "files": reports,
+    }
+
+
+def _print(table: pd.DataFrame, reports: list[ImportReport]) -> None:
+    for report in reports:
+        print(report.render(width()))
+        print()
+    print_table(["deployment", "phase", "rows", "usable", "tokens", "batch"], _groups(table))
+
+
+def _groups(table: pd.DataFrame) -> list[list[str]]:
+    """One line per deployment and phase: what the table covers."""
+    from lengthwise.data.checks import usable
+    from lengthwise.data.identity import deployment_of
+
+    names = {"decode": "context_len", "mixed": "sum_context_len"}
+    keyed = table.assign(_deployment=deployment_of(table), _usable=usable(table))
+    rows = []
+    for (deployment, phase), part in keyed.groupby(
+        ["_deployment", "phase"], sort=False, observed=True
+    ):
+        length = names.get(str(phase), "isl")
+        load = "batch_size" if part.get("batch_size", part[length]).notna().any() else "concurrency"
+        rows.append([
+            str(deployment), str(phase), f"{len(part):,}", f"{int(part['_usable'].sum()):,}",
+            _span(part, length), _span(part, load),
+        ])  # fmt: skip
+    return rows
+
+
+def _span(part: pd.DataFrame, name: str) -> str:
+    if name not in part or part[name].isna().all():
+        return "-"
+    low, high = part[name].min(), part[name].max()
+    return f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
