@@ -128,6 +128,7 @@ def _group(deployment: str, phase: str, rows: pd.DataFrame) -> Group:
     columns = [c for c in STEP_COLUMNS[phase] if c in rows and rows[c].notna().any()]
     grouped = rows.groupby(columns, dropna=False, sort=True)["latency_ms"]
     median = grouped.median()
+    y_s: FloatArray = np.asarray(ms_to_s(median.to_numpy(dtype=float)), dtype=float)
     points = median.index.to_frame(index=False)
     deviation = (rows["latency_ms"] / grouped.transform("median") - 1.0).abs()
     repeated = grouped.transform("size") > 1

@@ -7,8 +7,8 @@ The half width of an interval, in ln t, at a point whose length is f times the l
 s is what the posterior of the law says (noise and parameters); q is the conformal quantile of
 |residual| / s over held-out points in range (Vovk et al. 2005; Papadopoulos 2008), binned by length
 when every bin has ``BIN_MIN`` points; gamma, the error per doubling beyond the data, is the
-quantile of what remained uncovered on folds that predicted the long end from the short one. Residuals
-of all deployments of a phase are pooled: one curve alone has too few.
+quantile of what remained uncovered on folds that predicted the long end from the short one.
+Residuals of all deployments of a phase are pooled: one curve alone has too few.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class PhaseLaw:
         )  # fmt: skip
 
     def log_scale(self, work: Work) -> FloatArray:
-        """Standard deviation s of ln t before conformal calibration, shape (n,)."""
+        """Compute the standard deviation s of ln t before conformal calibration, shape (n,)."""
         if isinstance(self.law, HachiyaPatias):
             return np.sqrt(self.law.sigma_**2 + self.law.log_sd(work) ** 2)
         return np.ones(len(work))

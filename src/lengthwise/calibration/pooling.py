@@ -22,10 +22,9 @@ import numpy as np
 from lengthwise.calibration.groups import Group
 from lengthwise.domain.model import ModelSpec, find_model
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
-from lengthwise.formulations.hachiya_patias.priors import attention_ratio
+from lengthwise.formulations.hachiya_patias.priors import LogNormal, attention_ratio
 from lengthwise.formulations.hachiya_patias.scaling import Floor
 from lengthwise.formulations.hachiya_patias.terms import Term
-from lengthwise.formulations.hachiya_patias.priors import LogNormal
 from lengthwise.units import FloatArray
 
 LABELS = ("hardware", "engine", "model", "precision", "tp")

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from lengthwise.calibration.folds import Fold, block_folds, extrapolation_folds
 from lengthwise.domain.model import ModelSpec
@@ -86,7 +87,7 @@ class HeldOut:
         Length over the longest length fitted, shape (m,); 1 in range.
     """
 
-    index: FloatArray
+    index: npt.NDArray[np.intp]
     residual: FloatArray
     scale: FloatArray
     factor: FloatArray
@@ -162,7 +163,7 @@ class _Search:
             settings = {}
             if kinds["e2"] == "tile" and floor is not None:
                 settings["sharpness"] = floor.scaling_.settings()["k"]
-            law = HachiyaPatias(**kinds, **settings, spec=self.spec, prior=self.prior)
+            law = HachiyaPatias(*key, **settings, spec=self.spec, prior=self.prior)
             self._laws[key] = law.fit_work(self.work, self.y_s)
         return self._laws[key]
 
@@ -171,7 +172,8 @@ class _Search:
         error = np.minimum(np.abs(held.residual), WINSOR)
         inside = held.factor <= 1.0
         out = float(error[~inside].mean()) if (~inside).any() else float("nan")
-        return Trial(**kinds, in_range=float(error[inside].mean()), out_of_range=out)
+        e1, e2, e3 = kinds["e1"], kinds["e2"], kinds["e3"]
+        return Trial(e1, e2, e3, in_range=float(error[inside].mean()), out_of_range=out)
 
 
 def held_out(law: HachiyaPatias, work: Work, y_s: FloatArray, folds: Sequence[Fold]) -> HeldOut:
@@ -193,7 +195,7 @@ def held_out(law: HachiyaPatias, work: Work, y_s: FloatArray, folds: Sequence[Fo
 
 def _one_fold(
     law: HachiyaPatias, work: Work, y_s: FloatArray, fold: Fold
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+) -> tuple[npt.NDArray[np.intp], FloatArray, FloatArray, FloatArray]:
     train, test = work.take(fold.train), work.take(fold.test)
     fitted = law.refit(train, y_s[fold.train])
     residual = np.log(y_s[fold.test]) - np.log(fitted.predict_work(test))

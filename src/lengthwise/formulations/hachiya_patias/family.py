@@ -26,7 +26,7 @@ from lengthwise.errors import InputError
 from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.hachiya_patias import correction as e3_forms
 from lengthwise.formulations.hachiya_patias import nonlinear, scaling, spline
-from lengthwise.formulations.hachiya_patias.objective import Posterior, maximise
+from lengthwise.formulations.hachiya_patias.objective import NOISE_S0, Posterior, maximise
 from lengthwise.formulations.hachiya_patias.priors import LogNormal
 from lengthwise.formulations.hachiya_patias.terms import Term, choose_terms, phi
 from lengthwise.units import FloatArray
@@ -34,7 +34,7 @@ from lengthwise.units import FloatArray
 E1_KINDS = ("quadratic", "power", "nlogn", "off")
 E2_KINDS = ("floor", "tile", "hill", "tilt", "spline", "off")
 E3_KINDS = ("off", "residual", "isotonic")
-SHARPNESS = (1, 2, 4, 8)
+SHARPNESS = (2, 1, 4, 8)
 TILES = (16, 64, 128, 256)
 
 
@@ -131,14 +131,18 @@ class HachiyaPatias(Formulation):
         best: Posterior | None = None
         for power in self._powers():
             for form in self._forms(work):
-                fit = self._fit_form(form, power, work, y_s, weight)
+                fit = self._fit_form(form, power, work, y_s, weight, best)
                 if best is None or fit.log_evidence > best.log_evidence:
                     best, self.scaling_, self.power_ = fit, form, power
         assert best is not None
-        self.theta_, self.covariance_ = best.theta, best.covariance
-        self.sigma_, self.log_evidence_ = best.sigma, best.log_evidence
+        self._take(best)
         self._prepare()
         self.correction_ = e3_forms.fit(self.e3, work, y_s, self._base, self.sigma_)
+
+    def _take(self, found: Posterior) -> None:
+        self._posterior = found
+        self.theta_, self.covariance_ = found.theta, found.covariance
+        self.sigma_, self.log_evidence_ = found.sigma, found.log_evidence
 
     def refit(self, work: Work, y_s: FloatArray) -> Self:
         """Fit again on other points, from the present fit on and with its structure.
@@ -148,17 +152,16 @@ class HachiyaPatias(Formulation):
         again = copy(self)
         again.n_points_ = len(work)
         found = again._fit_form(
-            self.scaling_, self.power_, work, y_s, np.ones(len(work)), start=self.theta_
+            self.scaling_, self.power_, work, y_s, np.ones(len(work)), self._posterior
         )
-        again.theta_, again.covariance_ = found.theta, found.covariance
-        again.sigma_, again.log_evidence_ = found.sigma, found.log_evidence
+        again._take(found)
         again._prepare()
         again.correction_ = e3_forms.fit(self.e3, work, y_s, again._base, again.sigma_)
         return again
 
     def _fit_form(
         self, form: scaling.Scaling, power: float, work: Work, y_s: FloatArray,
-        weight: FloatArray, start: FloatArray | None = None,
+        weight: FloatArray, near: Posterior | None = None,
     ) -> Posterior:  # fmt: skip
         bases = [phi(t.name, work, self.e1_, self.reference_, power) for t in self.terms_]
         tokens, size = work.new_tokens, len(form.parameters)
@@ -179,21 +182,19 @@ class HachiyaPatias(Formulation):
         scale = math.log(float(np.median(y_s / tokens)))
         rho = np.array([self._prior_of(t.name, t.prior).mean for t in self.terms_])
         starts = [np.concatenate([[scale], psi, rho]) for psi in form.starts()]
-        if start is not None:
-            starts = [start]
+        noise = NOISE_S0
+        if near is not None and len(near.theta) == len(starts[0]):
+            starts, noise = [near.theta], near.sigma
         low, high = form.bounds()
         pad = np.full(len(rho), 60.0)
         bounds = (np.concatenate([[-60.0], low, -pad]), np.concatenate([[60.0], high, pad]))
-        return maximise(times, self._prior_residuals(form), y_s, weight, starts, bounds)
+        return maximise(times, self._prior_residuals(form), y_s, weight, starts, bounds, noise)
 
     def _prior_residuals(self, form: scaling.Scaling) -> Any:
         size = len(form.parameters)
         priors = [self._prior_of(t.name, t.prior) for t in self.terms_]
-        given = [
-            (i, *self._given(n))
-            for i, n in enumerate(("ln_a1", *form.parameters))
-            if self._given(n)
-        ]
+        named = enumerate(("ln_a1", *form.parameters))
+        given = [(i, *pair) for i, n in named if (pair := self._given(n)) is not None]
         columns = 1 + size + len(priors)
 
         def prior(theta: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -211,12 +212,12 @@ class HachiyaPatias(Formulation):
 
         return prior
 
-    def _given(self, name: str) -> tuple[float, float] | tuple[()]:
-        return (self.prior or {}).get(name, ())
+    def _given(self, name: str) -> tuple[float, float] | None:
+        return (self.prior or {}).get(name)
 
     def _prior_of(self, name: str, default: LogNormal) -> LogNormal:
         given = self._given(name)
-        return LogNormal(*given) if given else default
+        return LogNormal(*given) if given is not None else default
 
     def _check_kinds(self) -> None:
         for value, allowed, label in (
@@ -296,7 +297,7 @@ class HachiyaPatias(Formulation):
              *[p / total for p in parts[1:]]]
         )  # fmt: skip
         variance = np.einsum("ij,jk,ik->i", gradient, self.covariance_, gradient)
-        return np.sqrt(np.maximum(variance, 0.0))
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
     def set_fitted(
         self, *, phase: str, form: scaling.Scaling, terms: tuple[Term, ...], theta: FloatArray,

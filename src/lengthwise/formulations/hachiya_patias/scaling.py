@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Scaling(Protocol):
         """Names of psi."""
 
     def starts(self) -> list[FloatArray]:
-        """Starting values of psi, one array of shape (size,) each."""
+        """Give starting values of psi, one array of shape (size,) each."""
 
     def bounds(self) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bounds of psi, shape (size,) each."""
@@ -59,7 +59,7 @@ class Scaling(Protocol):
         """Effective tokens of one step, without arrays."""
 
     def settings(self) -> dict[str, Any]:
-        """What is needed to build it again."""
+        """Give what is needed to build it again."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Floor:
         return ("ln_n0_tokens",)
 
     def starts(self) -> list[FloatArray]:
-        """A low and a high floor: the posterior can have two modes."""
+        """Start from a low and a high floor: the posterior can have two modes."""
         return [np.array([math.log(self.prior_tokens) + d]) for d in (-1.5, 1.0)]
 
     def bounds(self) -> tuple[FloatArray, FloatArray]:
@@ -136,7 +136,7 @@ class Floor:
         return np.array([math.log(1e-3)]), np.array([math.log(1e7)])
 
     def prior(self, psi: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """ln n0 ~ N(ln prior_tokens, prior_sd^2)."""
+        """Take ln n0 ~ N(ln prior_tokens, prior_sd^2)."""
         return (psi - math.log(self.prior_tokens)) / self.prior_sd, np.array([[1 / self.prior_sd]])
 
     def _padded(self, t: FloatArray) -> FloatArray:
@@ -203,14 +203,14 @@ class Hill:
         return [np.array([0.5, middle]), np.array([-0.5, middle])]
 
     def bounds(self) -> tuple[FloatArray, FloatArray]:
-        """r in [0.1, 8], n_h inside the data."""
+        """Bound r to [0.1, 8] and n_h to the data."""
         return (
             np.array([math.log(0.1), math.log(self.low)]),
             np.array([math.log(8.0), math.log(self.high) + 1e-9]),
         )
 
     def prior(self, psi: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """ln r ~ N(0, 1); ln n_h centred on the data."""
+        """Take ln r ~ N(0, 1) and ln n_h centred on the data."""
         middle = 0.5 * (math.log(self.low) + math.log(self.high))
         spread = max(math.log(self.high / self.low) / 2, 0.1)
         return np.array([psi[0], (psi[1] - middle) / spread]), np.diag([1.0, 1 / spread])
@@ -259,7 +259,7 @@ class Tilt:
         return [np.zeros(1)]
 
     def bounds(self) -> tuple[FloatArray, FloatArray]:
-        """|eta| <= 0.25."""
+        """Bound |eta| to 0.25."""
         return np.array([-0.25]), np.array([0.25])
 
     def prior(self, psi: FloatArray) -> tuple[FloatArray, FloatArray]:
