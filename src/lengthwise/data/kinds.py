@@ -20,7 +20,8 @@ def to_numbers(values: pd.Series) -> pd.Series:
     [1.5, nan]
     """
     if types.is_datetime64_any_dtype(values) and values.name == "timestamp":
-        return (values.astype("int64") / 1e9).astype(float)  # nanoseconds since 1970
+        since_1970 = pd.to_datetime(values, utc=True) - pd.Timestamp(0, tz="UTC")
+        return since_1970 / pd.Timedelta(seconds=1)
     if types.is_bool_dtype(values) or types.is_complex_dtype(values):
         _refuse(values, np.ones(len(values), dtype=bool))
     if types.is_numeric_dtype(values):

@@ -111,15 +111,20 @@ def _warm(steps: pd.DataFrame) -> BoolArray:
     warm = first & slow
     if warm.sum() * (~first).sum() <= 2 * (slow & ~first).sum() * first.sum():
         warm[:] = False  # later repeats are slow as often: heavy tails, not warm-up
-    opening = np.flatnonzero((steps.groupby("group").cumcount() == 0).to_numpy() & (count == 1))
-    for i in opening:
-        one = steps.iloc[i]
-        larger = steps[
-            (steps["group"] == one["group"]) & (steps["length"] >= one["length"])
-            & (steps["batch"] >= one["batch"])
-        ]  # fmt: skip
-        warm[i] = WARM_FIRST * larger["time"].min() < one["time"]
+    for i in np.flatnonzero((steps.groupby("group").cumcount() == 0).to_numpy() & (count == 1)):
+        warm[i] = steps["time"].iloc[i] > WARM_FIRST * _next_larger(steps, i)
     return np.asarray(warm)
+
+
+def _next_larger(steps: pd.DataFrame, i: int) -> float:
+    """Give the shorter time of the next larger batch and the next larger length; inf if none."""
+    one = steps.iloc[i]
+    times = [np.inf]
+    for axis, fixed in (("batch", "length"), ("length", "batch")):
+        same = steps[(steps["group"] == one["group"]) & (steps[fixed] == one[fixed])]
+        larger = same[same[axis] > one[axis]]
+        times.append(larger.loc[larger[axis] == larger[axis].min(), "time"].median())
+    return float(np.nanmin(times))
 
 
 def _gross(steps: pd.DataFrame) -> BoolArray:
@@ -129,6 +134,8 @@ def _gross(steps: pd.DataFrame) -> BoolArray:
     sweep = steps.groupby(["group", "batch"]).ngroup().to_numpy()[order]
     low, high = np.full((2, 2 * NEIGHBOURS, len(n)), np.nan)
     for i, shift in enumerate(k for k in range(-NEIGHBOURS, NEIGHBOURS + 1) if k):
+        if abs(shift) >= len(n):
+            continue
         here = slice(max(shift, 0), len(n) + min(shift, 0))
         there = slice(max(-shift, 0), len(n) + min(-shift, 0))
         growth = (n[here] / n[there]) ** STEEPEST
@@ -206,12 +213,15 @@ def _contradictions(time: FloatArray) -> Iterator[tuple[int, int]]:
     """Yield cells to blame, each with the cell it contradicts most.
 
     The cell in most contradictions is blamed first and left out, so that one bad cell does not
-    discredit all that follow it.
+    discredit all that follow it. Ties go to the cell that is out of order, by however little, with
+    more of the others, then to the larger one.
     """
     against = np.triu(time[None, :] < FASTER * time[:, None], 1)
     against |= against.T
+    slightly = np.triu(time[None, :] < time[:, None], 1)
+    ties = (slightly | slightly.T).sum(axis=0) / (len(time) + 1)
     while against.any():
-        votes = against.sum(axis=0)
+        votes = np.where(against.any(axis=0), against.sum(axis=0) + ties, 0.0)
         bad = int(len(votes) - 1 - np.argmax(votes[::-1]))
         gap = np.where(against[bad], np.abs(np.log(time / time[bad])), -1.0)
         yield bad, int(np.argmax(gap))

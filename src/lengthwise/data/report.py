@@ -105,7 +105,7 @@ class ImportReport:
     def render(self, width: int = 100) -> str:
         """Write the report as text of at most ``width`` columns."""
         head = f"{self.source} ({self.format}): {_rows(self.rows_read)} read, "
-        lines = [head + f"{self.rows_kept:,} usable"]
+        lines = [fill(head + f"{self.rows_kept:,} usable", width, **_indents(0))]
         for reason, count in self.skipped.items():
             lines.append(f"  {_rows(count)} not usable: {reason}")
         for text in self.assumptions:
@@ -132,7 +132,7 @@ def _flag_lines(flags: list[Flag], width: int) -> list[str]:
 def _indents(first: int, hanging: int = 2) -> dict[str, Any]:
     return {
         "initial_indent": " " * first, "subsequent_indent": " " * (first + hanging),
-        "break_on_hyphens": False,
+        "break_on_hyphens": False, "break_long_words": False,
     }  # fmt: skip
 
 
