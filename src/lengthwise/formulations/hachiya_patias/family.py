@@ -285,6 +285,12 @@ class HachiyaPatias(Formulation):
 
     def log_sd(self, work: Work) -> FloatArray:
         """Posterior standard deviation of ln t from the parameters alone, shape (n,)."""
+        gradient = self.log_gradient(work)
+        variance = np.einsum("ij,jk,ik->i", gradient, self.covariance_, gradient)
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
+
+    def log_gradient(self, work: Work) -> FloatArray:
+        """Gradient of ln t in theta, the correction left out, shape (n, size of theta)."""
         size = len(self.scaling_.parameters)
         linear, slope = self.scaling_.tokens(work.new_tokens, self._psi)
         parts = [self._a1 * linear] + [
@@ -292,12 +298,10 @@ class HachiyaPatias(Formulation):
             for t, c in zip(self.terms_, self._coef, strict=True)
         ]
         total = np.sum(parts, axis=0)
-        gradient = np.column_stack(
+        return np.column_stack(
             [np.ones(len(work)), slope[:, :size] * (parts[0] / total)[:, None],
              *[p / total for p in parts[1:]]]
         )  # fmt: skip
-        variance = np.einsum("ij,jk,ik->i", gradient, self.covariance_, gradient)
-        return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
     def set_fitted(
         self, *, phase: str, form: scaling.Scaling, terms: tuple[Term, ...], theta: FloatArray,
