@@ -1,1 +1,1 @@
-"""Plots and the HTML report."""
+"""Figures, the HTML report, comparisons and the demo: what people look at."""

@@ -1,0 +1,248 @@
+"""Make charts of laws, evaluations and ablations: everything but the drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lengthwise.calibration.groups import Group
+from lengthwise.calibration.lawset import LawSet
+from lengthwise.evaluation.ablation import AblationResult
+from lengthwise.evaluation.result import EvaluationResult
+from lengthwise.reporting.figures.chart import (
+    HELD_OUT,
+    MEASURED,
+    Axis,
+    Band,
+    Bar,
+    Bars,
+    Chart,
+    Line,
+    Points,
+)
+from lengthwise.units import FloatArray, s_to_ms
+
+GRID_POINTS = 56
+NUDGE = 7.0
+"""Pixels between the columns of residuals of two formulations."""
+MOST_BATCHES = 5
+LENGTH_LABEL = {
+    "prefill": "prompt length (tokens)",
+    "decode": "context length (tokens)",
+    "mixed": "mean context length (tokens)",
+}
+TIME_LABEL = {"prefill": "prefill step", "decode": "decode step", "mixed": "mixed step"}
+
+
+def points_at(
+    phase: str, labels: Mapping[str, object], lengths: FloatArray, batch_size: float
+) -> pd.DataFrame:
+    """Make the points of one deployment at some lengths, to ask a law about.
+
+    >>> points_at("decode", {"model": "m"}, np.array([8.0]), 2).to_dict("records")
+    [{'phase': 'decode', 'context_len': 8.0, 'batch_size': 2, 'model': 'm'}]
+    """
+    column = "context_len" if phase == "decode" else "isl"
+    frame = pd.DataFrame({"phase": phase, column: lengths, "batch_size": batch_size})
+    return frame.assign(**{k: v for k, v in labels.items() if v is not None})
+
+
+def base_batch(group: Group) -> float:
+    """Give the batch size measured at the most lengths; the smallest among equals."""
+    sizes = np.unique(group.work.sequences[_plain(group)])
+    counts = [len(np.unique(group.work.length[_plain(group) & (group.work.sequences == b)]))
+              for b in sizes]  # fmt: skip
+    return float(sizes[int(np.argmax(counts))]) if len(sizes) else 1.0
+
+
+def curve_chart(
+    group: Group, laws: Mapping[str, LawSet], *, level: float = 0.9, cut: float | None = None,
+    beyond: float = 2.0,
+) -> Chart:  # fmt: skip
+    """Measured points, the curves of several formulations and the band of the first.
+
+    Parameters
+    ----------
+    group
+        What was measured.
+    laws
+        Fitted laws by name; the first one's interval is drawn.
+    level
+        Coverage of the band.
+    cut
+        Longest length the laws were fitted on; the longest measured one when None.
+    beyond
+        How far past the longest measured length the curves go.
+    """
+    batch = base_batch(group)
+    rows = _plain(group) & (group.work.sequences == batch)
+    length, time = group.work.length[rows], s_to_ms(group.y_s[rows])
+    if group.phase == "mixed" or not len(length):
+        return Chart(f"{group.phase}", _length_axis(group.phase), _time_axis(group.phase))
+    end = float(length.max() if cut is None else cut)
+    grid = np.geomspace(length.min(), length.max() * beyond, GRID_POINTS)
+    grid = np.unique(np.append(grid, end))
+    asked = points_at(group.phase, group.labels, grid, batch)
+    lines, bands = [], []
+    for role, (name, law) in enumerate(laws.items()):
+        lines += _two_lines(name, grid, law.predict(asked), end, role)
+        if role == 0 and law.intervals:
+            lo, hi = law.predict_interval(asked, level).T
+            bands.append(Band(f"{level:.0%} interval of {name}", grid, lo, hi))
+    return Chart(
+        title=f"{group.phase}, batch {batch:g}", x=_length_axis(group.phase),
+        y=_time_axis(group.phase), lines=tuple(reversed(lines)), bands=tuple(bands),
+        points=_measured(length, time, end), domain=(float(length.min()), end),
+        note=f"batch {batch:g}; shaded: lengths the laws were fitted on",
+    )  # fmt: skip
+
+
+def batch_chart(group: Group, law: LawSet, *, cut: float | None = None) -> Chart:
+    """One law at each measured batch size, with its points."""
+    plain = _plain(group)
+    sizes = np.unique(group.work.sequences[plain])
+    if len(sizes) > MOST_BATCHES:
+        sizes = sizes[np.unique(np.linspace(0, len(sizes) - 1, MOST_BATCHES).astype(int))]
+    lines: list[Line] = []
+    points: list[Points] = []
+    longest = group.work.length[plain].max()
+    end = float(longest if cut is None else cut)
+    for batch in sizes:
+        rows = plain & (group.work.sequences == batch)
+        length, time = group.work.length[rows], s_to_ms(group.y_s[rows])
+        grid = np.unique(np.append(np.geomspace(length.min(), max(longest, end), 40), end))
+        time_ms = law.predict(points_at(group.phase, group.labels, grid, float(batch)))
+        lines += _two_lines(f"batch {batch:g}", grid, time_ms, end, 0)
+        points += _measured(length, time, end)
+    return Chart(
+        title=f"{group.phase}, all batch sizes", x=_length_axis(group.phase),
+        y=_time_axis(group.phase), lines=tuple(lines), points=tuple(points),
+        domain=(float(group.work.length[plain].min()), end),
+    )  # fmt: skip
+
+
+def residual_chart(result: EvaluationResult, group: str, names: Sequence[str]) -> Chart:
+    """Measured over predicted against length, for points the laws did not see."""
+    at = result.points[result.points["group"] == group]
+    series = []
+    for role, name in enumerate(names):
+        mine = at[at["formulation"] == name]
+        if len(mine):
+            ratio = (mine["actual_ms"] / mine["predicted_ms"]).to_numpy(float)
+            nudge = NUDGE * (role - (len(names) - 1) / 2)
+            series.append(Points(name, mine["length"].to_numpy(float), ratio, role, nudge))
+    phase = str(at["phase"].iloc[0]) if len(at) else "prefill"
+    return Chart(
+        title="measured / predicted", x=_length_axis(phase),
+        y=Axis("measured / predicted", "ratio", *_ratio_ends(series)),
+        points=tuple(reversed(series)), level_line=1.0,
+        note="above 1: slower than predicted; held-out points only",
+    )  # fmt: skip
+
+
+def distance_chart(
+    result: EvaluationResult, longest: Mapping[str, float], names: Sequence[str]
+) -> Chart:
+    """MAPE against how far beyond the training lengths a point lies.
+
+    Parameters
+    ----------
+    result
+        An evaluation on a length split.
+    longest
+        Longest length fitted of each group, tokens.
+    names
+        Formulations, in the order of their colours.
+    """
+    points = result.points
+    factor = points["length"] / points["group"].map(longest)
+    error = 100.0 * (points["predicted_ms"] / points["actual_ms"] - 1.0).abs()
+    step = np.round(2.0 * np.log2(np.maximum(factor, 1.0))) / 2.0
+    columns = {"name": points["formulation"], "group": points["group"], "step": step}
+    table = pd.DataFrame(columns | {"error": error})
+    per_group = table.groupby(["name", "group", "step"])["error"].mean()
+    medians = per_group.groupby(["name", "step"]).median()
+    lines = []
+    for role, name in enumerate(names):
+        if name in medians.index.get_level_values("name"):
+            mine = medians.loc[name]
+            x, y = 2.0 ** mine.index.to_numpy(float), np.maximum(mine.to_numpy(float), 0.1)
+            lines.append(Line(name, x, y, role))
+    return Chart(
+        title="error against extrapolation", x=Axis("length / longest length fitted", "factor"),
+        y=Axis("MAPE", "percent"), lines=tuple(reversed(lines)),
+        points=tuple(Points("", line.x, line.y, line.role) for line in reversed(lines)),
+        note="median over deployments and phases of the MAPE at this distance",
+    )  # fmt: skip
+
+
+def ablation_bars(result: AblationResult, factor: float) -> Bars:
+    """MAPE of every subset of terms, in range and beyond."""
+    table = result.table
+    panels = {
+        title: tuple(
+            Bar(float(row[f"{side}_mape_percent"]), float(row[f"{side}_mape_lo_percent"]),
+                float(row[f"{side}_mape_hi_percent"]))
+            for row in table.to_dict("records")
+        )
+        for title, side in (("in range", "in_range"), (f"{factor:g}x beyond", "extrapolation"))
+    }  # fmt: skip
+    rows = tuple(str(t) for t in table["terms"])
+    return Bars("MAPE of each set of terms", rows, panels, highlight="all",
+                note="median over groups; line: 95 % bootstrap interval")  # fmt: skip
+
+
+def ranking_bars(result: EvaluationResult, order: Sequence[str]) -> Bars:
+    """MAPE of every formulation, best first."""
+    overall = result.overall.set_index("formulation")
+    bars = tuple(
+        Bar(*(float(overall.loc[n, c]) for c in
+              ("mape_percent", "mape_lo_percent", "mape_hi_percent")))
+        for n in order
+    )  # fmt: skip
+    return Bars("MAPE of each formulation", tuple(order), {"median MAPE": bars},
+                highlight=result.formulations[0],
+                note="median over groups; line: 95 % bootstrap interval")  # fmt: skip
+
+
+def _two_lines(name: str, x: FloatArray, y: FloatArray, end: float, role: int) -> list[Line]:
+    """Draw the fitted part solid and the rest dashed; the label belongs to the right end."""
+    inside, outside = x <= end, x >= end
+    if not outside.sum() > 1:
+        return [Line(name, x, y, role)]
+    return [Line("", x[inside], y[inside], role), Line(name, x[outside], y[outside], role, True)]
+
+
+def _measured(length: FloatArray, time: FloatArray, end: float) -> tuple[Points, ...]:
+    seen = length <= end * 1.001
+    parts = (
+        Points("measured", length[seen], time[seen], MEASURED),
+        Points("measured, held out", length[~seen], time[~seen], HELD_OUT),
+    )
+    return tuple(p for p in parts if len(p.x))
+
+
+def _plain(group: Group) -> npt.NDArray[np.bool_]:
+    """Find steps without cached prefixes or chunks, whose length says everything."""
+    work = group.work
+    if group.phase == "decode":
+        return np.asarray(np.isclose(work.new_tokens, work.sequences))
+    return np.asarray(np.isclose(work.new_tokens, work.sequences * work.isl, rtol=1e-3))
+
+
+def _length_axis(phase: str) -> Axis:
+    return Axis(LENGTH_LABEL[phase], "tokens")
+
+
+def _time_axis(phase: str) -> Axis:
+    return Axis(f"time of one {TIME_LABEL[phase]}", "ms")
+
+
+def _ratio_ends(series: Sequence[Points]) -> tuple[float, float]:
+    """Give the ends of the ratio axis: at least 0.8 to 1.25, at most 0.2 to 5."""
+    values = np.concatenate([s.y for s in series] or [np.ones(1)])
+    low, high = float(values.min()), float(values.max())
+    return max(min(low, 0.8), 0.2), min(max(high, 1.25), 5.0)
