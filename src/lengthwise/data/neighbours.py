@@ -111,20 +111,27 @@ def _warm(steps: pd.DataFrame) -> BoolArray:
     warm = first & slow
     if warm.sum() * (~first).sum() <= 2 * (slow & ~first).sum() * first.sum():
         warm[:] = False  # later repeats are slow as often: heavy tails, not warm-up
-    for i in np.flatnonzero((steps.groupby("group").cumcount() == 0).to_numpy() & (count == 1)):
-        warm[i] = steps["time"].iloc[i] > WARM_FIRST * _next_larger(steps, i)
+    warm |= _opening(steps) & (count == 1)
     return np.asarray(warm)
 
 
-def _next_larger(steps: pd.DataFrame, i: int) -> float:
-    """Give the shorter time of the next larger batch and the next larger length; inf if none."""
-    one = steps.iloc[i]
-    times = [np.inf]
+def _opening(steps: pd.DataFrame) -> BoolArray:
+    """Find first rows slower than the next larger step, by twice what any other cell is.
+
+    The comparison with the other cells tells warm-up from noise where nothing was repeated.
+    """
+    key = ["group", "length", "batch"]
+    cells = steps.groupby(key)["time"].median().reset_index()
+    excess = np.zeros(len(cells))
     for axis, fixed in (("batch", "length"), ("length", "batch")):
-        same = steps[(steps["group"] == one["group"]) & (steps[fixed] == one[fixed])]
-        larger = same[same[axis] > one[axis]]
-        times.append(larger.loc[larger[axis] == larger[axis].min(), "time"].median())
-    return float(np.nanmin(times))
+        ordered = cells.sort_values(["group", fixed, axis])
+        larger = ordered.groupby(["group", fixed])["time"].shift(-1).reindex(cells.index)
+        excess = np.fmax(excess, np.log(cells["time"] / larger))
+    rows = steps[key].merge(cells.assign(excess=excess), how="left")
+    first = ~rows["group"].duplicated()
+    others = rows["excess"].where(~first).groupby(rows["group"]).transform("max").fillna(0.0)
+    slow = rows["excess"] > np.maximum(np.log(WARM_FIRST), 2 * others)
+    return np.asarray(first & slow, dtype=bool)
 
 
 def _gross(steps: pd.DataFrame) -> BoolArray:

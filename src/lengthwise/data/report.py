@@ -104,8 +104,10 @@ class ImportReport:
 
     def render(self, width: int = 100) -> str:
         """Write the report as text of at most ``width`` columns."""
-        head = f"{self.source} ({self.format}): {_rows(self.rows_read)} read, "
-        lines = [fill(head + f"{self.rows_kept:,} usable", width, **_indents(0))]
+        head = f"{self.source} ({self.format})"
+        counts = f"{_rows(self.rows_read)} read, {self.rows_kept:,} usable"
+        fits = len(head) + 2 + len(counts) <= width
+        lines = [f"{head}: {counts}"] if fits else [f"{head}:", f"  {counts}"]
         for reason, count in self.skipped.items():
             lines.append(f"  {_rows(count)} not usable: {reason}")
         for text in self.assumptions:
