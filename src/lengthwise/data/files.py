@@ -197,7 +197,8 @@ def _delimiter(path: Path, kind: Format) -> str:
 
 def _iter_parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     try:
-        with pq.ParquetFile(path) as file:
+        # pre_buffer would keep the bytes of the whole file, however small the batches.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             names = file.schema_arrow.names
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
