@@ -31,9 +31,9 @@ def test_the_median_of_a_board_is_that_of_the_summary() -> None:
     assert board.loc["mean", "worst"] == pytest.approx(overall.loc["mean", "worst_mape_percent"])
 
 
-def test_a_higher_rank_correlation_is_better() -> None:
-    board = leaderboard(RESULT, metric="coverage")
-    assert board["formulation"].iloc[0] == "linear"
+@pytest.mark.parametrize("metric", ["bias", "coverage", "rmse", "interval_pinball"])
+def test_other_scores_rank_the_right_law_first(metric: str) -> None:
+    assert leaderboard(RESULT, metric=metric)["formulation"].iloc[0] == "linear"
 
 
 def test_comparison_of_points_shared_by_both() -> None:

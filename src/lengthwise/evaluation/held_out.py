@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -119,12 +118,7 @@ def _held_out(
             "length": length_of(at),
             "batch": batch_of(at),
             "repeats": np.bincount(index),
-            "actual_ms": list(_medians(time, index)),
+            "actual_ms": pd.Series(time).groupby(index).median().to_numpy(),
         }
     )
     return HeldOut(split.name, group, at.drop(columns=[c for c in TIMES if c in at]), truth)
-
-
-def _medians(values: np.ndarray, index: np.ndarray) -> Iterator[float]:
-    for k in range(index.max() + 1):
-        yield float(np.median(values[index == k]))

@@ -15,7 +15,7 @@ import pandas as pd
 
 from lengthwise.errors import InputError
 from lengthwise.evaluation.bootstrap import DRAWS, resampled_means
-from lengthwise.evaluation.result import HIGHER_IS_BETTER, EvaluationResult, check_metric
+from lengthwise.evaluation.result import EvaluationResult, check_metric
 
 NO_ERROR_PERCENT = 1e-6
 """Smaller MAPE counts as this when two are divided."""
@@ -76,9 +76,7 @@ def leaderboard(result: EvaluationResult, metric: str = "mape") -> pd.DataFrame:
     """
     column = check_metric(metric)
     wide = _scores_by_group(result, column)
-    cost = -wide if column in HIGHER_IS_BETTER else wide
-    if column == "bias_percent":
-        cost = wide.abs()
+    cost = _cost(wide, column, result.level)
     ranks = cost.fillna(np.inf).rank(axis=1, method="average")
     best = cost.eq(cost.min(axis=1), axis=0) & cost.notna()
     out = pd.DataFrame(
@@ -120,6 +118,15 @@ def compare(
         first, second, float(np.median(mean_gap)), float(lo), float(hi), int((mean_gap < 0).sum()),
         int((mean_gap > 0).sum()), len(shared), float(np.median(ratio)), level,
     )  # fmt: skip
+
+
+def _cost(wide: pd.DataFrame, column: str, level: float) -> pd.DataFrame:
+    """Turn scores into what is best small: bias near zero, coverage near the level asked for."""
+    if column == "bias_percent":
+        return wide.abs()
+    if column == "coverage":
+        return (wide - level).abs()
+    return -wide if column == "spearman" else wide
 
 
 def _scores_by_group(result: EvaluationResult, column: str) -> pd.DataFrame:

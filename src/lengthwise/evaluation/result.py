@@ -36,8 +36,6 @@ SCORES = {
 }
 """Scores of a group and what they mean."""
 
-HIGHER_IS_BETTER = ("spearman", "coverage")
-
 
 @dataclass(frozen=True)
 class Failure:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from lengthwise.errors import InputError
 from lengthwise.units import FloatArray
@@ -182,13 +183,12 @@ def noise_floor(times_ms: Any, point: Any) -> float:
     >>> noise_floor([98.0, 100.0, 103.0, 7.0], [0, 0, 0, 1])
     2.0
     """
-    times, number = np.asarray(times_ms, dtype=float), np.asarray(point)
-    _, index, count = np.unique(number, return_inverse=True, return_counts=True)
-    centre = np.array([np.median(times[index == k]) for k in range(len(count))])
-    repeated = count[index] > 1
+    times = np.asarray(times_ms, dtype=float)
+    grouped = pd.Series(times).groupby(np.asarray(point))
+    repeated = grouped.transform("size").to_numpy() > 1
     if not repeated.any():
         return float("nan")
-    deviation = np.abs(times / centre[index] - 1.0)[repeated]
+    deviation = np.abs(times / grouped.transform("median").to_numpy() - 1.0)[repeated]
     return float(round(100.0 * np.median(deviation), 12))
 
 
