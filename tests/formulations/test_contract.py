@@ -21,6 +21,7 @@ Check = Callable[[Case], None]
 FAST = {  # the contract does not depend on how many trees there are
     "random-forest": {"n_estimators": 25},
     "gradient-boosting": {"n_estimators": 60, "learning_rate": 0.2},
+    "trend-boosting": {"n_estimators": 60, "learning_rate": 0.2},
     "xgboost": {"n_estimators": 60, "learning_rate": 0.2},
     "lightgbm": {"n_estimators": 60, "learning_rate": 0.2},
     "gaussian-process": {"n_restarts": 0},

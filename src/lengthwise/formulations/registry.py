@@ -22,6 +22,7 @@ _BUILT_IN = {
     "gaussian-process": "gaussian_process:GaussianProcess",
     "random-forest": "random_forest:RandomForest",
     "gradient-boosting": "gradient_boosting:GradientBoosting",
+    "trend-boosting": "trend_boosting:TrendBoosting",
     "xgboost": "xgboost_trees:XGBoost",
     "lightgbm": "lightgbm_trees:LightGBM",
 }

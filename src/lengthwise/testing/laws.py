@@ -77,7 +77,7 @@ def monotone(case: Case) -> None:
 
 
 def between_neighbours(case: Case) -> None:
-    """Stay between neighbours where affine data are reproduced exactly.
+    """Stay within 5 % of the interval of neighbours where affine data are reproduced exactly.
 
     Laws for which affine data are not in the family (a power law, a shrunken line) are not held to
     this.
@@ -89,10 +89,10 @@ def between_neighbours(case: Case) -> None:
     if np.max(np.abs(law.predict(X) / y - 1.0)) > 1e-6:
         return
     middle = law.predict(case.points(lengths[:-1] + 128.0, batch))
-    inside = (middle >= 0.99 * y[:-1]) & (middle <= 1.01 * y[1:])
+    inside = (middle >= 0.95 * y[:-1]) & (middle <= 1.05 * y[1:])
     assert inside.all(), (
         f"at {lengths[int(np.argmin(inside))] + 128:.0f} tokens the law leaves the interval of its "
-        "neighbours although it reproduces both"
+        "neighbours by more than 5 % although it reproduces both"
     )
 
 
