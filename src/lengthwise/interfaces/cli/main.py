@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
@@ -104,6 +105,7 @@ app = typer.Typer(
     cls=LazyGroup,
     rich_markup_mode=None,
     add_completion=False,
+    pretty_exceptions_enable=False,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -148,11 +150,13 @@ def _exit_code(words: list[str], debug: bool) -> int:
         return _said("interrupted", INTERRUPTED)
     except LengthwiseError as error:
         if debug:
-            raise
+            traceback.print_exc()
+            return error.exit_code
         return _said(f"error: {error}", error.exit_code)
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc()
+            return 1
         what = f"{type(error).__name__}: {str(error)[:300]}"
         return _said(f"error: unexpected {what}\nRun again with --debug for the traceback.", 1)
     return 0
