@@ -83,6 +83,7 @@ def test_a_gate_that_is_not_met_exits_with_3_after_the_figures(
         (["--max-mape", "-1"], "positive percentage"),
         (["--split", "random", "--folds", "1"], "folds must be"),
         (["--ablation", "--max-mape", "5"], "takes no --max-mape"),
+        (["--ablation", "--per-deployment"], "takes no --per-deployment"),
         (["-o", "no/such/folder/x.json"], "folder to write to must exist"),
     ],
 )

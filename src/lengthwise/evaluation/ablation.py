@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from lengthwise.evaluation.estimator import Estimator, law_set
-from lengthwise.evaluation.protocol import Progress, evaluate
+from lengthwise.evaluation.protocol import Progress, SplitName, evaluate
 from lengthwise.evaluation.result import EvaluationResult, jsonable
 
 TERMS = ("e1", "e2", "e3")
@@ -84,6 +84,9 @@ def ablation(
     *,
     factor: float = 4,
     level: float = 0.9,
+    pooled: bool = True,
+    per_row: bool = False,
+    folds: int = 5,
     seed: int = 0,
     make: MakeVariant | None = None,
     progress: Progress | None = None,
@@ -96,9 +99,10 @@ def ablation(
     build = make or (lambda switches: law_set(FAMILY, **switches))
     switches = variants()
 
-    def run(split: str) -> EvaluationResult:
+    def run(split: SplitName) -> EvaluationResult:
         return evaluate(
-            table, split=split, factor=factor, level=level, seed=seed, progress=progress,  # type: ignore[arg-type]
+            table, split=split, factor=factor, level=level, pooled=pooled, per_row=per_row,
+            folds=folds, seed=seed, progress=progress,
             formulations=tuple(switches), make=lambda name: build(switches[name]),
         )  # fmt: skip
 

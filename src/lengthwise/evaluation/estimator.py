@@ -34,9 +34,10 @@ Make = Callable[[str], Estimator]
 
 
 def law_set(formulation: str, **options: Any) -> Estimator:
-    """Construct the product's own estimator, which may be asked beyond its refusal limit here.
+    """Construct the product's own estimator; imported on use, so that others cost nothing.
 
-    An evaluation extrapolates on purpose and holds the truth, so nothing is refused.
+    Laws of a set answer at any length: refusing far beyond the data is the task of prediction, and
+    an evaluation holds the truth.
     """
     module = import_module("lengthwise.calibration.lawset")
     made: Estimator = module.LawSet(formulation=formulation, **options)

@@ -49,7 +49,10 @@ def command(
         typer.Option(help=f"Names with commas between, or all. Default: {DEFAULT}."),
     ] = None,
     ablation: Annotated[
-        bool, typer.Option("--ablation", help="Switch E1, E2 and E3 on one by one instead.")
+        bool,
+        typer.Option(
+            "--ablation", help="Switch E1, E2 and E3 on one by one instead, random and length."
+        ),
     ] = False,
     level: Annotated[float, typer.Option(help="Coverage asked of the intervals.")] = 0.9,
     metric: Annotated[
@@ -86,8 +89,13 @@ def command(
 
     _check_folder(output)
     if ablation:
-        _refuse_with_ablation(formulations=formulations, max_mape=max_mape)
-        _run_ablation(load(table), factor, level, seed, as_json, output)
+        _refuse_with_ablation(
+            formulations=formulations, max_mape=max_mape,
+            metric=None if metric == "mape" else metric, per_deployment=per_deployment or None,
+        )  # fmt: skip
+        options = {"factor": factor, "level": level, "pooled": not alone, "per_row": per_row,
+                   "folds": folds, "seed": seed}  # fmt: skip
+        _run_ablation(load(table), options, as_json, output)
         return
     from lengthwise.evaluation.gates import check_max_mape, check_threshold
     from lengthwise.evaluation.protocol import evaluate
@@ -130,19 +138,18 @@ def _show(result: EvaluationResult, metric: str, per_deployment: bool) -> None:
         print(line)
 
 
-def _run_ablation(
-    table: Any, factor: float, level: float, seed: int, as_json: bool, output: Path | None
-) -> None:
+def _run_ablation(table: Any, options: dict[str, Any], as_json: bool, output: Path | None) -> None:
     from lengthwise.evaluation.ablation import ablation
 
-    result = ablation(table, factor=factor, level=level, seed=seed, progress=_progress())
+    result = ablation(table, **options, progress=_progress())
     _write(result.to_dict(), output)
     if as_json:
         print_json(result.to_dict())
         return
-    title = f"What each term buys in range and {factor:g} times beyond"
+    title = f"What each term buys in range and {options['factor']:g} times beyond"
     print_table(ABLATION, ablation_rows(result), title=title)
-    for line in dict.fromkeys(remarks(result.in_range) + remarks(result.extrapolation)):
+    both = remarks(result.in_range, worst=False) + remarks(result.extrapolation, worst=False)
+    for line in dict.fromkeys(both):
         print(line)
 
 

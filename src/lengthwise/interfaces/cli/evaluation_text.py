@@ -57,11 +57,11 @@ def group_rows(result: EvaluationResult) -> tuple[list[str], list[list[Any]]]:
     return ["deployment and phase", "points", "noise %", *result.formulations], rows
 
 
-def remarks(result: EvaluationResult) -> list[str]:
+def remarks(result: EvaluationResult, *, worst: bool = True) -> list[str]:
     """Say what is missing from the figures: worst groups, skipped groups, failures, warnings."""
     first = result.overall.iloc[0]
     lines = []
-    if first["worst_group"]:
+    if worst and first["worst_group"]:
         lines.append(f"worst of {first['formulation']}: {first['worst_group']}")
     lines += [f"skipped {s.group}: {s.reason}" for s in result.skipped]
     failed = Counter((f.formulation, f.stage, f.reason) for f in result.failures)
