@@ -99,19 +99,33 @@ class Chart:
     note: str = ""
 
     @property
+    def series(self) -> tuple[Line | Points, ...]:
+        """Lines and points together."""
+        return (*self.lines, *self.points)
+
+    @property
     def is_empty(self) -> bool:
         """Whether there is nothing to draw."""
-        return not any(len(s.x) for s in (*self.lines, *self.points))
+        return not any(len(s.x) for s in self.series)
+
+    @property
+    def ends(self) -> dict[str, tuple[float, int]]:
+        """Where direct labels belong: y at the greatest x, and role, of each named series."""
+        return {
+            s.name: (float(s.y[int(np.argmax(s.x))]), s.role)
+            for s in self.series
+            if s.name and s.role >= 0 and len(s.x)
+        }
 
     @property
     def x_range(self) -> tuple[float, float]:
         """Least and greatest x over everything, or what the axis says."""
-        return _range(self.x, [s.x for s in (*self.lines, *self.points)])
+        return _range(self.x, [s.x for s in self.series])
 
     @property
     def y_range(self) -> tuple[float, float]:
         """The same for y, where a band may be cut: curves and points decide."""
-        return _range(self.y, [s.y for s in (*self.lines, *self.points)])
+        return _range(self.y, [s.y for s in self.series])
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values, ready for JSON."""

@@ -63,7 +63,10 @@ def save(
             figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
         axes = figure.subplots(down, across, squeeze=False).ravel()
         for axis, chart in zip(axes, shown, strict=False):
-            (_bars if isinstance(chart, Bars) else _chart)(axis, chart, theme)
+            if isinstance(chart, Bars):
+                _bars(axis, chart, theme)
+            else:
+                _chart(axis, chart, theme)
         for axis in axes[len(shown) :]:
             axis.set_axis_off()
         _write(figure, target)
@@ -151,12 +154,10 @@ def _axes(
 
 def _labels(axis: Any, chart: Chart, y_ends: tuple[float, float], palette: tuple[str, ...]) -> None:
     """Direct labels right of the axis, moved apart; positions are in parts of its height."""
-    ends: dict[str, tuple[float, int]] = {}
-    for series in (*chart.lines, *chart.points):
-        if series.name and series.role >= 0 and len(series.x):
-            last = float(series.y[int(np.argmax(series.x))])
-            ends[series.name] = (float(np.clip(_part(last, y_ends, chart.y.log), 0, 1)),
-                                 series.role)  # fmt: skip
+    ends = {
+        name: (float(np.clip(_part(y, y_ends, chart.y.log), 0, 1)), role)
+        for name, (y, role) in chart.ends.items()
+    }
     placed = spread([y for y, _ in ends.values()], 0.062, 0.02, 0.98)
     for (name, (_, role)), y in zip(ends.items(), placed, strict=True):
         axis.annotate(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import pandas as pd
 
 from lengthwise.calibration.groups import Group
 from lengthwise.calibration.lawset import LawSet
+from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.evaluation.ablation import AblationResult
 from lengthwise.evaluation.result import EvaluationResult
 from lengthwise.reporting.figures.chart import (
@@ -47,7 +49,8 @@ def points_at(
     """
     column = "context_len" if phase == "decode" else "isl"
     frame = pd.DataFrame({"phase": phase, column: lengths, "batch_size": batch_size})
-    return frame.assign(**{k: v for k, v in labels.items() if v is not None})
+    known: dict[str, Any] = {name: value for name, value in labels.items() if value is not None}
+    return frame.assign(**known)
 
 
 def base_batch(group: Group) -> float:
@@ -89,7 +92,7 @@ def curve_chart(
     lines, bands = [], []
     for role, (name, law) in enumerate(laws.items()):
         lines += _two_lines(name, grid, law.predict(asked), end, role)
-        if role == 0 and law.intervals:
+        if role == 0 and group.phase in law.calibration_:
             lo, hi = law.predict_interval(asked, level).T
             bands.append(Band(f"{level:.0%} interval of {name}", grid, lo, hi))
     return Chart(
@@ -199,8 +202,7 @@ def ranking_bars(result: EvaluationResult, order: Sequence[str]) -> Bars:
     """MAPE of every formulation, best first."""
     overall = result.overall.set_index("formulation")
     bars = tuple(
-        Bar(*(float(overall.loc[n, c]) for c in
-              ("mape_percent", "mape_lo_percent", "mape_hi_percent")))
+        Bar(*overall.loc[n, ["mape_percent", "mape_lo_percent", "mape_hi_percent"]].astype(float))
         for n in order
     )  # fmt: skip
     return Bars("MAPE of each formulation", tuple(order), {"median MAPE": bars},
@@ -246,3 +248,22 @@ def _ratio_ends(series: Sequence[Points]) -> tuple[float, float]:
     values = np.concatenate([s.y for s in series] or [np.ones(1)])
     low, high = float(values.min()), float(values.max())
     return max(min(low, 0.8), 0.2), min(max(high, 1.25), 5.0)
+
+
+def law_chart(laws: LawSet, law: PhaseLaw, *, level: float = 0.9, beyond: float = 2.0) -> Chart:
+    """Draw a law without its data: its curve over the measured range and beyond."""
+    low, high = law.domain.length
+    empty = Chart(law.phase, _length_axis(law.phase), _time_axis(law.phase))
+    if law.phase == "mixed" or not low > 0:
+        return empty
+    grid = np.unique(np.append(np.geomspace(low, high * beyond, GRID_POINTS), high))
+    asked = points_at(law.phase, law.labels, grid, law.domain.sequences[0])
+    bands: tuple[Band, ...] = ()
+    if law.phase in laws.calibration_:
+        lo, hi = laws.predict_interval(asked, level).T
+        bands = (Band(f"{level:.0%} interval", grid, lo, hi),)
+    return Chart(
+        title=f"{law.phase}, batch {law.domain.sequences[0]:g}", x=empty.x, y=empty.y,
+        lines=tuple(_two_lines(law.law.name, grid, laws.predict(asked), high, 0)), bands=bands,
+        domain=(low, high), note="shaded: measured lengths",
+    )  # fmt: skip

@@ -200,11 +200,7 @@ def _points(chart: Chart, sx: Scale, sy: Scale) -> list[str]:
 
 def _direct_labels(chart: Chart, sx: Scale, sy: Scale) -> str:
     """Names at the right ends of lines, moved apart where they would overlap."""
-    ends: dict[str, tuple[float, int]] = {}
-    for series in (*chart.lines, *chart.points):
-        if series.name and series.role >= 0 and len(series.x):
-            last = int(np.argmax(series.x))
-            ends[series.name] = (float(sy(series.y[last : last + 1])[0]), series.role)
+    ends = {n: (float(sy(np.array([y]))[0]), role) for n, (y, role) in chart.ends.items()}
     placed = spread(
         [min(max(y, TOP + 6), HEIGHT - BOTTOM - 2) for y, _ in ends.values()],
         LABEL_GAP, TOP + 6.0, HEIGHT - BOTTOM - 2.0,

@@ -1,0 +1,95 @@
+"""``lengthwise report``: one self-contained HTML page about a table or laws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from lengthwise.errors import InputError
+from lengthwise.interfaces.cli.common import AsJson, log, print_json
+
+if TYPE_CHECKING:
+    from lengthwise.reporting.content import Content, Options
+
+SplitName = Literal["length", "random"]
+
+Files = Annotated[list[Path], typer.Argument(help="Measurement tables, law files, or both.")]
+
+
+def command(
+    files: Files,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Page to write, .html.")
+    ] = None,
+    split: Annotated[SplitName, typer.Option(help="What is held out.")] = "length",
+    factor: Annotated[float, typer.Option(help="Extrapolation factor of the length split.")] = 4.0,
+    formulations: Annotated[
+        str | None, typer.Option(help="Names with commas between, the one of interest first.")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Coverage asked of the intervals.")] = 0.9,
+    no_ablation: Annotated[
+        bool, typer.Option("--no-ablation", help="Leave out the comparison of terms (faster).")
+    ] = False,
+    plots: Annotated[
+        Path | None, typer.Option(help="Folder for each figure as .svg and .png.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Latency laws",
+    as_json: AsJson = False,
+) -> None:
+    """Write a self-contained HTML page about a table or laws, and its content as JSON beside it.
+
+    The page needs no network and no script. With tables, formulations are scored on points they
+    have not seen; law files add their curves. --json prints the content to stdout.
+
+    For example:
+      lengthwise report table.parquet -o report.html
+      lengthwise report table.parquet law.json -o report.html --plots figures
+      lengthwise report table.csv --formulations hachiya-patias,linear --no-ablation --json
+    """
+    if output is None and not as_json and plots is None:
+        raise InputError("a report goes to a file", got="no --output",
+                         remedy="-o report.html, or --json for its content")  # fmt: skip
+    options = _options(split, factor, formulations, level, no_ablation, title)
+    from lengthwise.reporting.content import build
+    from lengthwise.reporting.html import write
+    from lengthwise.reporting.sources import read_all
+
+    content = build(read_all(files), options)
+    if output is not None:
+        for file in write(content, output):
+            log(f"wrote {file} ({file.stat().st_size / 1024:,.0f} KiB)")
+    if plots is not None:
+        log(f"wrote {_save_figures(content, plots)} figures to {plots}")
+    if as_json:
+        print_json(content.to_dict())
+    elif output is not None:
+        print(output)
+
+
+def _options(
+    split: str, factor: float, formulations: str | None, level: float, no_ablation: bool, title: str
+) -> Options:
+    from lengthwise.evaluation.estimator import check_names
+    from lengthwise.reporting.content import DEFAULT_FORMULATIONS, Options
+
+    names: tuple[str, ...] = DEFAULT_FORMULATIONS
+    if formulations:
+        names = tuple(name.strip() for name in formulations.split(",") if name.strip())
+    check_names(names)
+    return Options(split, factor, names, level, not no_ablation, title=title)
+
+
+def _save_figures(content: Content, folder: Path) -> int:
+    from lengthwise.reporting.figures.plots import save
+
+    folder.mkdir(parents=True, exist_ok=True)
+    named = {f"overview-{i + 1}": figure for i, figure in enumerate(content.overview)}
+    for i, group in enumerate(content.groups):
+        for j, chart in enumerate(group.charts):
+            named[f"{group.phase}-{i + 1:02d}-{j + 1}"] = chart
+    for name, figure in named.items():
+        for ending in ("png", "svg"):
+            save([figure], folder / f"{name}.{ending}")
+    return 2 * len(named)

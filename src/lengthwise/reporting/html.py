@@ -1,0 +1,131 @@
+"""Write a report as one HTML file: no script, no request; readable offline and on paper."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from lengthwise.errors import InputError, MissingExtraError
+from lengthwise.reporting.content import Content, GroupContent
+from lengthwise.reporting.figures import svg
+from lengthwise.reporting.figures.style import tokens_label
+from lengthwise.units import format_ms, format_tokens
+
+MEANING = {
+    "alpha_1": "time per new token, long lengths",
+    "alpha_2": "attention, per query-key pair",
+    "alpha_kv": "per KV token read",
+    "alpha_b": "per sequence of the batch",
+    "alpha_0": "fixed time of a step",
+    "n0": "soft floor: shorter steps cost as much as this",
+    "n_h": "where the cost per token changes",
+    "r": "cost of a short token over a long one",
+    "eta": "tilt of the exponent",
+}
+PREFIXES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"), (1e-12, "ps"))
+
+
+def render(content: Content) -> str:
+    """Render a report as the text of one HTML file.
+
+    Raises
+    ------
+    MissingExtraError
+        If jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+        from markupsafe import Markup
+    except ImportError:
+        raise MissingExtraError("jinja2", "report") from None
+    environment = Environment(
+        loader=PackageLoader("lengthwise.reporting"), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, undefined=StrictUndefined,
+    )  # fmt: skip
+    environment.filters |= {
+        "number": number, "unit": with_unit, "tokens": format_tokens, "short": tokens_label,
+        "ms": format_ms,
+    }  # fmt: skip
+    return environment.get_template("report.html").render(
+        content=content, tiles=headline(content), meaning=MEANING, span=_span,
+        draw=lambda figure: Markup(svg.draw(figure)),
+        light=Markup(svg.css_variables("light")), dark=Markup(svg.css_variables("dark")),
+    )  # fmt: skip
+
+
+def write(content: Content, path: str | Path, *, twin: bool = True) -> list[Path]:
+    """Write the page and, beside it, the same content as JSON; give the files written."""
+    page = Path(path)
+    if page.suffix.lower() not in (".html", ".htm"):
+        raise InputError("a report is an .html file", got=page.name, remedy="-o report.html")
+    files = {page: render(content)}
+    if twin:
+        text = json.dumps(content.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
+        files[page.with_suffix(".json")] = text + "\n"
+    for file, text in files.items():
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{file} must be writable", got=str(error.strerror)) from None
+    return list(files)
+
+
+def headline(content: Content) -> list[tuple[str, str, str]]:
+    """Give the numbers on top: what, value, explanation."""
+    out = [("deployments", str(len({g.deployment for g in content.groups})),
+            f"{sum(g.n_points for g in content.groups):,} distinct points")]  # fmt: skip
+    longest = max((g.lengths[1] for g in content.groups), default=float("nan"))
+    out.append(("longest length", tokens_label(longest), f"{format_tokens(longest)} tokens"))
+    if content.evaluation is None:
+        return out
+    result, first = content.evaluation, content.evaluation.overall.iloc[0]
+    where = f"beyond {result.factor:g}x" if result.split == "length" else f"{result.split} split"
+    worst = number(first["worst_mape_percent"])
+    out.append((f"median error, {where}", f"{number(first['mape_percent'])} %",
+                f"{result.formulations[0]}; worst group {worst} %"))  # fmt: skip
+    linear = result.overall[result.overall["formulation"] == "linear"]
+    if len(linear) and result.formulations[0] != "linear":
+        out.append(("linear law, same points", f"{number(linear['mape_percent'].iloc[0])} %",
+                    "what most formulations assume"))  # fmt: skip
+    coverage = number(100.0 * first["pooled_coverage"], 0)
+    out.append((f"inside the {result.level:.0%} interval", f"{coverage} %",
+                f"of {int(first['points'])} held-out points"))  # fmt: skip
+    if math.isfinite(first["noise_percent"]):
+        out.append(("noise of repeats", f"{number(first['noise_percent'])} %",
+                    "no law can do better on one reading"))  # fmt: skip
+    return out
+
+
+def number(value: Any, digits: int = 1) -> str:
+    """Format a score for people: few digits, a dash where there is none.
+
+    >>> number(12.345), number(float("nan")), number(1234.5), number(2.5e7)
+    ('12.3', '-', '1,234', '2.5e+07')
+    """
+    if value is None or not math.isfinite(value):
+        return "-"
+    if abs(value) >= 1e6:
+        return f"{value:.1e}"
+    return f"{value:,.{0 if abs(value) >= 100 else digits}f}"
+
+
+def with_unit(value: float, unit: str) -> str:
+    """Write a value with three digits; seconds get the prefix that reads best.
+
+    >>> with_unit(1.234e-5, "s/token"), with_unit(151.2, "tokens"), with_unit(2.5e-10, "s/pair")
+    ('12.3 µs/token', '151 tokens', '250 ps/pair')
+    """
+    if not math.isfinite(value):
+        return "-"
+    if unit == "s" or unit.startswith("s/"):
+        size, prefix = next(((s, p) for s, p in PREFIXES if abs(value) >= s * 0.9995), PREFIXES[-1])
+        return f"{value / size:.3g} {prefix}{unit[1:]}"
+    return f"{value:.3g} {unit}".strip()
+
+
+def _span(group: GroupContent, axis: str) -> str:
+    low, high = group.lengths if axis == "length" else group.batches
+    low_text, high_text = (f"{v:,.0f}" for v in (low, high))
+    return low_text if low == high else f"{low_text} to {high_text}"
