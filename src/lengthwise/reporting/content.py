@@ -117,6 +117,11 @@ class Content:
     flags: tuple[Flag, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def terms_figure(self) -> Bars | None:
+        """The ablation as bars."""
+        return ablation_bars(self.terms, self.options.factor) if self.terms else None
+
     def to_dict(self) -> dict[str, Any]:
         """Give everything, ready for JSON."""
         out: dict[str, Any] = plain({
@@ -197,7 +202,7 @@ def _of_table(
     overview: tuple[Chart | Bars, ...] = ()
     if result is not None:
         ranking = tuple(_ranking(result))
-        overview = _overview(result, terms, longest, options)
+        overview = _overview(result, longest, options)
         notes += [f"skipped {s.group}: {s.reason}" for s in result.skipped]
         notes += sorted({f"{f.formulation} failed to {f.stage}: {f.reason}"
                          for f in result.failures})  # fmt: skip
@@ -326,14 +331,11 @@ def _ranking(result: EvaluationResult) -> list[dict[str, Any]]:
 
 
 def _overview(
-    result: EvaluationResult, terms: AblationResult | None,
-    longest: dict[tuple[str, str], float], options: Options,
+    result: EvaluationResult, longest: dict[tuple[str, str], float], options: Options
 ) -> tuple[Chart | Bars, ...]:  # fmt: skip
     order = leaderboard(result)["formulation"].tolist()
     figures: list[Chart | Bars] = [ranking_bars(result, order)]
     if options.split == "length":
         reach = {f"{deployment} | {phase}": value for (deployment, phase), value in longest.items()}
         figures.append(distance_chart(result, reach, options.formulations))
-    if terms is not None:
-        figures.append(ablation_bars(terms, options.factor))
     return tuple(figures)

@@ -11,7 +11,7 @@ from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.reporting.content import Content, GroupContent
 from lengthwise.reporting.figures import svg
 from lengthwise.reporting.figures.style import tokens_label
-from lengthwise.units import format_ms, format_tokens
+from lengthwise.units import format_tokens
 
 MEANING = {
     "alpha_1": "time per new token, long lengths",
@@ -46,7 +46,7 @@ def render(content: Content) -> str:
     )  # fmt: skip
     environment.filters |= {
         "number": number, "unit": with_unit, "tokens": format_tokens, "short": tokens_label,
-        "ms": format_ms,
+        "sentence": lambda text: text[:1].upper() + text[1:],
     }  # fmt: skip
     return environment.get_template("report.html").render(
         content=content, tiles=headline(content), meaning=MEANING, span=_span,
@@ -81,20 +81,20 @@ def headline(content: Content) -> list[tuple[str, str, str]]:
     if content.evaluation is None:
         return out
     result, first = content.evaluation, content.evaluation.overall.iloc[0]
-    where = f"beyond {result.factor:g}x" if result.split == "length" else f"{result.split} split"
+    where = f"{result.factor:g}x beyond" if result.split == "length" else "in range"
     worst = number(first["worst_mape_percent"])
-    out.append((f"median error, {where}", f"{number(first['mape_percent'])} %",
-                f"{result.formulations[0]}; worst group {worst} %"))  # fmt: skip
+    out.append((f"error {where}", f"{number(first['mape_percent'])} %",
+                f"median MAPE; worst {worst} %"))  # fmt: skip
     linear = result.overall[result.overall["formulation"] == "linear"]
     if len(linear) and result.formulations[0] != "linear":
-        out.append(("linear law, same points", f"{number(linear['mape_percent'].iloc[0])} %",
+        out.append(("linear law, same", f"{number(linear['mape_percent'].iloc[0])} %",
                     "what most formulations assume"))  # fmt: skip
     coverage = number(100.0 * first["pooled_coverage"], 0)
-    out.append((f"inside the {result.level:.0%} interval", f"{coverage} %",
+    out.append((f"inside {100 * result.level:g} % interval", f"{coverage} %",
                 f"of {int(first['points'])} held-out points"))  # fmt: skip
     if math.isfinite(first["noise_percent"]):
         out.append(("noise of repeats", f"{number(first['noise_percent'])} %",
-                    "no law can do better on one reading"))  # fmt: skip
+                    "the floor for a single reading"))  # fmt: skip
     return out
 
 

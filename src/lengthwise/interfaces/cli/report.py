@@ -56,6 +56,7 @@ def command(
     from lengthwise.reporting.html import write
     from lengthwise.reporting.sources import read_all
 
+    log("fitting and scoring" + ("" if no_ablation else "; --no-ablation is faster"))
     content = build(read_all(files), options)
     if output is not None:
         for file in write(content, output):
@@ -85,7 +86,8 @@ def _save_figures(content: Content, folder: Path) -> int:
     from lengthwise.reporting.figures.plots import save
 
     folder.mkdir(parents=True, exist_ok=True)
-    named = {f"overview-{i + 1}": figure for i, figure in enumerate(content.overview)}
+    figures = [*content.overview, *([content.terms_figure] if content.terms_figure else [])]
+    named = {f"overview-{i + 1}": figure for i, figure in enumerate(figures)}
     for i, group in enumerate(content.groups):
         for j, chart in enumerate(group.charts):
             named[f"{group.phase}-{i + 1:02d}-{j + 1}"] = chart

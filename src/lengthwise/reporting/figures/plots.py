@@ -183,8 +183,8 @@ def _bars(axis: Any, bars: Bars, theme: str) -> None:
         if np.isfinite([bar.lo, bar.hi]).all():
             axis.plot([bar.lo, bar.hi], [y, y], color=style.INK[theme], lw=1.1)
         end = np.nanmax([value, bar.hi])
-        axis.annotate(f"{bar.value:.3g} {bars.unit}", (end, y), xytext=(5, 0), va="center",
-                      textcoords="offset points")  # fmt: skip
+        text = f"{bar.value:.{0 if bar.value >= 100 else 1}f} {bars.unit}"
+        axis.annotate(text, (end, y), xytext=(5, 0), va="center", textcoords="offset points")
     axis.set_yticks(at, bars.rows, color=style.INK[theme])
     axis.set_xticks([])
     axis.set_ylim(min(-0.5, len(bars.rows) - FEWEST_ROWS - 0.5), len(bars.rows) - 0.5)

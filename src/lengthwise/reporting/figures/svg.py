@@ -274,7 +274,9 @@ def _bar(
             'stroke="var(--ink)" stroke-width="1.2"/>'
         )
         text_at = max(text_at, b)
-    return out + _text(text_at + 6, y + 14, f"{value:.3g} {unit}".strip(), "start", "ink")
+    return out + _text(
+        text_at + 6, y + 14, f"{value:.{0 if value >= 100 else 1}f} {unit}".strip(), "start", "ink"
+    )
 
 
 def _path(x: FloatArray, y: FloatArray) -> str:
