@@ -1,8 +1,8 @@
-"""Held-out folds inside the training data: interleaved in range, and the long end.
+"""Held-out folds inside the training data: interleaved in range, and the far ends.
 
 In range: of the points ordered by size and length each fold takes every eighth, so that a held-out
 point always has its neighbours on both sides in the fit (single points when there are few). Out of
-range: fit on lengths up to a half (a quarter) of the longest, predict the rest.
+range: fit on lengths (or batches) up to a half, a quarter of the greatest, predict the rest.
 """
 
 from __future__ import annotations
@@ -13,18 +13,47 @@ import numpy as np
 import numpy.typing as npt
 
 from lengthwise.domain.work import Work
+from lengthwise.units import FloatArray
 
 MAX_BLOCKS = 8
-MIN_LENGTHS = 3
+MIN_DISTINCT = 3
+FACTORS = (2.0, 4.0)
 
 
 @dataclass(frozen=True)
 class Fold:
-    """Positions to fit on and to test on; ``factor`` is longest tested over longest fitted."""
+    """Positions to fit on and to test on, and whether the test lies beyond the fit."""
 
     train: npt.NDArray[np.intp]
     test: npt.NDArray[np.intp]
-    factor: float = 1.0
+    beyond: bool = False
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far points lie beyond what was fitted, in doublings; 0 inside.
+
+    Attributes
+    ----------
+    length, batch
+        log2 of length (of sequences) over the greatest one fitted, shape (n,).
+    """
+
+    length: FloatArray
+    batch: FloatArray
+
+    @classmethod
+    def of(cls, work: Work, longest: float, largest: float) -> Reach:
+        """Measure the reach of steps beyond the longest length and largest batch fitted."""
+        return cls(
+            np.maximum(np.log2(work.length / longest), 0.0),
+            np.maximum(np.log2(work.sequences / largest), 0.0),
+        )
+
+    @property
+    def inside(self) -> npt.NDArray[np.bool_]:
+        """Which points lie within both ranges, shape (n,)."""
+        return (self.length <= 0.0) & (self.batch <= 0.0)
 
 
 def block_folds(work: Work, most: int = MAX_BLOCKS) -> list[Fold]:
@@ -48,21 +77,33 @@ def is_interior(work: Work) -> npt.NDArray[np.bool_]:
     return inside
 
 
-def extrapolation_folds(work: Work, factors: tuple[float, ...] = (2.0, 4.0)) -> list[Fold]:
-    """Make folds that predict the long end from the short one.
+def length_folds(work: Work) -> list[Fold]:
+    """Make folds that predict long sequences from short ones.
 
-    A factor is used when three distinct lengths are left to fit on.
+    A factor (2, 4) is used when three distinct lengths are left to fit on.
 
     >>> lengths = np.array([128.0, 256.0, 512.0, 1024.0, 2048.0])
     >>> work = Work.of("prefill", query_len=lengths, context_len=lengths)
-    >>> [(f.factor, f.test.tolist()) for f in extrapolation_folds(work)]
-    [(2.0, [4]), (4.0, [3, 4])]
+    >>> [f.test.tolist() for f in length_folds(work)]
+    [[4], [3, 4]]
     """
-    longest = work.length.max()
+    return _far_folds(work.length)
+
+
+def batch_folds(work: Work) -> list[Fold]:
+    """Make folds that predict large batches from small ones.
+
+    >>> work = Work.of("decode", query_len=1.0, context_len=64.0, batch_size=[1.0, 2.0, 4.0, 8.0])
+    >>> [f.test.tolist() for f in batch_folds(work)]
+    [[3]]
+    """
+    return _far_folds(work.sequences)
+
+
+def _far_folds(axis: FloatArray) -> list[Fold]:
     folds = []
-    for factor in factors:
-        short = work.length <= longest / factor
-        distinct = len(np.unique(work.length[short]))
-        if distinct >= MIN_LENGTHS and short.sum() >= MIN_LENGTHS and not short.all():
-            folds.append(Fold(np.flatnonzero(short), np.flatnonzero(~short), factor))
+    for factor in FACTORS:
+        near = axis <= axis.max() / factor
+        if len(np.unique(axis[near])) >= MIN_DISTINCT and not near.all():
+            folds.append(Fold(np.flatnonzero(near), np.flatnonzero(~near), beyond=True))
     return folds

@@ -135,11 +135,15 @@ def _group(deployment: str, phase: str, rows: pd.DataFrame) -> Group:
     labels = {c: _first(rows, c) for c in DEPLOYMENT if c in rows}
     name = labels.get("model")
     return Group(
-        deployment, phase, work_of(points, phase), ms_to_s(median.to_numpy(dtype=float)),
-        grouped.size().to_numpy(dtype=float),
+        deployment,
+        phase,
+        work_of(points, phase),
+        y_s,
+        np.asarray(grouped.size(), dtype=float),
         float(deviation[repeated].median()) if repeated.any() else float("nan"),
-        labels, find_model(str(name)) if name is not None else None,
-    )  # fmt: skip
+        labels,
+        find_model(str(name)) if name is not None else None,
+    )
 
 
 def _first(rows: pd.DataFrame, column: str) -> object:

@@ -1,13 +1,15 @@
 r"""Intervals: parameter covariance, conformal residuals, and growth with distance.
 
-The half width of an interval, in ln t, at a point whose length is f times the longest measured, is
+The half width of an interval, in ln t, at a point d_n doublings beyond the longest length measured
+and d_b beyond the largest batch, is
 
-    h = sqrt( (q(L) s)^2 + (gamma(L) log2 f)^2 ),      s^2 = sigma^2 + J' Sigma J
+    h^2 = (q(L) s)^2 + (gamma_n(L) d_n)^2 + (gamma_b(L) d_b)^2,      s^2 = sigma^2 + J' Sigma J
 
 s is what the posterior of the law says (noise and parameters); q is the conformal quantile of
 |residual| / s over held-out points in range (Vovk et al. 2005; Papadopoulos 2008), binned by length
-when every bin has ``BIN_MIN`` points; gamma, the error per doubling beyond the data, is the
-quantile of what remained uncovered on folds that predicted the long end from the short one.
+when every bin has ``BIN_MIN`` points; gamma, the error per doubling beyond the data, is what would
+have covered the worst point of a deployment on folds that predicted a far end from the near one:
+the quantile over deployments, since the errors of one deployment beyond its data share one cause.
 Residuals of all deployments of a phase are pooled: one curve alone has too few.
 """
 
@@ -16,16 +18,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
+from lengthwise.calibration.folds import Reach
 from lengthwise.errors import InputError
 from lengthwise.units import FloatArray
 
 BIN_MIN = 30
 MAX_SCORES = 512
-GAMMA_PRIOR = (0.05, 0.1, 0.2)
+GAMMA_PRIOR = (0.05, 0.1, 0.15)
 """Pseudo-observations of the error per doubling: they speak when few folds do."""
 SCORE_PRIOR = (0.7, 1.3, 2.0)
 """Pseudo-observations of |residual| / s, the quantiles 0.5, 0.8 and 0.95 of a normal one."""
@@ -42,7 +45,8 @@ class Calibration:
     scores
         Sorted |residual| / s of each bin.
     drift
-        Held-out points beyond the data, shape (m, 3): |residual|, s and log2 of the factor.
+        Held-out points beyond the data, shape (m, 5): |residual|, s, doublings beyond in length and
+        in batch, and the number of the deployment.
     """
 
     edges: tuple[float, ...]
@@ -50,7 +54,7 @@ class Calibration:
     drift: FloatArray
 
     def half_width(
-        self, length: FloatArray, scale: FloatArray, factor: FloatArray, level: float
+        self, length: FloatArray, scale: FloatArray, reach: Reach, level: float
     ) -> FloatArray:
         """Half width of the interval in ln t, shape (n,).
 
@@ -60,25 +64,29 @@ class Calibration:
             Tokens per sequence, shape (n,).
         scale
             Posterior standard deviation s of ln t, shape (n,).
-        factor
-            Length over the longest length measured, at least 1, shape (n,).
+        reach
+            How far each point lies beyond the measurements.
         level
             Nominal coverage in (0, 1).
         """
         check_level(level)
         quantiles = np.array([conformal_quantile(s, level) for s in self.scores])
         inside = quantiles[np.searchsorted(self.edges, length)] * scale
-        return np.hypot(inside, self.gamma(level) * np.log2(factor))
+        along_length = self.gamma(level, "length") * reach.length
+        return np.sqrt(
+            inside**2 + along_length**2 + (self.gamma(level, "batch") * reach.batch) ** 2
+        )
 
-    def gamma(self, level: float) -> float:
-        """Error per doubling of length beyond the data that covers ``level``, in ln t."""
-        pooled = np.concatenate(self.scores)
-        if not len(self.drift):
-            return conformal_quantile(np.sort(np.asarray(GAMMA_PRIOR)), level)
-        residual, scale, doublings = self.drift.T
-        rest = residual**2 - (conformal_quantile(np.sort(pooled), level) * scale) ** 2
+    def gamma(self, level: float, axis: Literal["length", "batch"] = "length") -> float:
+        """Error per doubling beyond the data along an axis that covers ``level``, in ln t."""
+        column = 2 if axis == "length" else 3
+        known = self.drift[self.drift[:, column] > 0.0]
+        residual, scale, doublings = known[:, 0], known[:, 1], known[:, column]
+        pooled = np.sort(np.concatenate(self.scores))
+        rest = residual**2 - (conformal_quantile(pooled, level) * scale) ** 2
         needed = np.sqrt(np.maximum(rest, 0.0)) / doublings
-        return conformal_quantile(np.sort(np.concatenate([needed, GAMMA_PRIOR])), level)
+        worst = [needed[known[:, 4] == d].max() for d in np.unique(known[:, 4])]
+        return conformal_quantile(np.sort(np.concatenate([worst, GAMMA_PRIOR])), level)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the scores as plain lists."""
@@ -94,29 +102,37 @@ class Calibration:
         return cls(
             tuple(float(e) for e in data["edges"]),
             tuple(np.asarray(s, dtype=float) for s in data["scores"]),
-            np.asarray(data["drift"], dtype=float).reshape(-1, 3),
+            np.asarray(data["drift"], dtype=float).reshape(-1, 5),
         )
 
 
 def calibrate(
-    length: FloatArray, residual: FloatArray, scale: FloatArray, factor: FloatArray
+    length: FloatArray,
+    residual: FloatArray,
+    scale: FloatArray,
+    reach: Reach,
+    deployment: FloatArray,
 ) -> Calibration:
     """Collect the conformal scores of held-out points.
 
     Parameters
     ----------
-    length, residual, scale, factor
-        Length in tokens, ln(measured / predicted), predicted standard deviation, and length over
-        the longest length fitted (1 in range); shape (m,) each.
+    length, residual, scale
+        Length in tokens, ln(measured / predicted), predicted standard deviation; shape (m,) each.
+    reach
+        How far each point lay beyond its fit.
+    deployment
+        Number of the deployment of each point, shape (m,).
     """
-    inside = factor <= 1.0
+    inside = reach.inside
     score = np.abs(residual[inside]) / scale[inside]
     edges = _edges(length[inside])
     which = np.searchsorted(edges, length[inside])
     bins = [score[which == b] for b in range(len(edges) + 1)]
     scores = tuple(_thin(np.sort(np.concatenate([b, SCORE_PRIOR]))) for b in bins)
-    beyond = np.column_stack([np.abs(residual), scale, np.log2(np.maximum(factor, 1.0))])[~inside]
-    return Calibration(tuple(edges), scores, beyond[:MAX_SCORES])
+    columns = [np.abs(residual), scale, reach.length, reach.batch, deployment]
+    beyond = np.column_stack(columns)[~inside]
+    return Calibration(tuple(edges), scores, beyond[:: 1 + len(beyond) // MAX_SCORES])
 
 
 def conformal_quantile(scores: FloatArray, level: float) -> float:

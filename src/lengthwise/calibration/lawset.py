@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
-from lengthwise.calibration.folds import block_folds, extrapolation_folds, is_interior
+from lengthwise.calibration.folds import batch_folds, block_folds, is_interior, length_folds
 from lengthwise.calibration.groups import Group, groups_of
 from lengthwise.calibration.intervals import Calibration, calibrate
 from lengthwise.calibration.match import match_deployment
 from lengthwise.calibration.phase_law import Domain, PhaseLaw
 from lengthwise.calibration.pooling import Population, population_of
-from lengthwise.calibration.select import MIN_POINTS, HeldOut, choose, held_out
+from lengthwise.calibration.select import MIN_POINTS, HeldOut, choose, held_out, reach_of
 from lengthwise.data.identity import deployment_of
 from lengthwise.data.schema import DEPLOYMENT
 from lengthwise.data.table import load
@@ -127,7 +126,7 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
                 remedy="fit again with LawSet(intervals=True)",
             )  # fmt: skip
         return self.calibration_[law.phase].half_width(
-            work.length, law.log_scale(work), law.domain.factor(work), level
+            work.length, law.log_scale(work), law.domain.reach(work), level
         )
 
     def parts(self, points: pd.DataFrame) -> Iterator[tuple[Any, PhaseLaw, Work]]:
@@ -195,7 +194,7 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         law, trials = choose(group.work, group.y_s, group.spec, fixed, self._borrowed(group))
         if not self.intervals:
             return PhaseLaw.of(group, law, trials, None)
-        folds = [*block_folds(group.work), *extrapolation_folds(group.work)]
+        folds = [*block_folds(group.work), *length_folds(group.work), *batch_folds(group.work)]
         enough = [f for f in folds if len(f.train) >= 2]
         return PhaseLaw.of(group, law, trials, held_out(law, group.work, group.y_s, enough))
 
@@ -221,13 +220,19 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     def _calibrate(self, groups: list[Group]) -> dict[str, Calibration]:
         calibration = {}
         for phase in sorted({g.phase for g in groups}):
-            parts = [
-                (g.work.length[h.index], h, is_interior(g.work)[h.index])
-                for g in groups
-                if g.phase == phase and (h := self.laws_[g.deployment, phase].held_out) is not None
-            ]
-            columns = [np.concatenate(c) for c in zip(*(_columns(*p) for p in parts), strict=True)]
-            calibration[phase] = calibrate(*(columns or [np.empty(0)] * 4))
+            lengths, numbers, parts = [np.empty(0)], [np.empty(0)], []
+            for number, group in enumerate(g for g in groups if g.phase == phase):
+                held = self.laws_[group.deployment, phase].held_out
+                if held is not None:
+                    counted = held.take(is_interior(group.work)[held.index] | ~held.reach.inside)
+                    lengths.append(group.work.length[counted.index])
+                    numbers.append(np.full(len(counted.index), float(number)))
+                    parts.append(counted)
+            joined = HeldOut.join(parts)
+            calibration[phase] = calibrate(
+                np.concatenate(lengths), joined.residual, joined.scale, joined.reach,
+                np.concatenate(numbers),
+            )  # fmt: skip
         return calibration
 
     def _add_fallback(self, groups: list[Group]) -> None:
@@ -246,30 +251,21 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
                 self.fallback_[phase] = self.laws_[of_phase[0].deployment, phase].law
 
 
-def _columns(
-    length: FloatArray, held: HeldOut, interior: npt.NDArray[np.bool_]
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Length, residual, scale and factor of points that count: in range and interior, or beyond."""
-    keep = interior | (held.factor > 1.0)
-    return length[keep], held.residual[keep], held.scale[keep], held.factor[keep]
-
-
 def _baseline_held_out(law: Formulation, group: Group) -> HeldOut:
     """Residuals of a formulation without a posterior: its scale is 1, the residual says it all."""
-    folds = [*block_folds(group.work, BASELINE_FOLDS), *extrapolation_folds(group.work)]
-    rows = []
+    work = group.work
+    folds = [*block_folds(work, BASELINE_FOLDS), *length_folds(work), *batch_folds(work)]
+    parts = []
     for fold in folds:
         if len(fold.train) < law.min_points:
             continue
-        fitted = clone(law).fit_work(group.work.take(fold.train), group.y_s[fold.train])
-        predicted = fitted.predict_work(group.work.take(fold.test))
-        residual = np.log(group.y_s[fold.test]) - np.log(predicted)
-        longest = group.work.length[fold.train].max()
-        factor = np.maximum(group.work.length[fold.test] / longest, 1.0)
-        factor = factor if fold.factor > 1.0 else np.ones_like(factor)
-        rows.append((fold.test, residual, np.ones_like(residual), factor))
-    columns = [np.concatenate(c) for c in zip(*rows, strict=True)] or [np.empty(0)] * 4
-    return HeldOut(columns[0].astype(int), *columns[1:])
+        train, test = group.work.take(fold.train), group.work.take(fold.test)
+        fitted = clone(law).fit_work(train, group.y_s[fold.train])
+        residual = np.log(group.y_s[fold.test]) - np.log(fitted.predict_work(test))
+        parts.append(
+            HeldOut(fold.test, residual, np.ones_like(residual), reach_of(fold, train, test))
+        )
+    return HeldOut.join(parts)
 
 
 def _concatenate(works: list[Work]) -> Work:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from lengthwise.calibration.folds import Reach
 from lengthwise.calibration.groups import Group
 from lengthwise.calibration.select import HeldOut, Trial
 from lengthwise.domain.work import Work
@@ -46,6 +47,10 @@ class Domain:
     def factor(self, work: Work) -> FloatArray:
         """Length over the longest length measured, at least 1, shape (n,)."""
         return np.maximum(work.length / self.length[1], 1.0)
+
+    def reach(self, work: Work) -> Reach:
+        """Doublings beyond the longest length and the largest batch measured."""
+        return Reach.of(work, self.length[1], self.sequences[1])
 
 
 @dataclass(frozen=True)

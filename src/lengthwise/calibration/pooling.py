@@ -8,7 +8,8 @@ Each deployment is fitted alone with one reference structure (E1 quadratic, E2 s
 with labels hardware, engine, model, precision and tensor parallel degree: E3's offsets per hardware
 and engine. alpha_1 is first divided by the FLOP per token and the number of GPUs, where the models
 are known, so that a larger model is not a surprise. The mean and its leave-one-out error are the
-prior of a deployment with few points, and the law of a deployment with none.
+prior of a deployment with few points, and the law of a deployment with none. A label nobody
+measured (new hardware) widens it to the spread between the labels that were.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Member:
     spec: ModelSpec | None
     theta: dict[str, float]
     reference: float
+    span: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,11 @@ class Population:
     phase: str
     members: tuple[Member, ...]
     use_labels: bool = True
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Least and greatest context of all members, tokens."""
+        return min(m.span[0] for m in self.members), max(m.span[1] for m in self.members)
 
     def prior_for(
         self, labels: dict[str, object], spec: ModelSpec | None, leave_out: int | None = None
@@ -89,6 +96,10 @@ class Population:
         use = LABELS if self.use_labels else ()
         design = np.array([_encode(m.labels, members, use) for m in members])
         mean, sd = _ridge(design, values, _encode(labels, members, use))
+        for label in LABELS:
+            asked = labels.get(label)
+            if asked is not None and str(asked) not in {str(m.labels.get(label)) for m in members}:
+                sd = max(sd, _spread_between([str(m.labels.get(label)) for m in members], values))
         return mean + (_scale(name, labels, spec) if scaled else 0.0), max(sd, MIN_SD)
 
     def law_for(self, labels: dict[str, object]) -> HachiyaPatias:
@@ -103,7 +114,7 @@ class Population:
         ).set_fitted(
             phase=self.phase, form=Floor(k=2), terms=terms,
             theta=np.array([m for m, _ in means]), covariance=np.diag([s**2 for _, s in means]),
-            sigma=UNSEEN_SIGMA, reference=reference, power=2.0,
+            sigma=UNSEEN_SIGMA, reference=reference, span=self.span, power=2.0,
         )  # fmt: skip
 
 
@@ -117,7 +128,7 @@ def population_of(
             law = HachiyaPatias(sharpness=2, spec=group.spec).fit_work(group.work, group.y_s)
             names = ("ln_a1", *law.scaling_.parameters, *(t.name for t in law.terms_))
             theta = dict(zip(names, law.theta_.tolist(), strict=True))
-            members.append(Member(group.labels, group.spec, theta, law.reference_))
+            members.append(Member(group.labels, group.spec, theta, law.reference_, law.span_))
     return Population(phase, tuple(members), use_labels) if members else None
 
 
@@ -139,6 +150,17 @@ def _encode(labels: dict[str, object], members: Sequence[Member], use: Sequence[
         if len(levels) > 1:
             code += [float(str(labels.get(label)) == level) for level in levels]
     return np.asarray(code)
+
+
+def _spread_between(levels: Sequence[str], values: FloatArray) -> float:
+    """Error of predicting each level's mean by the mean of the other levels."""
+    names = sorted(set(levels))
+    if len(names) < 2:
+        return UNKNOWN_SD
+    which = np.asarray(levels)
+    means = np.array([values[which == name].mean() for name in names])
+    others = (means.sum() - means) / (len(means) - 1)
+    return float(np.sqrt(np.mean((means - others) ** 2)) * math.sqrt(1 + 1 / len(means)))
 
 
 def _ridge(design: FloatArray, values: FloatArray, query: FloatArray) -> tuple[float, float]:

@@ -7,10 +7,11 @@ did not see: interleaved folds in range and folds that predict the long end from
     score = mean |ln(predicted / measured)| in range + the same out of range
 
 Both halves count alike, because a law that interpolates well and extrapolates badly is of no use
-here, nor the reverse. A change of E2 or E3 is kept when it lowers the score by ``GAIN``; leaving
-the square of attention, which physics put there, must lower it by ``GAIN_AGAINST_PHYSICS``. Errors
-are winsorised at ln 2, so that one outlier does not decide. A curve of fewer than ``MIN_POINTS``
-points cannot pay for a search and keeps the default, which its priors hold in check.
+here, nor the reverse. A change of E2 or E3 is kept when it lowers the score by ``GAIN``; bending
+the square of attention, which physics put there, must lower it by ``GAIN_AGAINST_PHYSICS``. E1 is
+never dropped by itself: say ``e1="off"`` for linear attention. Errors are winsorised at ln 2, so
+that one outlier does not decide. A curve of fewer than ``MIN_POINTS`` points cannot pay for a
+search and keeps the default, which its priors hold in check.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from lengthwise.calibration.folds import Fold, block_folds, extrapolation_folds
+from lengthwise.calibration.folds import Fold, Reach, block_folds, length_folds
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
@@ -31,7 +32,7 @@ from lengthwise.units import FloatArray
 DEFAULT = {"e1": "quadratic", "e2": "floor", "e3": "off"}
 MIN_POINTS = 6
 GAIN = 0.05
-GAIN_AGAINST_PHYSICS = 0.10
+GAIN_AGAINST_PHYSICS = 0.25
 WINSOR = float(np.log(2.0))
 
 
@@ -83,14 +84,31 @@ class HeldOut:
         ln(measured / predicted), shape (m,).
     scale
         Predicted standard deviation of the residual, shape (m,).
-    factor
-        Length over the longest length fitted, shape (m,); 1 in range.
+    reach
+        How far each point lies beyond its fit, doublings.
     """
 
     index: npt.NDArray[np.intp]
     residual: FloatArray
     scale: FloatArray
-    factor: FloatArray
+    reach: Reach
+
+    def take(self, keep: npt.NDArray[np.bool_]) -> HeldOut:
+        """Keep some of the points."""
+        reach = Reach(self.reach.length[keep], self.reach.batch[keep])
+        return HeldOut(self.index[keep], self.residual[keep], self.scale[keep], reach)
+
+    @classmethod
+    def join(cls, parts: Sequence[HeldOut]) -> HeldOut:
+        """Concatenate the predictions of several folds."""
+        empty = np.empty(0)
+        reach = Reach(
+            np.concatenate([empty, *(p.reach.length for p in parts)]),
+            np.concatenate([empty, *(p.reach.batch for p in parts)]),
+        )
+        index = np.concatenate([empty, *(p.index for p in parts)]).astype(np.intp)
+        residual = np.concatenate([empty, *(p.residual for p in parts)])
+        return cls(index, residual, np.concatenate([empty, *(p.scale for p in parts)]), reach)
 
 
 def choose(
@@ -136,11 +154,10 @@ def _changes(work: Work, fixed: dict[str, str]) -> list[tuple[dict[str, str], fl
     """List the changes to try with the gain each must bring: scaling, nonlinearity, correction."""
     changes = [({"e2": kind}, GAIN) for kind in ("off", "tile", "hill", "spline")]
     if work.phase != "decode":
+        changes.append(({"e1": "nlogn"}, GAIN_AGAINST_PHYSICS))
         reference = float(np.exp(np.mean(np.log(work.context_len))))
-        kinds = ["off", "nlogn"]
         if power_is_identified(work.context_len, reference):
-            kinds.append("power")
-        changes += [({"e1": kind}, GAIN_AGAINST_PHYSICS) for kind in kinds]
+            changes.append(({"e1": "power"}, GAIN_AGAINST_PHYSICS))
     changes += [({"e3": "residual"}, GAIN)]
     return [(c, g) for c, g in changes if not set(c) & set(fixed)]
 
@@ -153,7 +170,7 @@ class _Search:
         prior: dict[str, tuple[float, float]] | None,
     ) -> None:  # fmt: skip
         self.work, self.y_s, self.spec, self.prior = work, y_s, spec, prior
-        self.folds = [*block_folds(work), *extrapolation_folds(work)]
+        self.folds = [*block_folds(work), *length_folds(work)]
         self._laws: dict[tuple[str, ...], HachiyaPatias] = {}
 
     def law(self, kinds: dict[str, str]) -> HachiyaPatias:
@@ -170,7 +187,7 @@ class _Search:
     def trial(self, kinds: dict[str, str]) -> Trial:
         held = held_out(self.law(kinds), self.work, self.y_s, self.folds)
         error = np.minimum(np.abs(held.residual), WINSOR)
-        inside = held.factor <= 1.0
+        inside = held.reach.inside
         out = float(error[~inside].mean()) if (~inside).any() else float("nan")
         e1, e2, e3 = kinds["e1"], kinds["e2"], kinds["e3"]
         return Trial(e1, e2, e3, in_range=float(error[inside].mean()), out_of_range=out)
@@ -186,21 +203,19 @@ def held_out(law: HachiyaPatias, work: Work, y_s: FloatArray, folds: Sequence[Fo
     work, y_s
         Distinct points and their times, seconds.
     """
-    parts = [_one_fold(law, work, y_s, fold) for fold in folds]
-    columns = [np.concatenate(c) if parts else np.empty(0) for c in zip(*parts, strict=True)]
-    if not columns:
-        columns = [np.empty(0)] * 4
-    return HeldOut(columns[0].astype(int), *columns[1:])
+    return HeldOut.join([_one_fold(law, work, y_s, fold) for fold in folds])
 
 
-def _one_fold(
-    law: HachiyaPatias, work: Work, y_s: FloatArray, fold: Fold
-) -> tuple[npt.NDArray[np.intp], FloatArray, FloatArray, FloatArray]:
+def _one_fold(law: HachiyaPatias, work: Work, y_s: FloatArray, fold: Fold) -> HeldOut:
     train, test = work.take(fold.train), work.take(fold.test)
     fitted = law.refit(train, y_s[fold.train])
     residual = np.log(y_s[fold.test]) - np.log(fitted.predict_work(test))
     scale = np.sqrt(fitted.sigma_**2 + fitted.log_sd(test) ** 2)
-    factor = np.maximum(test.length / train.length.max(), 1.0)
-    if fold.factor == 1.0:
-        factor = np.ones_like(factor)
-    return fold.test, residual, scale, factor
+    return HeldOut(fold.test, residual, scale, reach_of(fold, train, test))
+
+
+def reach_of(fold: Fold, train: Work, test: Work) -> Reach:
+    """Measure how far the test of a fold lies beyond its fit; interleaved folds count as inside."""
+    if not fold.beyond:
+        return Reach(np.zeros(len(test)), np.zeros(len(test)))
+    return Reach.of(test, float(train.length.max()), float(train.sequences.max()))

@@ -120,12 +120,14 @@ class HachiyaPatias(Formulation):
     e1_: str
     power_: float
     reference_: float
+    span_: nonlinear.Span
     correction_: e3_forms.Correction
 
     def _fit(self, work: Work, y_s: FloatArray, weight: FloatArray) -> None:
         self._check_kinds()
         self.phase_ = work.phase
         self.reference_ = float(np.exp(np.mean(np.log(work.context_len))))
+        self.span_ = (float(work.context_len.min()), float(work.context_len.max()))
         self.e1_ = self._identified_e1(work)
         self.terms_ = choose_terms(work, y_s, self.e1_, self.e2, self.spec)
         best: Posterior | None = None
@@ -163,7 +165,9 @@ class HachiyaPatias(Formulation):
         self, form: scaling.Scaling, power: float, work: Work, y_s: FloatArray,
         weight: FloatArray, near: Posterior | None = None,
     ) -> Posterior:  # fmt: skip
-        bases = [phi(t.name, work, self.e1_, self.reference_, power) for t in self.terms_]
+        bases = [
+            phi(t.name, work, self.e1_, self.span_, self.reference_, power) for t in self.terms_
+        ]
         tokens, size = work.new_tokens, len(form.parameters)
 
         def times(theta: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -275,7 +279,7 @@ class HachiyaPatias(Formulation):
         total = self._a1 * self.scaling_.values(work.new_tokens, self._psi)
         for term, coefficient in zip(self.terms_, self._coef, strict=True):
             total = total + coefficient * phi(
-                term.name, work, self.e1_, self.reference_, self.power_
+                term.name, work, self.e1_, self.span_, self.reference_, self.power_
             )
         return np.asarray(total)
 
@@ -294,7 +298,7 @@ class HachiyaPatias(Formulation):
         size = len(self.scaling_.parameters)
         linear, slope = self.scaling_.tokens(work.new_tokens, self._psi)
         parts = [self._a1 * linear] + [
-            c * phi(t.name, work, self.e1_, self.reference_, self.power_)
+            c * phi(t.name, work, self.e1_, self.span_, self.reference_, self.power_)
             for t, c in zip(self.terms_, self._coef, strict=True)
         ]
         total = np.sum(parts, axis=0)
@@ -305,14 +309,14 @@ class HachiyaPatias(Formulation):
 
     def set_fitted(
         self, *, phase: str, form: scaling.Scaling, terms: tuple[Term, ...], theta: FloatArray,
-        covariance: FloatArray, sigma: float, reference: float, power: float,
+        covariance: FloatArray, sigma: float, reference: float, span: nonlinear.Span, power: float,
         correction: e3_forms.Correction | None = None,
     ) -> Self:  # fmt: skip
         """Take fitted values from elsewhere: a law file, or a population of deployments."""
         self.phase_, self.phases_ = phase, (phase,)
         self.scaling_, self.terms_ = form, terms
         self.theta_, self.covariance_, self.sigma_ = theta, covariance, sigma
-        self.reference_, self.power_ = reference, power
+        self.reference_, self.span_, self.power_ = reference, span, power
         self.e1_ = self.e1 if any(t.name == "E1" for t in terms) else "off"
         self.correction_ = correction or e3_forms.Correction()
         self.log_evidence_ = float("nan")

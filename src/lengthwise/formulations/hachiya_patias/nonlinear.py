@@ -1,15 +1,17 @@
 r"""E1, the nonlinear term in length: how attention grows.
 
-With A causal query-key pairs, T new tokens and c the context of a sequence, c_r its geometric mean
+With A causal query-key pairs, T new tokens, c the context of a sequence and c_r its geometric mean
 in the data, the term adds alpha_2 times
 
     quadratic   A                          one prompt: n (n + 1) / 2 (flash or eager attention)
-    power       A (c / c_r)^(p - 2)        1 < p <= 2.5; blocks, caches and sparsity bend the square
-    nlogn       T ln(1 + c / c_r)          a milder growth, for sparse or hierarchical attention
-    off         0
+    power       A (c / c_r)^(p - 2)        1 < p <= 2.5; kernels warm up and caches overflow
+    nlogn       A (2 / c) ln(1 + c / c_r)  n ln n for one prompt: a milder growth
+    off         0                          linear attention, state-space models
 
-In a decode step A equals the KV tokens read, which the base already holds, so E1 adds nothing there
-and is left out: one step is linear in its context.
+Bends hold where they were measured. Outside the measured contexts the factor beside A is frozen, so
+that the term goes on as the square that attention must tend to. In a decode step A equals the KV
+tokens read, which the base already holds, so E1 adds nothing there and is left out: one step is
+linear in its context.
 """
 
 from __future__ import annotations
@@ -25,28 +27,34 @@ POWERS = (1.25, 1.5, 1.75, 2.0, 2.25, 2.5)
 """Exponents tried when p is profiled."""
 
 
-def basis(kind: str, work: Work, reference: float, power: float = 2.0) -> FloatArray:
+Span = tuple[float, float]
+"""Least and greatest context measured, tokens."""
+
+
+def basis(kind: str, work: Work, span: Span, reference: float, power: float = 2.0) -> FloatArray:
     """Compute the term without its coefficient, shape (n,).
 
     >>> work = Work.of("prefill", query_len=[1000.0], context_len=[1000.0])
-    >>> float(basis("quadratic", work, 1000.0)[0])
+    >>> float(basis("quadratic", work, (10.0, 1000.0), 100.0)[0])
     500500.0
     """
+    context = np.clip(work.context_len, *span)
     if kind == "nlogn":
-        return np.asarray(work.new_tokens * np.log1p(work.context_len / reference))
+        return np.asarray(work.attention_pairs * np.log1p(context / reference) * (2.0 / context))
     if kind == "power" and power != 2.0:
-        return np.asarray(work.attention_pairs * (work.context_len / reference) ** (power - 2.0))
+        return np.asarray(work.attention_pairs * (context / reference) ** (power - 2.0))
     return work.attention_pairs
 
 
 def scalar_basis(
-    kind: str, tokens: float, pairs: float, context: float, reference: float, power: float
+    kind: str, pairs: float, context: float, span: Span, reference: float, power: float
 ) -> float:
     """Compute the same for one step without arrays."""
+    inside = min(max(context, span[0]), span[1])
     if kind == "nlogn":
-        return tokens * math.log1p(context / reference)
+        return pairs * math.log1p(inside / reference) * (2.0 / inside)
     if kind == "power" and power != 2.0:
-        return float(pairs * (context / reference) ** (power - 2.0))
+        return float(pairs * (inside / reference) ** (power - 2.0))
     return pairs
 
 

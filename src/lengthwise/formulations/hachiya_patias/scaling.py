@@ -110,10 +110,10 @@ class Off:
 class Floor:
     """Soft floor of n0 tokens with sharpness k, on tokens padded to tiles; psi = (ln n0,).
 
-    >>> Floor(k=2).scalar(300.0, [math.log(400.0)])
+    >>> round(Floor(k=2).scalar(300.0, [math.log(400.0)]), 6)
     500.0
-    >>> Floor(k=2, tile=128).scalar(129.0, [math.log(0.01)])
-    256.0...
+    >>> round(Floor(k=2, tile=128).scalar(129.0, [math.log(0.01)]), 6)
+    256.0
     """
 
     k: int = 2

@@ -21,7 +21,7 @@ import numpy as np
 
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work
-from lengthwise.formulations.hachiya_patias.nonlinear import basis
+from lengthwise.formulations.hachiya_patias.nonlinear import Span, basis
 from lengthwise.formulations.hachiya_patias.priors import LogNormal, attention_ratio
 from lengthwise.units import FloatArray
 
@@ -72,10 +72,10 @@ def choose_terms(
     return tuple(terms)
 
 
-def phi(name: str, work: Work, e1: str, reference: float, power: float) -> FloatArray:
+def phi(name: str, work: Work, e1: str, span: Span, reference: float, power: float) -> FloatArray:
     """Compute the basis of one term, shape (n,)."""
     if name == "E1":
-        return basis(e1, work, reference, power)
+        return basis(e1, work, span, reference, power)
     if name == "KV":
         return work.kv_tokens
     if name == "B":
