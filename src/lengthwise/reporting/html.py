@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lengthwise.errors import InputError, MissingExtraError
+from lengthwise.prediction.coefficients import Coefficient
 from lengthwise.reporting.content import Content, GroupContent
 from lengthwise.reporting.figures import svg
 from lengthwise.reporting.figures.style import tokens_label
@@ -49,7 +50,7 @@ def render(content: Content) -> str:
         "sentence": lambda text: text[:1].upper() + text[1:],
     }  # fmt: skip
     return environment.get_template("report.html").render(
-        content=content, tiles=headline(content), meaning=MEANING, span=_span,
+        content=content, tiles=headline(content), meaning=MEANING, span=_span, bounds=bounds,
         draw=lambda figure: Markup(svg.draw(figure)),
         light=Markup(svg.css_variables("light")), dark=Markup(svg.css_variables("dark")),
     )  # fmt: skip
@@ -119,10 +120,27 @@ def with_unit(value: float, unit: str) -> str:
     """
     if not math.isfinite(value):
         return "-"
-    if unit == "s" or unit.startswith("s/"):
-        size, prefix = next(((s, p) for s, p in PREFIXES if abs(value) >= s * 0.9995), PREFIXES[-1])
-        return f"{value / size:.3g} {prefix}{unit[1:]}"
-    return f"{value:.3g} {unit}".strip()
+    size, name = _unit(value, unit)
+    return f"{value / size:.3g} {name}".strip()
+
+
+def bounds(coefficient: Coefficient) -> str:
+    """Write the interval of a coefficient in the unit its value is written in.
+
+    >>> bounds(Coefficient("alpha_1", "s/token", 1.2e-5, 1.1e-5, 1.35e-5))
+    '11 to 13.5'
+    """
+    if not (math.isfinite(coefficient.lo) and math.isfinite(coefficient.hi)):
+        return "-"
+    size, _ = _unit(coefficient.value, coefficient.unit)
+    return f"{coefficient.lo / size:.3g} to {coefficient.hi / size:.3g}"
+
+
+def _unit(value: float, unit: str) -> tuple[float, str]:
+    if unit != "s" and not unit.startswith("s/"):
+        return 1.0, unit
+    size, prefix = next(((s, p) for s, p in PREFIXES if abs(value) >= s * 0.9995), PREFIXES[-1])
+    return size, prefix + unit[1:]
 
 
 def _span(group: GroupContent, axis: str) -> str:
