@@ -1,1 +1,1 @@
-"""Predictions from calibrated laws: points, tables, whole requests; the law file."""
+"""Predictions: the public law, requests composed of steps, fast paths, law files."""

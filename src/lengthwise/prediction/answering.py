@@ -1,0 +1,119 @@
+"""Answer tables of points, steps and requests mixed, with one law set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lengthwise.calibration.lawset import LawSet
+from lengthwise.calibration.phase_law import PhaseLaw
+from lengthwise.data.identity import deployment_of
+from lengthwise.prediction.advice import check_reach
+from lengthwise.prediction.answers import AnswerTable, StepAnswer
+from lengthwise.prediction.compiled import request_laws
+from lengthwise.prediction.points import is_request
+from lengthwise.prediction.requests import Requests, decode_total
+from lengthwise.units import FloatArray, s_to_ms
+
+Index = npt.NDArray[np.intp]
+
+STEP_TIMES = ("latency_ms", "lo_ms", "hi_ms")
+REQUEST_TIMES = tuple(
+    f"{name}_{end}ms" for name in ("ttft", "tpot", "e2e") for end in ("", "lo_", "hi_")
+)
+
+
+@dataclass(frozen=True)
+class Answering:
+    """Answers for prepared points.
+
+    Attributes
+    ----------
+    laws
+        Fitted laws.
+    max_extrapolation
+        Limit beyond which a point is refused, None for no limit.
+    level
+        Coverage of the intervals.
+    """
+
+    laws: LawSet
+    max_extrapolation: float | None
+    level: float
+
+    def times(self, points: pd.DataFrame) -> FloatArray:
+        """Give times only, shape (n,), milliseconds; E2E of requests."""
+        seconds = np.empty(len(points))
+        asked = is_request(points)
+        steps = np.flatnonzero(~asked)
+        for index, law, work in self.laws.parts(points.iloc[steps]) if len(steps) else ():
+            check_reach(self.laws, law, work, self.max_extrapolation)
+            seconds[steps[index]] = law.law.predict_work(work)
+        for index, prefill, decode, requests in self._requests(points, np.flatnonzero(asked)):
+            first = prefill.law.predict_work(requests.prefill())
+            seconds[index] = first + decode_total(decode.law, requests)
+        return np.asarray(s_to_ms(seconds))
+
+    def table(self, points: pd.DataFrame) -> pd.DataFrame:
+        """Give points with times, intervals, domain, regime and provenance."""
+        asked = is_request(points)
+        names: tuple[str, ...] = STEP_TIMES if not asked.all() or not len(asked) else ()
+        names += REQUEST_TIMES if asked.any() else ()
+        out = AnswerTable(len(points), names)
+        steps = np.flatnonzero(~asked)
+        for index, law, work in self.laws.parts(points.iloc[steps]) if len(steps) else ():
+            check_reach(self.laws, law, work, self.max_extrapolation)
+            answer = StepAnswer.of(self.laws, law, work, self.level)
+            times = (answer.time_s, answer.low_s, answer.high_s)
+            out.write(steps[index], dict(zip(STEP_TIMES, times, strict=True)))
+            out.write_flags(steps[index], answer.in_domain, answer.factor, answer.regime,
+                            answer.provenance)  # fmt: skip
+        for index, prefill, decode, requests in self._requests(points, np.flatnonzero(asked)):
+            self._write_requests(out, index, prefill, decode, requests)
+        return out.attach(points)
+
+    def _requests(
+        self, points: pd.DataFrame, rows: Index
+    ) -> Iterator[tuple[Index, PhaseLaw, PhaseLaw, Requests]]:
+        if not len(rows):
+            return
+        part = points.iloc[rows]
+        requests, keys = Requests.of(part), deployment_of(part)
+        codes = keys.cat.codes.to_numpy()
+        for code in np.unique(codes):
+            mine = np.flatnonzero(codes == code)
+            pair = request_laws(self.laws, str(keys.cat.categories[code]), part.iloc[mine])
+            chosen = requests.take(mine)
+            check_reach(self.laws, pair[0], chosen.prefill(), self.max_extrapolation)
+            many = chosen.take(chosen.osl > 1)
+            check_reach(self.laws, pair[1], many.decode_at("last"), self.max_extrapolation)
+            yield rows[mine], *pair, chosen
+
+    def _write_requests(
+        self, out: AnswerTable, index: Index, prefill: PhaseLaw, decode: PhaseLaw,
+        requests: Requests,
+    ) -> None:  # fmt: skip
+        first = StepAnswer.of(self.laws, prefill, requests.prefill(), self.level)
+        steps = [StepAnswer.of(self.laws, decode, requests.decode_at(where), self.level)
+                 for where in ("middle", "first", "last")]  # fmt: skip
+        total = decode_total(decode.law, requests)
+        ratio = np.exp(np.max([s.half_width for s in steps], axis=0))
+        bounds = (
+            (first.time_s, total),
+            (first.low_s, total / ratio),
+            (first.high_s, total * ratio),
+        )
+        gaps = np.where(requests.osl > 1, requests.osl - 1.0, np.nan)
+        for end, (head, rest) in zip(("", "lo_", "hi_"), bounds, strict=True):
+            out.write(index, {f"ttft_{end}ms": head, f"tpot_{end}ms": rest / gaps,
+                              f"e2e_{end}ms": head + rest})  # fmt: skip
+        single = requests.osl <= 1
+        inside = first.in_domain & (single | (steps[1].in_domain & steps[2].in_domain))
+        factor = np.maximum(first.factor, np.where(single, 1.0, steps[2].factor))
+        regime = np.where(total > first.time_s, steps[0].regime, first.regime)
+        sources = f"prefill: {first.provenance}; decode: {steps[0].provenance}"
+        out.write_flags(index, inside, factor, regime, sources)

@@ -1,0 +1,147 @@
+r"""A request as the steps it consists of.
+
+    TTFT = prefill of the prompt (isl, cached_tokens, batch_size)
+    E2E  = TTFT + sum over c = isl + 1 ... isl + osl - 1 of decode(c, batch_size)
+    TPOT = (E2E - TTFT) / (osl - 1), undefined for osl < 2
+
+The prefill gives the first token, so osl tokens take osl - 1 decode steps; the first of them sees
+the prompt and the first token, isl + 1 in all, its own new token included. Where a decode step is
+affine in its context the sum is exactly (osl - 1) times the step at the mean context isl + osl / 2;
+otherwise every step is predicted and added.
+
+Intervals: errors of one law at neighbouring contexts are errors of the same coefficients, so the
+steps of a request miss to the same side; prefill and decode are taken to do so too. Bounds of sums
+are sums of bounds then, the widest of all assumptions. The decode bound is that of the least
+certain of the first, middle and last step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from lengthwise.data.kinds import to_numbers
+from lengthwise.domain.work import Work
+from lengthwise.errors import ColumnError
+from lengthwise.formulations.base import Formulation
+from lengthwise.formulations.hachiya_patias import HachiyaPatias
+from lengthwise.formulations.linear import Linear
+from lengthwise.units import FloatArray
+
+BLOCK = 65_536
+"""Decode steps predicted at once."""
+
+
+@dataclass(frozen=True)
+class Requests:
+    """n requests; every field has shape (n,), tokens and sequences."""
+
+    isl: FloatArray
+    osl: FloatArray
+    cached_tokens: FloatArray
+    batch_size: FloatArray
+
+    @classmethod
+    def of(cls, points: pd.DataFrame) -> Requests:
+        """Read requests from points; without a batch size their concurrency stands for it.
+
+        >>> Requests.of(pd.DataFrame({"isl": [100], "osl": [8]})).batch_size.tolist()
+        [1.0]
+        """
+        batch = _numbers(points, "batch_size", np.nan)
+        batch = np.where(np.isnan(batch), _numbers(points, "concurrency", 1.0), batch)
+        found = cls(_numbers(points, "isl"), _numbers(points, "osl"),
+                    _numbers(points, "cached_tokens", 0.0), batch)  # fmt: skip
+        _refuse("isl", found.isl, ~((found.isl > 0) & np.isfinite(found.isl)), "positive")
+        whole = found.osl == np.floor(found.osl)
+        _refuse("osl", found.osl, ~(whole & (found.osl >= 1) & np.isfinite(found.osl)),
+                "a whole number of at least 1")  # fmt: skip
+        _refuse("batch_size", batch, ~((batch > 0) & np.isfinite(batch)), "positive")
+        k = found.cached_tokens
+        _refuse("cached_tokens", k, ~((k >= 0) & (k < found.isl)), "at least 0 and less than isl")
+        return found
+
+    def __len__(self) -> int:
+        return len(self.isl)
+
+    def take(self, index: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Requests:
+        """Select requests by an index array or mask."""
+        return Requests(self.isl[index], self.osl[index], self.cached_tokens[index],
+                        self.batch_size[index])  # fmt: skip
+
+    def prefill(self) -> Work:
+        """Work of the prefill steps."""
+        return Work.of("prefill", query_len=self.isl - self.cached_tokens, context_len=self.isl,
+                       batch_size=self.batch_size)  # fmt: skip
+
+    def decode_at(self, where: str) -> Work:
+        """Work of the ``first``, ``middle`` or ``last`` decode step; the middle is the mean."""
+        context = {
+            "first": self.isl + 1.0,
+            "middle": self.isl + self.osl / 2.0,
+            "last": self.isl + self.osl - 1.0,
+        }
+        return Work.of("decode", query_len=1.0, context_len=np.maximum(context[where], 1.0),
+                       batch_size=self.batch_size)  # fmt: skip
+
+
+def decode_total(law: Formulation, requests: Requests) -> FloatArray:
+    """Sum the decode steps of each request, shape (n,), seconds; 0 for one output token.
+
+    Examples
+    --------
+    >>> steps = pd.DataFrame({"phase": "decode", "context_len": [100, 200, 400]})
+    >>> law = Linear().fit(steps, [0.010, 0.011, 0.013])
+    >>> one = Requests.of(pd.DataFrame({"isl": [100], "osl": [3]}))
+    >>> round(float(decode_total(law, one)[0]), 6)  # contexts 101 and 102
+    0.02003
+    """
+    steps = np.maximum(requests.osl - 1.0, 0.0)
+    if is_affine_in_context(law):
+        return np.asarray(steps * law.predict_work(requests.decode_at("middle")))
+    return _sum_of_steps(law, requests, steps.astype(np.int64))
+
+
+def is_affine_in_context(law: Formulation) -> bool:
+    """Tell whether a decode step is an affine function of its context, whatever the batch."""
+    if isinstance(law, HachiyaPatias):
+        axes = {table[0] for table in law.correction_.tables}
+        return law.phase_ == "decode" and law.e1_ == "off" and axes <= {"tokens"}
+    return isinstance(law, Linear)
+
+
+def _sum_of_steps(law: Formulation, requests: Requests, steps: np.ndarray) -> FloatArray:
+    """Predict every step, block by block, and add them up."""
+    ends = np.cumsum(steps)
+    total = np.zeros(len(requests))
+    for start in range(0, int(ends[-1]) if len(ends) else 0, BLOCK):
+        step = np.arange(start, min(start + BLOCK, int(ends[-1])))
+        row = np.searchsorted(ends, step, side="right")
+        context = requests.isl[row] + 1.0 + (step - (ends[row] - steps[row]))
+        work = Work.of("decode", query_len=1.0, context_len=context,
+                       batch_size=requests.batch_size[row])  # fmt: skip
+        first = row[0]
+        sums = np.bincount(row - first, weights=law.predict_work(work))
+        total[first : first + len(sums)] += sums
+    return total
+
+
+def _numbers(points: pd.DataFrame, name: str, default: float | None = None) -> FloatArray:
+    if name not in points:
+        if default is None:
+            raise ColumnError("request points need the columns isl, osl", got=f"no column {name!r}",
+                              remedy=f"add {name}")  # fmt: skip
+        return np.full(len(points), default)
+    values = to_numbers(points[name]).to_numpy(dtype=float)
+    return values if default is None else np.where(np.isnan(values), default, values)
+
+
+def _refuse(name: str, values: FloatArray, bad: np.ndarray, rule: str) -> None:
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ColumnError(f"{name} must be {rule}",
+                          got=f"{values[row]:g} in row {row} ({int(bad.sum())} such rows)",
+                          remedy="mend or drop these rows")  # fmt: skip
