@@ -3,10 +3,10 @@ r"""Priors of the family: what is known before the first measurement.
 Attention against GEMM. One query-key pair costs 4 L H d FLOP and one token 2 P FLOP (see
 :mod:`lengthwise.domain.model`). Attention kernels run at a lower rate than GEMMs: over the 17
 (GPU, engine, precision) combinations of NVIDIA AIConfigurator's operator measurements at 8,192
-tokens and more, the GEMM rate is 0.8 to 1.9 times the attention rate, median 1.4 (see
+tokens and more, the GEMM rate is 0.8 to 1.9 times the attention rate, median 1.33 (see
 ``benchmarks/attention_prior.py``). Hence
 
-    ln(alpha_2 / alpha_1) ~ N( ln(1.4 * 4 L H d / 2 P), 0.7^2 )
+    ln(alpha_2 / alpha_1) ~ N( ln(1.33 * 4 L H d / 2 P), 0.7^2 )
 
 0.7 leaves room for unfused attention (3 to 5 times) at two standard deviations. Without a ModelSpec
 the ratio of FLOPs is taken as that of a typical 8B model, 4e-5 per token, with standard deviation
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from lengthwise.domain.model import ModelSpec
 
-ATTENTION_SLOWDOWN = 1.4
+ATTENTION_SLOWDOWN = 1.33
 KNOWN_SD = 0.7
 GENERIC_RATIO = 4e-5
 GENERIC_SD = 1.4
@@ -41,7 +41,7 @@ def attention_ratio(spec: ModelSpec | None) -> LogNormal:
     >>> from lengthwise.domain.model import ModelSpec
     >>> eight_b = ModelSpec("8b", 7.5e9, 32, 32, 8, 128)
     >>> round(math.exp(attention_ratio(eight_b).mean) * 1e5, 2)
-    4.89
+    4.65
     """
     if spec is None:
         return LogNormal(math.log(ATTENTION_SLOWDOWN * GENERIC_RATIO), GENERIC_SD)
