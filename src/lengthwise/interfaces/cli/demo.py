@@ -41,7 +41,7 @@ def command(
         log(f"wrote {plot}")
 
 
-TITLE = "Fitted on the shaded lengths, predicted beyond"
+TITLE = "Fitted on the shaded lengths (filled points), predicted beyond (open points)"
 
 
 def _show(demo: Demo) -> None:
@@ -59,7 +59,7 @@ def _line(row: dict[Any, Any]) -> list[str]:
     from lengthwise.units import format_ms, format_tokens
 
     error = 100.0 * (row["predicted_ms"] / row["measured_ms"] - 1.0)
-    bounds = _span(row["lo_ms"], row["hi_ms"])
+    bounds = _span(row["lo_ms"], row["hi_ms"], row["predicted_ms"])
     model = row["model"].removeprefix("random-")
     return [model, row["phase"], format_tokens(row["length"]), format_ms(row["measured_ms"]),
             format_ms(row["predicted_ms"]), bounds, f"{error:+.1f} %"]  # fmt: skip
@@ -86,14 +86,12 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _span(lo_ms: float, hi_ms: float) -> str:
-    """Both ends in one unit.
+def _span(lo_ms: float, hi_ms: float, near_ms: float) -> str:
+    """Both ends in the unit in which the value between them is written, without the unit.
 
-    >>> _span(520.4, 773.2), _span(900.0, 3150.0)
-    ('520 to 773 ms', '0.90 to 3.15 s')
+    >>> _span(520.4, 1130.2, 800.0), _span(900.0, 3150.0, 2000.0)
+    ('520 to 1,130', '0.90 to 3.15')
     """
-    from lengthwise.units import format_ms
-
-    if hi_ms < 1e3:
-        return f"{format_ms(lo_ms).removesuffix(' ms')} to {format_ms(hi_ms)}"
-    return f"{lo_ms / 1e3:.{2 if lo_ms < 1e4 else 1}f} to {format_ms(hi_ms)}"
+    size = 1e3 if near_ms >= 1e3 else 1.0
+    lo, hi = lo_ms / size, hi_ms / size
+    return " to ".join(f"{v:,.{2 if v < 10 else 1 if v < 100 else 0}f}" for v in (lo, hi))

@@ -20,7 +20,7 @@ SHADE = {"light": "#f2f5f8", "dark": "#1c2229"}
 def tokens_label(value: float) -> str:
     """Write a token count the way people say it.
 
-    >>> [tokens_label(v) for v in (1, 128, 1024, 1500, 65536, 1048576)]
+    >>> [tokens_label(v) for v in (1, 128, 1024, 1536, 65536, 1048576)]
     ['1', '128', '1k', '1.5k', '64k', '1M']
     """
     for size, letter in ((1024**2, "M"), (1024, "k")):
@@ -56,9 +56,9 @@ def ticks_of(kind: str, low: float, high: float, *, log: bool, most: int = 7) ->
     """Choose ticks at round values inside a range: powers of two for tokens, else 1, 2, 5.
 
     >>> ticks_of("tokens", 100, 70000, log=True)
-    [128.0, 512.0, 2048.0, 8192.0, 32768.0]
+    [256.0, 1024.0, 4096.0, 16384.0, 65536.0]
     >>> ticks_of("ms", 8, 900, log=True, most=4)
-    [10.0, 100.0]
+    [10.0, 30.0, 100.0, 300.0]
     >>> ticks_of("ratio", 0.0, 1.0, log=False)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     """
@@ -67,7 +67,7 @@ def ticks_of(kind: str, low: float, high: float, *, log: bool, most: int = 7) ->
     if kind in ("tokens", "factor"):
         first, last = math.ceil(math.log2(low) - 1e-9), math.floor(math.log2(high) + 1e-9)
         step = max(1, math.ceil((last - first + 1) / most))
-        return [2.0**e for e in range(first, last + 1, step)]
+        return [2.0**e for e in range(last, first - 1, -step)][::-1]
     for digits in ((1, 1.5, 2, 3, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
         decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
         found = [d * 10.0**e for e in decades for d in digits]
