@@ -65,7 +65,8 @@ def check_table(frame: pd.DataFrame) -> list[Flag]:
 def usable(frame: pd.DataFrame) -> BoolArray:
     """Say which rows a fit can use, shape (n,).
 
-    False for a missing, non-finite or non-positive time and for warm-up rows.
+    False for a missing, non-finite or non-positive time, for warm-up rows, and for requests that
+    do not say how long their prompt was.
 
     >>> usable(pd.DataFrame({"phase": "decode", "latency_ms": [5.0, None, -1.0]})).tolist()
     [True, False, False]
@@ -92,6 +93,13 @@ def skipped_by_reason(frame: pd.DataFrame) -> dict[str, int]:
     return counts
 
 
+def _without_isl(frame: pd.DataFrame, step: BoolArray) -> BoolArray:
+    """Requests of unknown prompt length: kept as measurements, of no use to a law of length."""
+    if "isl" not in frame:
+        return ~step
+    return ~step & frame["isl"].isna().to_numpy()
+
+
 def _unusable(frame: pd.DataFrame) -> dict[str, BoolArray]:
     step = frame["phase"].isin(STEP_PHASES).to_numpy()
     present, wrong, infinite = (np.zeros(len(frame), dtype=bool) for _ in range(3))
@@ -104,6 +112,7 @@ def _unusable(frame: pd.DataFrame) -> dict[str, BoolArray]:
             infinite |= mine & np.isinf(values)
     unusable = {
         "time missing": ~present, "time not finite": infinite, "time not positive": wrong,
+        "no prompt length": _without_isl(frame, step),
     }  # fmt: skip
     if "warmup" in frame:
         unusable["warm-up row"] = frame["warmup"].to_numpy(dtype=bool)

@@ -1,0 +1,62 @@
+# Everything a fresh machine with Python and make needs: make demo, make test, make check.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types docs examples bench bench-tables clean
+
+help:            ## show this help
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.demo  ## fit the short part of the shipped measurements, predict the long part
+	@mkdir -p out
+	@$(BIN)/lengthwise demo --plot out/demo.png
+
+test: $(VENV)/.dev  ## run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: lint types docs examples  ## lint, types, documentation and examples
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	$(BIN)/python docs/generate.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+examples: $(VENV)/.dev
+	@for script in examples/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+bench: $(VENV)/.dev  ## run every benchmark again (LENGTHWISE_DATA must be set; about 20 minutes)
+	$(BIN)/python benchmarks/attention_prior.py
+	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-tables: $(VENV)/.dev  ## write the committed benchmark results into the README
+	$(BIN)/python benchmarks/tables.py
+
+clean:           ## remove the environment and everything built
+	rm -rf $(VENV) out site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.made pyproject.toml
+	$(PIP) --editable '.[report]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.docs: $(VENV)/.made pyproject.toml
+	$(PIP) --editable '.[dev,docs]'
+	@touch $@ $(VENV)/.demo $(VENV)/.dev
