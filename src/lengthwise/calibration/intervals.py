@@ -30,6 +30,8 @@ BIN_MIN = 30
 MAX_SCORES = 512
 GAMMA_PRIOR = (0.05, 0.1, 0.15)
 """Pseudo-observations of the error per doubling: they speak when few folds do."""
+MIN_DOUBLINGS = 0.5
+"""A point a few tokens beyond the data says nothing about the error per doubling."""
 SCORE_PRIOR = (0.7, 1.3, 2.0)
 """Pseudo-observations of |residual| / s, the quantiles 0.5, 0.8 and 0.95 of a normal one."""
 
@@ -80,7 +82,7 @@ class Calibration:
     def gamma(self, level: float, axis: Literal["length", "batch"] = "length") -> float:
         """Error per doubling beyond the data along an axis that covers ``level``, in ln t."""
         column = 2 if axis == "length" else 3
-        known = self.drift[self.drift[:, column] > 0.0]
+        known = self.drift[self.drift[:, column] >= MIN_DOUBLINGS]
         residual, scale, doublings = known[:, 0], known[:, 1], known[:, column]
         pooled = np.sort(np.concatenate(self.scores))
         rest = residual**2 - (conformal_quantile(pooled, level) * scale) ** 2
