@@ -101,7 +101,7 @@ class Answering:
         steps = [StepAnswer.of(self.laws, decode, requests.decode_at(where), self.level)
                  for where in ("middle", "first", "last")]  # fmt: skip
         total = decode_total(decode.law, requests)
-        ratio = np.exp(np.max([s.half_width for s in steps], axis=0))
+        ratio = np.max([s.ratio for s in steps], axis=0)
         bounds = (
             (first.time_s, total),
             (first.low_s, total / ratio),

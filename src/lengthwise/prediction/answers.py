@@ -16,6 +16,7 @@ from lengthwise.prediction.coefficients import provenance_of
 from lengthwise.units import FloatArray, s_to_ms
 
 REGIMES = ("overhead", "memory", "compute", "capacity")
+WIDEST = 100.0
 FLAGS = ("in_domain", "extrapolation_factor", "regime", "provenance")
 
 
@@ -46,14 +47,19 @@ class StepAnswer:
         )  # fmt: skip
 
     @property
+    def ratio(self) -> FloatArray:
+        """Upper end of the interval over the time, shape (n,); at most e^100, not to overflow."""
+        return np.asarray(np.exp(np.minimum(self.half_width, WIDEST)))
+
+    @property
     def low_s(self) -> FloatArray:
         """Lower end of the interval, shape (n,), seconds."""
-        return np.asarray(self.time_s * np.exp(-self.half_width))
+        return np.asarray(self.time_s / self.ratio)
 
     @property
     def high_s(self) -> FloatArray:
         """Upper end of the interval, shape (n,), seconds."""
-        return np.asarray(self.time_s * np.exp(self.half_width))
+        return np.asarray(self.time_s * self.ratio)
 
 
 class AnswerTable:

@@ -1,0 +1,153 @@
+"""``lengthwise fit``: learn a law from a measurement table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from lengthwise.errors import GateError, InputError
+from lengthwise.interfaces.cli.common import (
+    AsJson,
+    Output,
+    TableFile,
+    log,
+    print_json,
+    print_table,
+)
+from lengthwise.units import format_tokens
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lengthwise.data.report import Flag
+    from lengthwise.prediction.latency_law import LatencyLaw
+
+COLUMNS = (
+    "deployment", "phase", "points", "tokens", "terms kept", "in range %", "long end %", "noise %",
+)  # fmt: skip
+
+E1 = Literal["auto", "quadratic", "power", "nlogn", "off"]
+E2 = Literal["auto", "floor", "tile", "hill", "tilt", "spline", "off"]
+E3 = Literal["auto", "residual", "isotonic", "off"]
+
+
+def command(
+    table: TableFile,
+    output: Output = None,
+    formulation: Annotated[
+        str, typer.Option(help="Formulation to fit; the default searches its own terms.")
+    ] = "hachiya-patias",
+    e1: Annotated[E1, typer.Option("--e1", help="Nonlinear term in length.")] = "auto",
+    e2: Annotated[E2, typer.Option("--e2", help="Length-dependent scaling.")] = "auto",
+    e3: Annotated[E3, typer.Option("--e3", help="Empirical correction.")] = "auto",
+    pooling: Annotated[
+        bool, typer.Option(help="Let deployments with few points borrow from the others.")
+    ] = True,
+    by: Annotated[
+        Literal["deployment"], typer.Option(help="What gets a law of its own (with its phase).")
+    ] = "deployment",
+    max_mape: Annotated[
+        float | None,
+        typer.Option(help="Exit with 3 if a law's held-out error is above this, %."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Learn one law per deployment and phase of a measurement table.
+
+    The errors shown are on points the fit did not see: in range, and on the long end predicted from
+    lengths up to a half and a quarter of the longest. Noise is how far repeats are from their
+    median.
+
+    lengthwise fit table.parquet -o law.json
+
+    lengthwise fit table.csv -o law.json --formulation linear --max-mape 10
+    """
+    from lengthwise.data.checks import check_table
+    from lengthwise.data.table import load
+    from lengthwise.prediction.latency_law import LatencyLaw
+
+    _check(output, max_mape)
+    frame = load(table)
+    flags = [flag for flag in check_table(frame) if flag.severity != "info"]
+    for flag in flags:
+        log(f"{flag.severity}: {flag}")
+    law = LatencyLaw(formulation, e1=e1, e2=e2, e3=e3, pooling=pooling).fit(frame)
+    if output is not None:
+        law.save(output)
+    if as_json:
+        print_json(_to_json(law, flags, output))
+    else:
+        _show(law, frame)
+        log(f"wrote {output}" if output else "not saved: give -o law.json to keep the laws")
+    if max_mape is not None:
+        _check_gate(law, max_mape)
+
+
+def _show(law: LatencyLaw, frame: pd.DataFrame) -> None:
+    training, rows = law.training_, [_row(law, *key) for key in law.law_set_.laws_]
+    used = f"{training.rows_used:,} of {training.rows:,} rows used"
+    print_table(COLUMNS, rows, title=f"{_count(len(rows), 'law')}, {used}")
+
+
+def _row(law: LatencyLaw, deployment: str, phase: str) -> list[Any]:
+    from lengthwise.prediction.coefficients import terms_of
+
+    one, error = law.law_set_.laws_[deployment, phase], law.errors_[deployment, phase]
+    low, high = (format_tokens(length) for length in one.domain.length)
+    return [
+        deployment, phase, one.n_points, f"{low} to {high}", terms_of(one.law),
+        _number(error.in_range_percent), _number(error.long_end_percent),
+        _number(100.0 * one.noise),
+    ]  # fmt: skip
+
+
+def _to_json(law: LatencyLaw, flags: list[Flag], output: Path | None) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from lengthwise.prediction.coefficients import coefficients_of, equation_of, terms_of
+
+    laws = [
+        {
+            "deployment": deployment, "phase": phase, "points": one.n_points, "rows": one.n_rows,
+            "lengths": one.domain.length, "terms": terms_of(one.law),
+            "equation": equation_of(one.law),
+            "coefficients": [asdict(c) for c in coefficients_of(one.law)],
+            "noise_percent": 100.0 * one.noise, **asdict(law.errors_[deployment, phase]),
+        }
+        for (deployment, phase), one in law.law_set_.laws_.items()
+    ]  # fmt: skip
+    return {
+        "law": output, "formulation": law.formulation, "training": asdict(law.training_),
+        "laws": laws, "flags": [asdict(flag) for flag in flags],
+    }  # fmt: skip
+
+
+def _check(output: Path | None, max_mape: float | None) -> None:
+    """Refuse before the work is done."""
+    if output is not None and not output.parent.is_dir():
+        raise InputError("the folder to write to must exist", got=str(output.parent),
+                         remedy="make it first")  # fmt: skip
+    if max_mape is not None and not 0 < max_mape < float("inf"):
+        raise InputError("max-mape must be a positive percentage", got=f"{max_mape}",
+                         remedy="write 6 for 6 %")  # fmt: skip
+
+
+def _check_gate(law: LatencyLaw, max_mape: float) -> None:
+    """Require a held-out error of every law, and that none is above the threshold."""
+    rule = f"held-out errors of all laws must be at most {max_mape:g} %"
+    for (deployment, phase), error in law.errors_.items():
+        if not error.worst_percent <= max_mape:
+            known = error.in_range_points + error.long_end_points > 0
+            got = f"{error.worst_percent:.2f} %" if known else "no held-out point"
+            raise GateError(rule, got=f"{got} for {deployment}, {phase}",
+                            remedy="measure more lengths, or relax the gate")  # fmt: skip
+
+
+def _number(value: float) -> str | None:
+    return f"{value:.2f}" if value == value else None
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

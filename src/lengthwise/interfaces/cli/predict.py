@@ -1,0 +1,194 @@
+"""``lengthwise predict``: times of a point, a grid of points, or a table of any size."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.interfaces.cli.common import AsJson, Output, log, print_json, print_table
+from lengthwise.interfaces.cli.counts import parse_counts
+from lengthwise.interfaces.cli.predict_text import COLUMNS, describe, table_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lengthwise.prediction.latency_law import LatencyLaw
+    from lengthwise.prediction.streaming import StreamReport
+
+MAX_GRID = 10_000
+RANGES = "one, several with commas, or first-last*factor or first-last+step"
+
+Text = str | None
+
+
+def command(
+    law: Annotated[Path | None, typer.Argument(help="Law file made by lengthwise fit.")] = None,
+    phase: Annotated[
+        Literal["prefill", "decode", "request"] | None,
+        typer.Option(help="What is timed; follows from the lengths when left out."),
+    ] = None,
+    isl: Annotated[Text, typer.Option(help=f"Prompt tokens per sequence: {RANGES}.")] = None,
+    osl: Annotated[Text, typer.Option(help="Output tokens per sequence.")] = None,
+    context_len: Annotated[
+        Text, typer.Option(help="Context of a decode step, its new token included.")
+    ] = None,
+    batch_size: Annotated[Text, typer.Option(help="Sequences in the step.")] = None,
+    cached_tokens: Annotated[Text, typer.Option(help="Prompt tokens already in the cache.")] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="Table of points to predict (.csv, .parquet, .jsonl).")
+    ] = None,
+    output: Output = None,
+    level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.9,
+    allow_extrapolation: Annotated[
+        bool, typer.Option("--allow-extrapolation", help="Answer at any length.")
+    ] = False,
+    model: Annotated[Text, typer.Option(help="Deployment: model.")] = None,
+    hardware: Annotated[Text, typer.Option(help="Deployment: hardware.")] = None,
+    engine: Annotated[Text, typer.Option(help="Deployment: engine.")] = None,
+    engine_version: Annotated[Text, typer.Option(help="Deployment: version of the engine.")] = None,
+    precision: Annotated[Text, typer.Option(help="Deployment: precision.")] = None,
+    tp: Annotated[int | None, typer.Option(help="Deployment: tensor parallel degree.")] = None,
+    pp: Annotated[int | None, typer.Option(help="Deployment: pipeline parallel degree.")] = None,
+    ep: Annotated[int | None, typer.Option(help="Deployment: expert parallel degree.")] = None,
+    dp: Annotated[int | None, typer.Option(help="Deployment: data parallel degree.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict times with intervals: a step, a request, a grid or a whole table.
+
+    A request (isl and osl) is its prefill and the exact sum of its decode steps. Lengths over 8
+    times the longest one measured are refused; the message names the measurement that would help.
+
+    lengthwise predict law.json --phase prefill --isl 65536
+
+    lengthwise predict law.json --isl 8192 --osl 512 --batch-size 8
+
+    lengthwise predict law.json --isl 1024-65536*2 --batch-size 1,8
+
+    lengthwise predict law.json --table points.parquet -o out.parquet
+    """
+    if law is None:
+        raise InputError(
+            "predict needs a law file", got="none",
+            remedy="make one with lengthwise fit TABLE -o law.json; prediction from a model and "
+            "hardware alone is not part of this version",
+        )  # fmt: skip
+    from lengthwise.prediction.latency_law import LatencyLaw
+
+    loaded = LatencyLaw.load(law)
+    if allow_extrapolation:
+        loaded.max_extrapolation = None
+    labels = {
+        "model": model, "hardware": hardware, "engine": engine, "engine_version": engine_version,
+        "precision": precision, "tp": tp, "pp": pp, "ep": ep, "dp": dp,
+    }  # fmt: skip
+    given: dict[str, Any] = {k: v for k, v in labels.items() if v is not None}
+    sizes = {
+        "isl": isl, "osl": osl, "context_len": context_len, "batch_size": batch_size,
+        "cached_tokens": cached_tokens,
+    }  # fmt: skip
+    if table is not None:
+        _check_table_options(sizes, output)
+        defaults = given | ({"phase": phase} if phase else {})
+        _predict_table(loaded, table, output, level, defaults, as_json)
+        return
+    points = _grid(sizes, phase, given, {p for _, p in loaded.law_set_.laws_})
+    _predict_points(loaded, points, level, as_json, output)
+
+
+def _predict_points(
+    law: LatencyLaw, points: pd.DataFrame, level: float, as_json: bool, output: Path | None
+) -> None:
+    answers = law.predict_table(points, level)
+    if answers["provenance"].astype(str).str.contains("never measured").any():
+        log("warning: no measured deployment has these labels; its relatives answer")
+    if output is not None:
+        from lengthwise.data.table import write_table
+
+        write_table(answers, output)
+        log(f"wrote {output}")
+    if as_json:
+        rows = [{**row, "level": level} for row in answers.to_dict("records")]
+        print_json(rows[0] if len(rows) == 1 else rows)
+    elif len(answers) == 1:
+        print(describe(answers.iloc[0], level))
+    else:
+        print_table(COLUMNS[str(answers["phase"].iloc[0])], table_rows(answers),
+                    title=f"with {level * 100:g} % intervals")  # fmt: skip
+
+
+def _predict_table(
+    law: LatencyLaw, table: Path, output: Path | None, level: float,
+    defaults: dict[str, Any], as_json: bool,
+) -> None:  # fmt: skip
+    from lengthwise.prediction.streaming import predict_file
+
+    if output is None:
+        raise InputError("a table of predictions needs a file to go to", got="no -o",
+                         remedy="add -o out.parquet (or .csv, .jsonl)")  # fmt: skip
+    report = predict_file(law, table, output, level=level, defaults=defaults, progress=_progress())
+    if as_json:
+        print_json({"output": output, "rows": report.rows, "predicted": report.predicted,
+                    "problems": report.problems})  # fmt: skip
+    _report(report, output)
+
+
+def _report(report: StreamReport, output: Path) -> None:
+    log(f"wrote {output}: {report.predicted:,} of {report.rows:,} rows predicted")
+    for reason, count in sorted(report.problems.items(), key=lambda item: -item[1]):
+        log(f"  {count:,} not: {reason}")
+    if not report.predicted:
+        raise NothingUsableError("at least one row must be one a law can answer", got="none",
+                                 remedy="see the column problem of the output")  # fmt: skip
+
+
+def _grid(
+    sizes: dict[str, Text], phase: Text, labels: dict[str, Any], phases: set[str]
+) -> pd.DataFrame:
+    """Make the points of all combinations of sizes."""
+    import pandas as pd
+
+    values = {k: parse_counts(v, f"--{k.replace('_', '-')}") for k, v in sizes.items() if v}
+    phase = phase or _implied_phase(values, phases)
+    for name in {"prefill": ("isl",), "decode": ("context_len",), "request": ("isl", "osl")}[phase]:
+        if name not in values:
+            option = name.replace("_", "-")
+            raise InputError(f"a {phase} needs --{option}", got="none",
+                             remedy=f"add --{option} 4096")  # fmt: skip
+    values.setdefault("batch_size", [1])
+    combinations = list(product(*values.values()))
+    if len(combinations) > MAX_GRID:
+        raise InputError(f"a grid has at most {MAX_GRID:,} points", got=f"{len(combinations):,}",
+                         remedy="put the points into a file and use --table")  # fmt: skip
+    grid = pd.DataFrame(combinations, columns=list(values))
+    grid.insert(0, "phase", phase)
+    return grid.assign(**labels)
+
+
+def _implied_phase(values: dict[str, list[int]], phases: set[str]) -> str:
+    if "osl" in values:
+        return "request"
+    if "isl" in values:
+        return "prefill"
+    if "context_len" in values:
+        return "decode"
+    raise InputError("predict needs a length", got="none",
+                     remedy="add --isl, --isl and --osl, --context-len or --table")  # fmt: skip
+
+
+def _check_table_options(sizes: dict[str, Text], output: Path | None) -> None:
+    given = [f"--{name.replace('_', '-')}" for name, value in sizes.items() if value is not None]
+    if given:
+        raise InputError("--table holds the points itself", got=", ".join(given),
+                         remedy="leave them out, or leave --table out")  # fmt: skip
+
+
+def _progress() -> Any:
+    import sys
+
+    if not sys.stderr.isatty():
+        return None
+    return lambda done: print(f"\r{done:,} rows", end="\r", file=sys.stderr)
