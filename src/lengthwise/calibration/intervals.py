@@ -28,10 +28,15 @@ from lengthwise.units import FloatArray
 
 BIN_MIN = 30
 MAX_SCORES = 512
-GAMMA_PRIOR = (0.05, 0.1, 0.15)
-"""Pseudo-observations of the error per doubling: they speak when few folds do."""
+GAMMA_PRIOR = {
+    "prefill": (0.05, 0.1, 0.15),
+    "mixed": (0.05, 0.1, 0.15),
+    "decode": (0.02, 0.05, 0.08),
+}
+"""Pseudo-observations of the error per doubling: they speak when few folds do. A decode step is
+linear in its context, a prefill bends, so that less can go wrong with the former."""
 MIN_DOUBLINGS = 0.5
-"""A point a few tokens beyond the data says nothing about the error per doubling."""
+"""A point hardly beyond the data says nothing about the error per doubling."""
 SCORE_PRIOR = (0.7, 1.3, 2.0)
 """Pseudo-observations of |residual| / s, the quantiles 0.5, 0.8 and 0.95 of a normal one."""
 
@@ -42,6 +47,8 @@ class Calibration:
 
     Attributes
     ----------
+    phase
+        The phase.
     edges
         Inner bin edges of length, shape (bins - 1,), tokens.
     scores
@@ -51,6 +58,7 @@ class Calibration:
         in batch, and the number of the deployment.
     """
 
+    phase: str
     edges: tuple[float, ...]
     scores: tuple[FloatArray, ...]
     drift: FloatArray
@@ -86,13 +94,14 @@ class Calibration:
         residual, scale, doublings = known[:, 0], known[:, 1], known[:, column]
         pooled = np.sort(np.concatenate(self.scores))
         rest = residual**2 - (conformal_quantile(pooled, level) * scale) ** 2
-        needed = np.sqrt(np.maximum(rest, 0.0)) / doublings
+        needed = np.sqrt(np.maximum(rest, 0.0)) / np.maximum(doublings, MIN_DOUBLINGS)
         worst = [needed[known[:, 4] == d].max() for d in np.unique(known[:, 4])]
-        return conformal_quantile(np.sort(np.concatenate([worst, GAMMA_PRIOR])), level)
+        return conformal_quantile(np.sort(np.concatenate([worst, GAMMA_PRIOR[self.phase]])), level)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the scores as plain lists."""
         return {
+            "phase": self.phase,
             "edges": list(self.edges),
             "scores": [np.round(s, 6).tolist() for s in self.scores],
             "drift": np.round(self.drift, 6).tolist(),
@@ -102,6 +111,7 @@ class Calibration:
     def from_dict(cls, data: dict[str, Any]) -> Self:
         """Build a calibration from :meth:`to_dict`."""
         return cls(
+            str(data["phase"]),
             tuple(float(e) for e in data["edges"]),
             tuple(np.asarray(s, dtype=float) for s in data["scores"]),
             np.asarray(data["drift"], dtype=float).reshape(-1, 5),
@@ -109,6 +119,7 @@ class Calibration:
 
 
 def calibrate(
+    phase: str,
     length: FloatArray,
     residual: FloatArray,
     scale: FloatArray,
@@ -119,6 +130,8 @@ def calibrate(
 
     Parameters
     ----------
+    phase
+        Phase of the points.
     length, residual, scale
         Length in tokens, ln(measured / predicted), predicted standard deviation; shape (m,) each.
     reach
@@ -134,7 +147,7 @@ def calibrate(
     scores = tuple(_thin(np.sort(np.concatenate([b, SCORE_PRIOR]))) for b in bins)
     columns = [np.abs(residual), scale, reach.length, reach.batch, deployment]
     beyond = np.column_stack(columns)[~inside]
-    return Calibration(tuple(edges), scores, beyond[:: 1 + len(beyond) // MAX_SCORES])
+    return Calibration(phase, tuple(edges), scores, beyond[:: 1 + len(beyond) // MAX_SCORES])
 
 
 def conformal_quantile(scores: FloatArray, level: float) -> float:

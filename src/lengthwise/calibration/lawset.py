@@ -230,6 +230,7 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
                     parts.append(counted)
             joined = HeldOut.join(parts)
             calibration[phase] = calibrate(
+                phase,
                 np.concatenate(lengths), joined.residual, joined.scale, joined.reach,
                 np.concatenate(numbers),
             )  # fmt: skip

@@ -2,7 +2,8 @@ r"""Which terms of the family earn their place.
 
 A search starts from the physical default (E1 quadratic, E2 soft floor; for a decode step, which is
 linear in its context, E2 only) and tries one change at a time. Every law is judged on data its fit
-did not see: interleaved folds in range and folds that predict the long end from the short one.
+did not see: interleaved folds in range (interior points: a held-out end point is extrapolation) and
+folds that predict the long end from the short one.
 
     score = mean |ln(predicted / measured)| in range + the same out of range
 
@@ -22,7 +23,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from lengthwise.calibration.folds import Fold, Reach, block_folds, length_folds
+from lengthwise.calibration.folds import Fold, Reach, block_folds, is_interior, length_folds
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
@@ -187,8 +188,11 @@ class _Search:
     def trial(self, kinds: dict[str, str]) -> Trial:
         held = held_out(self.law(kinds), self.work, self.y_s, self.folds)
         error = np.minimum(np.abs(held.residual), WINSOR)
-        inside = held.reach.inside
-        out = float(error[~inside].mean()) if (~inside).any() else float("nan")
+        beyond = ~held.reach.inside
+        inside = ~beyond & is_interior(self.work)[held.index]
+        if not inside.any():
+            inside = ~beyond
+        out = float(error[beyond].mean()) if beyond.any() else float("nan")
         e1, e2, e3 = kinds["e1"], kinds["e2"], kinds["e3"]
         return Trial(e1, e2, e3, in_range=float(error[inside].mean()), out_of_range=out)
 
