@@ -85,7 +85,8 @@ def test_residuals_and_distance(table: pd.DataFrame) -> None:
 
 
 def test_ablation_has_eight_rows_and_two_sides(table: pd.DataFrame) -> None:
-    bars = ablation_bars(ablation(table[table["batch_size"] == 1]), 4.0)
+    found = ablation(table, make=lambda _: LawSet("linear"))
+    bars = ablation_bars(found, 4.0)
     assert bars.rows[0] == "none"
     assert bars.rows[-1] == "all"
     assert [len(values) for values in bars.panels.values()] == [8, 8]
