@@ -184,7 +184,8 @@ class HachiyaPatias(Formulation):
             return np.exp(theta[0]) * total, jacobian
 
         scale = math.log(float(np.median(y_s / tokens)))
-        rho = np.array([self._prior_of(t.name, t.prior).mean for t in self.terms_])
+        priors = [self._prior_of(t.name, t.prior) for t in self.terms_]
+        rho = np.array([p.mean - scale * p.absolute for p in priors])
         starts = [np.concatenate([[scale], psi, rho]) for psi in form.starts()]
         noise = NOISE_S0
         if near is not None and len(near.theta) == len(starts[0]):
@@ -207,7 +208,8 @@ class HachiyaPatias(Formulation):
             rows[: len(own), 1 : 1 + size] = slope
             values = list(own)
             for j, p in enumerate(priors):
-                values.append((theta[1 + size + j] - p.mean) / p.sd)
+                values.append((theta[1 + size + j] + theta[0] * p.absolute - p.mean) / p.sd)
+                rows[len(own) + j, 0] = p.absolute / p.sd
                 rows[len(own) + j, 1 + size + j] = 1.0 / p.sd
             for j, (i, mean, sd) in enumerate(given):
                 values.append((theta[i] - mean) / sd)

@@ -164,8 +164,8 @@ def _levenberg_marquardt(
 
 
 def _log_prior_scale(rows: FloatArray) -> float:
-    """Logarithm of the normalising constant of the proper part of a Gaussian prior."""
-    proper = rows[:, np.any(rows != 0.0, axis=0)]
+    """Logarithm of the normalising constant of a Gaussian prior on all but the scale alpha_1."""
+    proper = rows[:, 1:][:, np.any(rows[:, 1:] != 0.0, axis=0)]
     if not proper.size:
         return 0.0
     return float(0.5 * np.linalg.slogdet(proper.T @ proper)[1])

@@ -12,6 +12,14 @@ tokens and more, the GEMM rate is 0.8 to 1.9 times the attention rate, median 1.
 the ratio of FLOPs is taken as that of a typical 8B model, 4e-5 per token, with standard deviation
 1.4. The floor, in tokens, is where reading the weights costs as much as computing with them, plus
 launches: some 150 tokens on GPUs (peak FLOP rate over bandwidth), within a factor of 4.
+
+Reading the KV cache. The fastest step measured cannot be faster than reading the weights once, 2 P
+bytes in 16 bits, so a KV token of 4 L H_kv d bytes costs about
+
+    ln(alpha_kv) ~ N( ln(t_min * 4 L H_kv d / 2 P), 1.5^2 )
+
+The sd covers quantised weights, overheads in t_min and caches; without a ModelSpec the ratio of
+bytes is that of a typical 8B model with grouped queries, 8e-6, with sd 2.
 """
 
 from __future__ import annotations
@@ -25,14 +33,21 @@ ATTENTION_SLOWDOWN = 1.33
 KNOWN_SD = 0.7
 GENERIC_RATIO = 4e-5
 GENERIC_SD = 1.4
+KV_KNOWN_SD = 1.5
+GENERIC_KV_RATIO = 8e-6
+GENERIC_KV_SD = 2.0
 
 
 @dataclass(frozen=True)
 class LogNormal:
-    """Prior of a positive coefficient: ln value ~ N(mean, sd^2)."""
+    """Prior of a positive coefficient: ln value ~ N(mean, sd^2).
+
+    The value is the coefficient over alpha_1, or the coefficient itself when ``absolute``.
+    """
 
     mean: float
     sd: float
+    absolute: bool = False
 
 
 def attention_ratio(spec: ModelSpec | None) -> LogNormal:
@@ -43,7 +58,30 @@ def attention_ratio(spec: ModelSpec | None) -> LogNormal:
     >>> round(math.exp(attention_ratio(eight_b).mean) * 1e5, 2)
     4.65
     """
-    if spec is None:
+    if spec is None or not spec.flops_per_pair:
         return LogNormal(math.log(ATTENTION_SLOWDOWN * GENERIC_RATIO), GENERIC_SD)
     ratio = spec.flops_per_pair / spec.flops_per_token
     return LogNormal(math.log(ATTENTION_SLOWDOWN * ratio), KNOWN_SD)
+
+
+def kv_cost(spec: ModelSpec | None, fastest_s: float) -> LogNormal:
+    """Give the prior of ln(alpha_kv), seconds per KV token read.
+
+    Parameters
+    ----------
+    spec
+        Architecture, when known.
+    fastest_s
+        Time of the fastest step measured, seconds.
+
+    Examples
+    --------
+    >>> from lengthwise.domain.model import ModelSpec
+    >>> eight_b = ModelSpec("8b", 7.5e9, 32, 32, 8, 128)
+    >>> round(math.exp(kv_cost(eight_b, 0.010).mean) * 1e9, 1)
+    87.4
+    """
+    if spec is None or not spec.kv_bytes_per_token:
+        return LogNormal(math.log(fastest_s * GENERIC_KV_RATIO), GENERIC_KV_SD, absolute=True)
+    ratio = spec.kv_bytes_per_token / (2.0 * spec.parameters)
+    return LogNormal(math.log(fastest_s * ratio), KV_KNOWN_SD, absolute=True)

@@ -4,7 +4,7 @@ r"""The linear terms of the law beside the scaled tokens, and which of them data
 
     phi          coefficient     prior of rho_j = ln(coefficient / alpha_1)
     E1 basis     s/pair          architecture (see priors)
-    KV           s/KV token      a tenth of the time at the centre of the data, sd 3
+    KV           s/KV token      bytes of KV against bytes of weights (see priors)
     B            s/sequence      5 tokens per sequence, sd 2
     1            s               50 tokens, sd 3; only when E2 is off (a floor replaces it)
 
@@ -22,13 +22,12 @@ import numpy as np
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias.nonlinear import Span, basis
-from lengthwise.formulations.hachiya_patias.priors import LogNormal, attention_ratio
+from lengthwise.formulations.hachiya_patias.priors import LogNormal, attention_ratio, kv_cost
 from lengthwise.units import FloatArray
 
 SEQUENCE_TOKENS = LogNormal(math.log(5.0), 2.0)
 OVERHEAD_TOKENS = LogNormal(math.log(50.0), 3.0)
 NLOGN_SHARE = LogNormal(math.log(0.2), 2.0)
-KV_SHARE = LogNormal(math.log(0.1), 3.0)
 
 
 @dataclass(frozen=True)
@@ -59,10 +58,7 @@ def choose_terms(
         prior = NLOGN_SHARE if e1 == "nlogn" else attention_ratio(spec)
         terms.append(Term("E1", "s/token" if e1 == "nlogn" else "s/pair", prior))
     if work.phase != "prefill" or not proportional(work.kv_tokens, work.new_tokens):
-        share = float(np.median(work.new_tokens / work.kv_tokens))
-        terms.append(
-            Term("KV", "s/KV token", LogNormal(KV_SHARE.mean + math.log(share), KV_SHARE.sd))
-        )
+        terms.append(Term("KV", "s/KV token", kv_cost(spec, float(y_s.min()))))
     if work.phase != "decode" and not proportional(work.sequences, work.new_tokens):
         batch_varies = bool(np.ptp(work.sequences) > 0)
         if batch_varies:
