@@ -191,20 +191,23 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         if self.formulation != OWN:
             return self._fit_baseline(group)
         fixed = {k: v for k in ("e1", "e2", "e3") if (v := getattr(self, k)) != "auto"}
-        law, trials = choose(group.work, group.y_s, group.spec, fixed, self._borrowed(group))
+        prior, sharpness = self._borrowed(group)
+        law, trials = choose(group.work, group.y_s, group.spec, fixed, prior, sharpness)
         if not self.intervals:
             return PhaseLaw.of(group, law, trials, None)
         folds = [*block_folds(group.work), *length_folds(group.work), *batch_folds(group.work)]
         enough = [f for f in folds if len(f.train) >= 2]
         return PhaseLaw.of(group, law, trials, held_out(law, group.work, group.y_s, enough))
 
-    def _borrowed(self, group: Group) -> dict[str, tuple[float, float]] | None:
+    def _borrowed(self, group: Group) -> tuple[dict[str, tuple[float, float]] | None, int | None]:
+        """Priors from relatives, and their floor's sharpness, for a group with few points."""
         population = self.population_.get(group.phase)
         if population is None or len(group) >= MIN_POINTS:
-            return None
+            return None, None
         own = next((i for i, m in enumerate(population.members) if m.labels == group.labels), None)
-        others = len(population.members) - (own is not None)
-        return population.prior_for(group.labels, group.spec, leave_out=own) if others else None
+        if len(population.members) - (own is not None) == 0:
+            return None, None
+        return population.prior_for(group.labels, group.spec, own), population.sharpness
 
     def _fit_baseline(self, group: Group) -> PhaseLaw:
         law = registry.make(self.formulation)

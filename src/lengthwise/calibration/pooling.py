@@ -1,7 +1,8 @@
 r"""Partial pooling: what deployments of one phase have in common.
 
-Each deployment is fitted alone with one reference structure (E1 quadratic, E2 soft floor with k =
-2). A coefficient theta_d of deployment d, a logarithm, is then modelled as
+Each deployment is fitted alone with one reference structure (E1 quadratic, E2 soft floor, whose
+sharpness k is the one that suits all members best). A coefficient theta_d of deployment d, a
+logarithm, is then modelled as
 
     theta_d = mu + sum over labels of offset(label_d) + e_d,   offsets ~ N(0, tau^2), tau = sd(e)
 
@@ -23,6 +24,7 @@ import numpy as np
 from lengthwise.calibration.groups import Group
 from lengthwise.domain.model import ModelSpec, find_model
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
+from lengthwise.formulations.hachiya_patias.family import SHARPNESS
 from lengthwise.formulations.hachiya_patias.priors import LogNormal, attention_ratio
 from lengthwise.formulations.hachiya_patias.scaling import Floor
 from lengthwise.formulations.hachiya_patias.terms import Term
@@ -52,6 +54,7 @@ class Population:
 
     phase: str
     members: tuple[Member, ...]
+    sharpness: int = 2
     use_labels: bool = True
 
     @property
@@ -110,9 +113,9 @@ class Population:
         means = [prior["ln_a1"], prior["ln_n0_tokens"], *[prior[t.name] for t in terms]]
         reference = math.exp(float(np.mean([math.log(m.reference) for m in self.members])))
         return HachiyaPatias(
-            e1="quadratic" if "E1" in prior else "off", sharpness=2, spec=spec
+            e1="quadratic" if "E1" in prior else "off", sharpness=self.sharpness, spec=spec
         ).set_fitted(
-            phase=self.phase, form=Floor(k=2), terms=terms,
+            phase=self.phase, form=Floor(k=self.sharpness), terms=terms,
             theta=np.array([m for m, _ in means]), covariance=np.diag([s**2 for _, s in means]),
             sigma=UNSEEN_SIGMA, reference=reference, span=self.span, power=2.0,
         )  # fmt: skip
@@ -122,14 +125,22 @@ def population_of(
     phase: str, groups: Sequence[Group], use_labels: bool = True
 ) -> Population | None:
     """Fit the reference structure to every group with enough points."""
-    members = []
-    for group in groups:
-        if len(group) >= MIN_POINTS:
-            law = HachiyaPatias(sharpness=2, spec=group.spec).fit_work(group.work, group.y_s)
-            names = ("ln_a1", *law.scaling_.parameters, *(t.name for t in law.terms_))
-            theta = dict(zip(names, law.theta_.tolist(), strict=True))
-            members.append(Member(group.labels, group.spec, theta, law.reference_, law.span_))
-    return Population(phase, tuple(members), use_labels) if members else None
+    enough = [g for g in groups if len(g) >= MIN_POINTS]
+    if not enough:
+        return None
+    fits = {
+        k: [HachiyaPatias(sharpness=k, spec=g.spec).fit_work(g.work, g.y_s) for g in enough]
+        for k in SHARPNESS
+    }
+    best = max(SHARPNESS, key=lambda k: sum(law.log_evidence_ for law in fits[k]))
+    members = tuple(_member(g, law) for g, law in zip(enough, fits[best], strict=True))
+    return Population(phase, members, best, use_labels)
+
+
+def _member(group: Group, law: HachiyaPatias) -> Member:
+    names = ("ln_a1", *law.scaling_.parameters, *(t.name for t in law.terms_))
+    theta = dict(zip(names, law.theta_.tolist(), strict=True))
+    return Member(group.labels, group.spec, theta, law.reference_, law.span_)
 
 
 def _scale(name: str, labels: dict[str, object], spec: ModelSpec | None) -> float:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -115,6 +116,7 @@ class HeldOut:
 def choose(
     work: Work, y_s: FloatArray, spec: ModelSpec | None,
     fixed: dict[str, str], prior: dict[str, tuple[float, float]] | None = None,
+    sharpness: int | None = None,
 ) -> tuple[HachiyaPatias, list[Trial]]:  # fmt: skip
     """Choose the kinds of E1, E2 and E3 for one group of points.
 
@@ -128,12 +130,14 @@ def choose(
         Kinds the caller decided, by name; the others are searched.
     prior
         Pooled priors handed to the family.
+    sharpness
+        k of the floor that the pooled priors were learnt with.
 
     Returns
     -------
     The chosen law, fitted on all points, and every trial in the order it was made.
     """
-    search = _Search(work, y_s, spec, prior)
+    search = _Search(work, y_s, spec, prior, sharpness)
     default = DEFAULT | ({"e1": "off"} if work.phase == "decode" else {}) | fixed
     if len(work) < MIN_POINTS or len(fixed) == len(DEFAULT):
         return search.law(default), []
@@ -169,8 +173,10 @@ class _Search:
     def __init__(
         self, work: Work, y_s: FloatArray, spec: ModelSpec | None,
         prior: dict[str, tuple[float, float]] | None,
+        sharpness: int | None,
     ) -> None:  # fmt: skip
         self.work, self.y_s, self.spec, self.prior = work, y_s, spec, prior
+        self.sharpness = sharpness
         self.folds = [*block_folds(work), *length_folds(work)]
         self._laws: dict[tuple[str, ...], HachiyaPatias] = {}
 
@@ -178,10 +184,12 @@ class _Search:
         key = (kinds["e1"], kinds["e2"], kinds["e3"])
         if key not in self._laws:
             floor = self._laws.get((kinds["e1"], "floor", "off"))
-            settings = {}
+            settings: dict[str, Any] = {"sharpness": self.sharpness}
             if kinds["e2"] == "tile" and floor is not None:
                 settings["sharpness"] = floor.scaling_.settings()["k"]
-            law = HachiyaPatias(*key, **settings, spec=self.spec, prior=self.prior)
+            law = HachiyaPatias(
+                key[0], key[1], key[2], **settings, spec=self.spec, prior=self.prior
+            )
             self._laws[key] = law.fit_work(self.work, self.y_s)
         return self._laws[key]
 

@@ -1,0 +1,184 @@
+"""Term selection, intervals, pooling and law sets on data whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lengthwise.calibration.folds import batch_folds, block_folds, is_interior, length_folds
+from lengthwise.calibration.intervals import conformal_quantile
+from lengthwise.calibration.lawset import LawSet
+from lengthwise.calibration.select import choose
+from lengthwise.domain.work import Work
+from lengthwise.errors import ColumnError, InputError, NothingUsableError
+
+LENGTHS = 2 ** np.arange(6, 14)
+
+
+def table(
+    seed: int = 0, noise: float = 0.03, hardware: str = "a", slow: float = 1.0, repeats: int = 3
+) -> pd.DataFrame:
+    """Prefill and decode of one deployment, times from a known law with lognormal noise."""
+    rng = np.random.default_rng(seed)
+    n = np.repeat(LENGTHS, repeats).astype(float)
+    prefill = 20 + 0.1 * n + 4e-6 * n**2
+    decode = 10 + 4e-4 * n
+    common = {"hardware": hardware, "batch_size": 1.0}
+    parts = [
+        pd.DataFrame({"phase": "prefill", "isl": n, "latency_ms": prefill, **common}),
+        pd.DataFrame({"phase": "decode", "context_len": n, "latency_ms": decode, **common}),
+    ]
+    frame = pd.concat(parts, ignore_index=True)
+    frame["latency_ms"] *= slow * np.exp(rng.normal(0, noise, len(frame)))
+    return frame
+
+
+def points(phase: str, length: list[float], **labels: object) -> pd.DataFrame:
+    column = "isl" if phase == "prefill" else "context_len"
+    return pd.DataFrame({"phase": phase, column: length, "batch_size": 1.0, **labels})
+
+
+def test_predicts_both_phases_far_beyond_the_data() -> None:
+    laws = LawSet().fit(table())
+    far = 65536.0
+    assert laws.predict(points("prefill", [far]))[0] == pytest.approx(
+        20 + 0.1 * far + 4e-6 * far**2, rel=0.2
+    )
+    assert laws.predict(points("decode", [far]))[0] == pytest.approx(10 + 4e-4 * far, rel=0.2)
+
+
+def test_intervals_cover_what_they_say_in_range() -> None:
+    """Fresh noise on fresh lengths: 90 % intervals over many tables hold about 90 %."""
+    inside = []
+    for seed in range(12):
+        laws = LawSet().fit(table(seed, noise=0.05, repeats=1))
+        new = table(1000 + seed, noise=0.05, repeats=1)
+        new = new[new["latency_ms"].between(0, 400)]
+        lo, hi = laws.predict_interval(new, level=0.9).T
+        inside.append((new["latency_ms"] >= lo) & (new["latency_ms"] <= hi))
+    assert 0.80 <= np.concatenate(inside).mean() <= 0.99
+
+
+def test_higher_levels_give_wider_intervals_and_distance_widens_them() -> None:
+    laws = LawSet().fit(table())
+    near, far = points("prefill", [4096.0]), points("prefill", [65536.0])
+    width = {
+        (name, level): float(np.ptp(np.log(laws.predict_interval(at, level))))
+        for name, at in (("near", near), ("far", far)) for level in (0.5, 0.9, 0.99)
+    }  # fmt: skip
+    assert width["near", 0.5] < width["near", 0.9] < width["near", 0.99]
+    assert width["far", 0.9] > 2 * width["near", 0.9]
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, 90.0, -0.1])
+def test_impossible_levels_are_refused(level: float) -> None:
+    laws = LawSet().fit(table())
+    with pytest.raises(InputError, match="strictly between 0 and 1"):
+        laws.predict_interval(points("prefill", [512.0]), level)
+
+
+def test_the_search_reports_what_each_term_bought() -> None:
+    n = LENGTHS.astype(float)
+    work = Work.of("prefill", query_len=n, context_len=n)
+    law, trials = choose(work, 1e-4 * np.hypot(n, 400.0) + 5e-9 * n**2, None, {})
+    kept = [t for t in trials if t.kept]
+    assert len(kept) >= 1
+    assert kept[0].score <= min(t.score for t in trials) * 1.4
+    nothing = next(t for t in trials if t.kinds == {"e1": "off", "e2": "off", "e3": "off"})
+    assert kept[0].out_of_range < 0.5 * nothing.out_of_range
+    assert law.e1_ == "quadratic"
+
+
+def test_terms_the_caller_fixed_stay_fixed() -> None:
+    laws = LawSet(e1="off", e2="off", e3="off").fit(table())
+    law = next(p.law for (_, phase), p in laws.laws_.items() if phase == "prefill")
+    assert (law.e1_, law.scaling_.name, law.correction_.is_identity) == ("off", "off", True)
+
+
+def test_three_points_borrow_from_relatives() -> None:
+    relatives = [table(i, hardware=f"gpu{i}", slow=1 + 0.2 * i) for i in range(5)]
+    target = table(9, noise=0.01, hardware="new", slow=1.5, repeats=1)
+    target = target[(target["phase"] == "prefill") & target["isl"].isin([64, 256, 512])]
+    both = pd.concat([*relatives, target], ignore_index=True)
+    far = points("prefill", [8192.0], hardware="new")
+    truth = 1.5 * (20 + 0.1 * 8192 + 4e-6 * 8192**2)
+    together = abs(np.log(LawSet().fit(both).predict(far)[0] / truth))
+    alone = abs(np.log(LawSet(pooling=False).fit(target).predict(far)[0] / truth))
+    assert together < 0.2
+    assert together < alone
+
+
+def test_a_deployment_nobody_measured_gets_the_population_with_a_wide_interval() -> None:
+    known = pd.concat([table(i, hardware=f"gpu{i}", slow=1 + 0.3 * i) for i in range(4)])
+    laws = LawSet().fit(known)
+    at = points("prefill", [2048.0], hardware="unheard-of")
+    lo, hi = laws.predict_interval(at)[0]
+    assert lo < laws.predict(at)[0] < hi
+    own = laws.predict_interval(points("prefill", [2048.0], hardware="gpu1"))[0]
+    assert hi / lo > 1.5 * own[1] / own[0]
+
+
+def test_points_that_name_no_deployment_must_be_unambiguous() -> None:
+    laws = LawSet().fit(pd.concat([table(hardware="a"), table(hardware="b")]))
+    with pytest.raises(InputError, match=r"one deployment.*Remedy: add columns"):
+        laws.predict(points("prefill", [512.0]))
+    assert np.isfinite(laws.predict(points("prefill", [512.0], hardware="b"))).all()
+
+
+def test_a_phase_never_measured_is_refused() -> None:
+    laws = LawSet().fit(table().query("phase == 'prefill'"))
+    with pytest.raises(InputError, match=r"phase='decode'.*measure decode"):
+        laws.predict(points("decode", [512.0]))
+
+
+def test_nothing_usable_says_so() -> None:
+    bad = table().assign(latency_ms=np.nan)
+    with pytest.raises(NothingUsableError, match="lengthwise import"):
+        LawSet().fit(bad)
+
+
+@pytest.mark.parametrize("value", [0.0, -5.0, np.nan, np.inf])
+def test_bad_lengths_are_refused_by_name(value: float) -> None:
+    laws = LawSet().fit(table())
+    with pytest.raises(ColumnError, match="isl"):
+        laws.predict(points("prefill", [value]))
+
+
+def test_order_of_rows_does_not_matter() -> None:
+    frame = table()
+    shuffled = frame.sample(frac=1, random_state=3).reset_index(drop=True)
+    at = points("prefill", [100.0, 3000.0, 30000.0])
+    np.testing.assert_allclose(
+        LawSet().fit(frame).predict(at), LawSet().fit(shuffled).predict(at), rtol=1e-5
+    )
+
+
+def test_requests_are_fitted_as_the_steps_they_consist_of() -> None:
+    n = np.repeat(LENGTHS, 2).astype(float)
+    osl = 65.0
+    requests = pd.DataFrame({
+        "phase": "request", "isl": n, "osl": osl, "batch_size": 1.0,
+        "ttft_ms": 20 + 0.1 * n, "tpot_ms": 10 + 4e-4 * (n + (osl + 1) / 2),
+    })  # fmt: skip
+    laws = LawSet().fit(requests)
+    assert laws.predict(points("decode", [16384.0]))[0] == pytest.approx(
+        10 + 4e-4 * 16384, rel=0.05
+    )
+
+
+def test_folds_hold_out_every_point_once_and_only_long_ones_beyond() -> None:
+    n = np.repeat(LENGTHS, 2).astype(float)
+    work = Work.of("prefill", query_len=n, context_len=n, batch_size=np.tile([1.0, 2.0], 8))
+    tested = np.sort(np.concatenate([f.test for f in block_folds(work)]))
+    assert tested.tolist() == list(range(16))
+    for fold in length_folds(work):
+        assert work.length[fold.train].max() < work.length[fold.test].min()
+    assert batch_folds(work) == []
+    assert not is_interior(work)[0]
+
+
+def test_conformal_quantile_is_the_textbook_rank() -> None:
+    scores = np.arange(1.0, 100.0)
+    assert conformal_quantile(scores, 0.9) == 90.0
+    assert conformal_quantile(scores[:5], 0.9) > 5.0
