@@ -21,7 +21,7 @@ from drawings import draw_all
 from pages import PAGES
 
 DOCS = Path(__file__).parent
-WIDTH = "92"
+WIDTH = "104"
 ROWS_OF_TUTORIAL = ("random-llama-19m", 8192, 3)
 
 

@@ -20,12 +20,12 @@ from lengthwise.formulations.hachiya_patias import family, scaling
 from lengthwise.interfaces.cli import main as cli
 from lengthwise.prediction import artifact
 
-HEAD = "<!-- Made by docs/generate.py: edit the code, not this page. -->\n\n"
+NOTE = "<!-- Made by docs/generate.py: edit the code, not this page. -->\n"
 
 
 def cli_page() -> str:
     """Every command with its help."""
-    parts = [HEAD + "# Commands\n\nThe result goes to stdout, everything else to stderr. "
+    parts = [f"# Commands\n\n{NOTE}\nThe result goes to stdout, everything else to stderr. "
              "`--debug` shows tracebacks.\n\n" + _exit_codes()]  # fmt: skip
     for name, (_, what) in cli.COMMANDS.items():
         parts.append(f"## lengthwise {name}\n\n{what}\n\n```text\n{_help(name)}```\n")
@@ -64,8 +64,9 @@ def table_page() -> str:
     rows = [(f"`{c.name}`", c.kind, c.unit or "-", c.meaning) for c in COLUMNS.values()]
     needed = [(f"`{phase}`", ", ".join(f"`{c}`" for c in columns))
               for phase, columns in NEEDED.items()]  # fmt: skip
-    return HEAD + (
-        "# The measurement table\n\nOne row is one timed thing, in CSV, TSV, Parquet or JSON lines."
+    return (
+        f"# The measurement table\n\n{NOTE}\n"
+        "One row is one timed thing, in CSV, TSV, Parquet or JSON lines."
         " Unknown columns are kept. Times are milliseconds, lengths tokens per sequence.\n\n"
         f"`phase` is one of {', '.join(f'`{p}`' for p in PHASES)}. A request also needs at least "
         "one of its times.\n\n## Columns each phase needs\n\n"
@@ -81,7 +82,7 @@ def table_page() -> str:
 def formulations_page() -> str:
     """Every formulation with equation, citation and properties."""
     parts = [
-        HEAD + "# Formulations\n\nA formulation is a family of functions; fitted to data it is"
+        f"# Formulations\n\n{NOTE}\nA formulation is a family of functions; fitted to data it is"
         " a law. `T` new tokens, `KV` tokens read, `B` sequences, times in seconds.\n"
     ]
     rows = []
@@ -113,7 +114,8 @@ def _kinds(names: tuple[str, ...]) -> str:
 
 def datasets_page() -> str:
     """Every dataset with what was measured, licence and citation."""
-    parts = [HEAD + "# Datasets\n\n`lengthwise data table NAME -o table.parquet` turns one into a "
+    parts = [f"# Datasets\n\n{NOTE}\n"
+             "`lengthwise data table NAME -o table.parquet` turns one into a "
              "measurement table. Files are looked for in the package, in the folder "
              "`LENGTHWISE_DATA` names, in the download cache, and are downloaded last; bytes are "
              "checked by SHA-256.\n"]  # fmt: skip
@@ -132,8 +134,8 @@ def law_file_page() -> str:
     text = inspect.getdoc(artifact) or ""
     summary, _, body = text.partition("\n\n::\n\n")
     block, _, rest = body.partition("\n\nTimes are")
-    return HEAD + (
-        f"# The law file\n\n{summary}\n\n```text\n{inspect.cleandoc(block)}\n```\n\n"
+    return (
+        f"# The law file\n\n{NOTE}\n{summary}\n\n```text\n{inspect.cleandoc(block)}\n```\n\n"
         f"Times are{rest}\n\n"
         f"Schema version {artifact.SCHEMA_VERSION}; files above {artifact.MAX_BYTES >> 20} MiB, "
         "unknown versions and numbers that are not finite are refused with `ArtifactError`. A law "
@@ -144,7 +146,7 @@ def law_file_page() -> str:
 def errors_page() -> str:
     """Draw the tree of errors and say what each means."""
     tree = (inspect.getdoc(errors) or "").partition("::\n\n")[2]
-    parts = [HEAD + "# Errors and warnings\n\nEvery message states the rule, what was found, and "
+    parts = [f"# Errors and warnings\n\n{NOTE}\nEvery message states the rule, what was found, and "
              f"the remedy.\n\n```text\n{inspect.cleandoc(tree)}\n```\n"]  # fmt: skip
     source = ast.parse(Path(errors.__file__).read_text())
     rows = []
@@ -163,7 +165,7 @@ def python_page() -> str:
     names = ("lengthwise.prediction.latency_law.LatencyLaw", "lengthwise.domain.estimate.Estimate",
              "lengthwise.evaluation.protocol.evaluate", "lengthwise.formulations.base.Formulation",
              "lengthwise.testing.check_formulation")  # fmt: skip
-    return HEAD + "# Python\n\n" + "\n".join(f"::: {name}\n" for name in names)
+    return f"# Python\n\n{NOTE}\n" + "\n".join(f"::: {name}\n" for name in names)
 
 
 def _table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:

@@ -49,7 +49,7 @@ def label_of(kind: str, value: float) -> str:
     if kind == "ms":
         return ms_label(value)
     suffix = {"factor": "x", "percent": " %"}.get(kind, "")
-    return f"{value:.3g}{suffix}"
+    return f"{value:,.0f}{suffix}" if value >= 1e3 else f"{value:.3g}{suffix}"
 
 
 def ticks_of(kind: str, low: float, high: float, *, log: bool, most: int = 7) -> list[float]:
