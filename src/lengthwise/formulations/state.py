@@ -106,7 +106,10 @@ def from_state(name: str, data: Any, where: str = "state") -> Formulation:
         raise ArtifactError(f"{where} must name its phase", got="no phases_", remedy=REMEDY)
     if isinstance(law, HachiyaPatias):
         _check_family(law, where)
-        law._prepare()
+        try:
+            law._prepare()
+        except OverflowError:
+            raise wrong(f"{where}.theta_ must be within range", law.theta_.tolist()) from None
     return law
 
 

@@ -60,6 +60,8 @@ from lengthwise.prediction.training import HeldOutError, Training
 KIND = "lengthwise-law"
 SCHEMA_VERSION = 1
 MAX_BYTES = 64 << 20
+DRIFT_COLUMNS = 5
+"""Residual, scale, doublings beyond the data in length and in batch, deployment."""
 
 Errors = dict[tuple[str, str], HeldOutError]
 
@@ -190,11 +192,10 @@ def _checked(calibration: Calibration, where: str) -> Calibration:
     if bins != len(calibration.edges) + 1 or not all(len(s) for s in calibration.scores):
         raise wrong(f"{where} must have scores in {len(calibration.edges) + 1} bins", bins)
     drift = calibration.drift
-    empty = Calibration.from_dict({"edges": [], "scores": [], "drift": []}).drift
     if not drift.size:
-        return replace(calibration, drift=empty)
-    if drift.ndim != 2 or drift.shape[1] != empty.shape[1]:
-        raise wrong(f"{where}.drift must have {empty.shape[1]} columns", drift.shape)
+        return replace(calibration, drift=np.empty((0, DRIFT_COLUMNS)))
+    if drift.ndim != 2 or drift.shape[1] != DRIFT_COLUMNS:
+        raise wrong(f"{where}.drift must have {DRIFT_COLUMNS} columns", drift.shape)
     return calibration
 
 
