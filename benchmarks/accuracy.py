@@ -64,7 +64,8 @@ def main() -> None:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
         line = ", ".join(
-            f"{f} {r['mape_percent']} (worst {r['worst_mape_percent']}, covered {r['pooled_coverage']})"
+            f"{f} {r['mape_percent']} (worst {r['worst_mape_percent']}, "
+            f"covered {r['pooled_coverage']})"
             for f, r in found["overall"].items()
         )
         print(f"{name}: {line}", flush=True)

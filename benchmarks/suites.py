@@ -40,33 +40,36 @@ def _phase(name: str, phase: str, *, alone: bool = False) -> pd.DataFrame:
 
 
 def prefill_curves() -> pd.DataFrame:
-    """Splitwise (8 deployments) and EdgeReasoning (3): prompts, and batches of short prompts."""
+    """Join Splitwise (8 deployments) and EdgeReasoning (3): prompts, and batches of short ones."""
     parts = [_phase("splitwise", "prefill"), _phase("edgereasoning", "prefill")]
     return pd.concat(parts, ignore_index=True)
 
 
 def prefill_curves_alone() -> pd.DataFrame:
-    """The same 11 curves with their batch-1 prompt sweep only."""
+    """Keep only the batch-1 prompt sweep of the same 11 curves."""
     parts = [_phase(n, "prefill", alone=True) for n in ("splitwise", "edgereasoning")]
     return pd.concat(parts, ignore_index=True)
 
 
 def decode_sweeps() -> pd.DataFrame:
-    """Decode steps of Splitwise and EdgeReasoning."""
+    """Join the decode steps of Splitwise and EdgeReasoning."""
     return pd.concat(
         [_phase("splitwise", "decode"), _phase("edgereasoning", "decode")], ignore_index=True
     )
 
 
 def llamacpp(phase: str) -> Callable[[], pd.DataFrame]:
-    """llama.cpp's published benches: 6 models on 2 machines."""
+    """Take llama.cpp's published benches: 6 models on 2 machines."""
     return lambda: _phase("llamacpp_benches", phase)
 
 
 def own(phase: str) -> Callable[[], pd.DataFrame]:
-    """The project's own CPU measurements."""
+    """Take the project's own CPU measurements."""
     return lambda: _phase("own-openvino-cpu", phase)
 
+
+llamacpp_prefill, llamacpp_decode = llamacpp("prefill"), llamacpp("decode")
+own_prefill, own_decode = own("prefill"), own("decode")
 
 SUITES: dict[str, Suite] = {
     **{
@@ -84,19 +87,19 @@ SUITES: dict[str, Suite] = {
         for f in (2, 4, 8)
     },
     "decode_length_4": Suite("11 decode sweeps, contexts up to max/4", decode_sweeps, "length"),
-    "llamacpp_prefill_length_4": Suite("llama.cpp prefill, up to max/4", llamacpp("prefill"), "length"),
-    "llamacpp_decode_length_4": Suite("llama.cpp decode, up to max/4", llamacpp("decode"), "length"),
-    "own_prefill_length_4": Suite("own CPU prefill, up to max/4", own("prefill"), "length"),
-    "own_decode_length_4": Suite("own CPU decode, up to max/4", own("decode"), "length"),
+    "llamacpp_prefill_length_4": Suite("llama.cpp prefill, up to max/4", llamacpp_prefill, "length"),
+    "llamacpp_decode_length_4": Suite("llama.cpp decode, up to max/4", llamacpp_decode, "length"),
+    "own_prefill_length_4": Suite("own CPU prefill, up to max/4", own_prefill, "length"),
+    "own_decode_length_4": Suite("own CPU decode, up to max/4", own_decode, "length"),
     "prefill_batch_4": Suite("prefill, batches up to max/4", prefill_curves, "batch"),
     "decode_batch_4": Suite("decode, batches up to max/4", decode_sweeps, "batch"),
-    "llamacpp_decode_batch_4": Suite("llama.cpp decode, batches up to max/4", llamacpp("decode"), "batch"),
+    "llamacpp_decode_batch_4": Suite("llama.cpp decode, batches to max/4", llamacpp_decode, "batch"),
     "prefill_in_range": Suite("11 prefill curves, in range", prefill_curves, "random"),
     "decode_in_range": Suite("11 decode sweeps, in range", decode_sweeps, "random"),
-    "llamacpp_prefill_in_range": Suite("llama.cpp prefill, in range", llamacpp("prefill"), "random"),
-    "llamacpp_decode_in_range": Suite("llama.cpp decode, in range", llamacpp("decode"), "random"),
-    "own_prefill_in_range": Suite("own CPU prefill, in range", own("prefill"), "random"),
-    "own_decode_in_range": Suite("own CPU decode, in range", own("decode"), "random"),
+    "llamacpp_prefill_in_range": Suite("llama.cpp prefill, in range", llamacpp_prefill, "random"),
+    "llamacpp_decode_in_range": Suite("llama.cpp decode, in range", llamacpp_decode, "random"),
+    "own_prefill_in_range": Suite("own CPU prefill, in range", own_prefill, "random"),
+    "own_decode_in_range": Suite("own CPU decode, in range", own_decode, "random"),
     "prefill_deployment": Suite(
         "prefill, one deployment left out", prefill_curves, "deployment",
         formulations=("hachiya-patias", "linear"),

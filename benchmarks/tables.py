@@ -1,0 +1,178 @@
+"""Write the committed benchmark results into the README, between its markers.
+
+python benchmarks/tables.py           rewrite README.md
+python benchmarks/tables.py --check   fail when README.md differs from the results
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+OURS, LINE, TREES, TREND = "hachiya-patias", "linear", "gradient-boosting", "trend-boosting"
+
+
+def result(suite: str) -> dict[str, Any]:
+    """Read the committed result of one suite."""
+    found: dict[str, Any] = json.loads((HERE / "results" / f"{suite}.json").read_text())
+    return found
+
+
+def curves() -> str:
+    """MAPE of every one of the 11 prefill curves beyond a quarter of its longest length."""
+    found = result("prefill_length_4")
+    rows = ["| deployment | lengthwise | linear | gradient boosting | truth inside 90 % interval |",
+            "|---|--:|--:|--:|--:|"]  # fmt: skip
+    for name, scores in found["groups"].items():
+        label = name.removesuffix(" | prefill").replace(" | vllm", "").replace(" | fp16", "")
+        cells = [f"{scores[f]['mape_percent']:.1f} %" for f in (OURS, LINE, TREES)]
+        inside = f"{100 * scores[OURS]['coverage']:.0f} %"
+        rows.append(f"| {label.replace(' | ', ', ')} | {' | '.join([*cells, inside])} |")
+    medians = [f"**{found['overall'][f]['mape_percent']:.1f} %**" for f in (OURS, LINE, TREES)]
+    covered = f"{100 * found['overall'][OURS]['pooled_coverage']:.0f} %"
+    return "\n".join([*rows, f"| **median** | {' | '.join([*medians, covered])} |"])
+
+
+def field() -> str:
+    """All formulations on the same rows, best first."""
+    overall = result("prefill_length_4")["overall"]
+    rows = ["| formulation | median MAPE | worst curve |", "|---|--:|--:|"]
+    for name, row in sorted(overall.items(), key=lambda item: item[1]["mape_percent"] or 1e9):
+        worst = (
+            "failed" if row["worst_mape_percent"] is None else f"{row['worst_mape_percent']:.0f} %"
+        )
+        middle = "failed" if row["mape_percent"] is None else f"{row['mape_percent']:.1f} %"
+        rows.append(f"| `{name}` | {middle} | {worst} |")
+    return "\n".join(rows)
+
+
+def _summary(suites: dict[str, str]) -> str:
+    rows = ["| rows held out | lengthwise (worst) | linear | gradient boosting | trend boosting "
+            "| coverage of 90 % | median width |",
+            "|---|--:|--:|--:|--:|--:|--:|"]  # fmt: skip
+    for suite, label in suites.items():
+        overall = result(suite)["overall"]
+        ours = overall[OURS]
+        cells = [f"{ours['mape_percent']:.1f} % ({ours['worst_mape_percent']:.0f} %)"]
+        for name in (LINE, TREES, TREND):
+            other = overall.get(name, {}).get("mape_percent")
+            cells.append("–" if other is None else f"{other:.1f} %")
+        cells += [f"{100 * ours['pooled_coverage']:.0f} %", f"{ours['median_width_percent']:.0f} %"]
+        rows.append(f"| {label} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def extrapolation() -> str:
+    """Every length and batch extrapolation suite."""
+    return _summary({
+        "prefill_length_2": "prefill, 11 curves, beyond max/2",
+        "prefill_length_4": "prefill, 11 curves, beyond max/4",
+        "prefill_length_8": "prefill, 11 curves, beyond max/8",
+        "prefill_alone_length_2": "… trained on the batch-1 sweep alone, max/2",
+        "prefill_alone_length_4": "… trained on the batch-1 sweep alone, max/4",
+        "prefill_alone_length_8": "… trained on the batch-1 sweep alone, max/8",
+        "decode_length_4": "decode, 11 sweeps, beyond max/4",
+        "llamacpp_prefill_length_4": "llama.cpp prefill, 12 sweeps, beyond max/4",
+        "llamacpp_decode_length_4": "llama.cpp decode, 12 sweeps, beyond max/4",
+        "own_prefill_length_4": "our CPU prefill, 2 models, beyond max/4",
+        "own_decode_length_4": "our CPU decode, 2 models, beyond max/4",
+        "prefill_batch_4": "prefill, batches beyond max/4",
+        "decode_batch_4": "decode, batches beyond max/4",
+        "llamacpp_decode_batch_4": "llama.cpp decode, batches beyond max/4",
+        "prefill_deployment": "prefill, a deployment nobody measured",
+        "decode_deployment": "decode, a deployment nobody measured",
+        "prefill_hardware": "prefill, hardware nobody measured",
+    })  # fmt: skip
+
+
+IN_RANGE = {
+    "prefill_in_range": "prefill, 11 curves",
+    "decode_in_range": "decode, 11 sweeps",
+    "llamacpp_prefill_in_range": "llama.cpp prefill, 12 sweeps",
+    "llamacpp_decode_in_range": "llama.cpp decode, 12 sweeps",
+    "own_prefill_in_range": "our CPU prefill, 2 models",
+    "own_decode_in_range": "our CPU decode, 2 models",
+}
+
+
+def in_range() -> str:
+    """Every in-range suite."""
+    return _summary(IN_RANGE)
+
+
+def headline() -> str:
+    """List the figures that the project promises."""
+    four, groups = result("prefill_length_4"), result("prefill_length_4")["groups"].values()
+    ours = [g[OURS]["mape_percent"] for g in groups]
+    twice = sum(g[LINE]["mape_percent"] >= 2 * g[OURS]["mape_percent"] for g in groups)
+    inside, total, apart, worse = 0.0, 0, [], 0
+    for suite in IN_RANGE:
+        found = result(suite)
+        inside += found["overall"][OURS]["pooled_coverage"] * found["overall"][OURS]["points"]
+        total += found["overall"][OURS]["points"]
+        for group in found["groups"].values():
+            apart.append(group[OURS]["mape_percent"])
+            worse += group[OURS]["mape_percent"] > group[TREES]["mape_percent"] + 1.0
+    far = ("prefill", "decode", "llamacpp_prefill", "llamacpp_decode", "own_prefill", "own_decode")
+    beyond = [result(f"{k}_length_4")["overall"][OURS] for k in far]
+    covered = sum(r["pooled_coverage"] * r["points"] for r in beyond)
+    points = sum(r["points"] for r in beyond)
+    apart.sort()
+    return "\n".join([
+        f"- Length extrapolation beyond max/4, 11 public prefill curves: median MAPE "
+        f"**{four['overall'][OURS]['mape_percent']:.1f} %**, worst curve {max(ours):.1f} %; "
+        f"`linear` at least twice as bad on {twice} of {len(ours)}.",
+        f"- In range, {len(apart)} sweeps: median MAPE **{apart[len(apart) // 2]:.1f} %**; worse "
+        f"than gradient boosting by more than a point on {worse}.",
+        f"- 90 % intervals: **{100 * inside / total:.1f} %** of {total:,} points covered in range, "
+        f"**{100 * covered / points:.1f} %** of {points:,} beyond max/4.",
+    ])  # fmt: skip
+
+
+def speed() -> str:
+    """Speed of the product itself, CPU time."""
+    found = json.loads((HERE / "speed.json").read_text())
+    rows = ["| what | measured |", "|---|--:|"]
+    rows += [f"| {row['what']} | {row['value']} |" for row in found["rows"]]
+    return "\n".join(rows)
+
+
+SECTIONS: dict[str, Callable[[], str]] = {
+    "headline": headline, "curves": curves, "field": field, "extrapolation": extrapolation,
+    "in-range": in_range, "speed": speed,
+}  # fmt: skip
+
+
+def render(text: str) -> str:
+    """Fill every ``<!-- begin NAME -->`` … ``<!-- end NAME -->`` with its section."""
+    for name, section in SECTIONS.items():
+        pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
+        if re.search(pattern, text, flags=re.S):
+            body = section()
+            text = re.sub(pattern, lambda m, b=body: f"{m[1]}{b}\n{m[2]}", text, flags=re.S)
+    return text
+
+
+def main() -> int:
+    """Rewrite or check the README."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    text = README.read_text()
+    new = render(text)
+    if parser.parse_args().check:
+        if new != text:
+            print("README.md differs from benchmarks/results: run python benchmarks/tables.py")
+        return int(new != text)
+    README.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
