@@ -21,7 +21,6 @@ from drawings import draw_all
 from pages import PAGES
 
 DOCS = Path(__file__).parent
-WIDTH = "104"
 ROWS_OF_TUTORIAL = ("random-llama-19m", 8192, 3)
 
 
@@ -73,10 +72,11 @@ def with_output(text: str) -> str:
 def _run(block: str, folder: str) -> str:
     out = []
     for command in re.findall(r"^\$ (.*(?:\\\n.*)*)", block, flags=re.MULTILINE):
+        plain = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
         place = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         done = subprocess.run(
             ["bash", "-c", f"{command} 2>&1"], cwd=folder, capture_output=True, text=True,
-            check=False, env=os.environ | place | {"COLUMNS": WIDTH, "NO_COLOR": "1"},
+            check=False, env=plain | place | {"NO_COLOR": "1"},
         )  # fmt: skip
         lines = [line.rstrip() for line in done.stdout.splitlines()]
         out.append(f"$ {command}\n" + "".join(f"{line}\n" for line in lines))

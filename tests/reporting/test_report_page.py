@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lengthwise.calibration.lawset import LawSet
 from lengthwise.errors import InputError
+from lengthwise.evaluation.ablation import ablation
 from lengthwise.reporting.content import Options, build
 from lengthwise.reporting.html import headline, render, write
 from lengthwise.reporting.sources import Source, read, read_all
@@ -25,7 +28,10 @@ def source(lengths: int = 8, name: str = "t<b>.csv") -> Source:
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render(build([source()], Options(formulations=("hachiya-patias", "linear"))))
+    made = source()
+    options = Options(formulations=("hachiya-patias", "linear"), with_ablation=False)
+    terms = ablation(made.table, make=lambda _: LawSet("linear"))
+    return render(replace(build([made], options), terms=terms))
 
 
 class Strict(HTMLParser):

@@ -11,7 +11,6 @@ from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.prediction.coefficients import Coefficient
 from lengthwise.reporting.content import Content, GroupContent
 from lengthwise.reporting.figures import svg
-from lengthwise.reporting.figures.style import tokens_label
 from lengthwise.units import format_tokens
 
 MEANING = {
@@ -46,7 +45,7 @@ def render(content: Content) -> str:
         lstrip_blocks=True, undefined=StrictUndefined,
     )  # fmt: skip
     environment.filters |= {
-        "number": number, "unit": with_unit, "tokens": format_tokens, "short": tokens_label,
+        "number": number, "unit": with_unit, "tokens": format_tokens,
         "sentence": lambda text: text[:1].upper() + text[1:],
     }  # fmt: skip
     return environment.get_template("report.html").render(
@@ -78,7 +77,7 @@ def headline(content: Content) -> list[tuple[str, str, str]]:
     out = [("deployments", str(len({g.deployment for g in content.groups})),
             f"{sum(g.n_points for g in content.groups):,} distinct points")]  # fmt: skip
     longest = max((g.lengths[1] for g in content.groups), default=float("nan"))
-    out.append(("longest length", tokens_label(longest), f"{format_tokens(longest)} tokens"))
+    out.append(("longest length", format_tokens(longest), "tokens measured"))
     if content.evaluation is None:
         return out
     result, first = content.evaluation, content.evaluation.overall.iloc[0]
@@ -121,7 +120,7 @@ def with_unit(value: float, unit: str) -> str:
     if not math.isfinite(value):
         return "-"
     size, name = _unit(value, unit)
-    return f"{value / size:.3g} {name}".strip()
+    return f"{_digits(value / size)} {name}".strip()
 
 
 def bounds(coefficient: Coefficient) -> str:
@@ -133,7 +132,11 @@ def bounds(coefficient: Coefficient) -> str:
     if not (math.isfinite(coefficient.lo) and math.isfinite(coefficient.hi)):
         return "-"
     size, _ = _unit(coefficient.value, coefficient.unit)
-    return f"{coefficient.lo / size:.3g} to {coefficient.hi / size:.3g}"
+    return f"{_digits(coefficient.lo / size)} to {_digits(coefficient.hi / size)}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def _unit(value: float, unit: str) -> tuple[float, str]:

@@ -163,7 +163,7 @@ def distance_chart(
     points = result.points
     factor = points["length"] / points["group"].map(longest)
     error = 100.0 * (points["predicted_ms"] / points["actual_ms"] - 1.0).abs()
-    step = np.round(2.0 * np.log2(np.maximum(factor, 1.0))) / 2.0
+    step = np.round(np.log2(np.maximum(factor, 1.0)))
     columns = {"name": points["formulation"], "group": points["group"], "step": step}
     table = pd.DataFrame(columns | {"error": error})
     per_group = table.groupby(["name", "group", "step"])["error"].mean()
