@@ -15,7 +15,7 @@ from lengthwise.calibration.groups import Group, groups_of
 from lengthwise.calibration.intervals import Calibration, calibrate
 from lengthwise.calibration.match import match_deployment
 from lengthwise.calibration.phase_law import Domain, PhaseLaw
-from lengthwise.calibration.pooling import Population, population_of
+from lengthwise.calibration.pooling import Population, borrowed, populations_of
 from lengthwise.calibration.select import MIN_POINTS, HeldOut, choose, held_out, reach_of
 from lengthwise.data.identity import deployment_of
 from lengthwise.data.schema import DEPLOYMENT
@@ -96,8 +96,12 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
                 remedy="run `lengthwise import` on the file to see why rows were set aside",
             )  # fmt: skip
         self.columns_ = tuple(c for c in DEPLOYMENT if c in frame)
-        self.population_ = self._populations(groups)
-        self.laws_ = {(g.deployment, g.phase): self._fit_group(g) for g in groups}
+        populations = self._populations(groups)
+        self.population_ = {phase: candidates[0] for phase, candidates in populations.items()}
+        self.laws_ = {
+            (g.deployment, g.phase): self._fit_group(g, populations.get(g.phase, []))
+            for g in groups
+        }
         self.calibration_ = self._calibrate(groups) if self.intervals else {}
         self._add_fallback(groups)
         return self
@@ -176,38 +180,33 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         ))  # fmt: skip
         return PhaseLaw(deployment, phase, labels, law, domain, n_points=0, n_rows=0)
 
-    def _populations(self, groups: list[Group]) -> dict[str, Population]:
+    def _populations(self, groups: list[Group]) -> dict[str, list[Population]]:
         if self.formulation != OWN or not self.pooling:
             return {}
-        found = {}
-        for phase in sorted({g.phase for g in groups}):
-            of_phase = [g for g in groups if g.phase == phase]
-            population = population_of(phase, of_phase, use_labels=self.e3 != "off")
-            if population is not None:
-                found[phase] = population
-        return found
+        phases = sorted({g.phase for g in groups})
+        found = {
+            phase: populations_of(
+                phase, [g for g in groups if g.phase == phase], use_labels=self.e3 != "off"
+            )
+            for phase in phases
+        }
+        return {phase: populations for phase, populations in found.items() if populations}
 
-    def _fit_group(self, group: Group) -> PhaseLaw:
+    def _fit_group(self, group: Group, populations: list[Population]) -> PhaseLaw:
         if self.formulation != OWN:
             return self._fit_baseline(group)
         fixed = {k: v for k in ("e1", "e2", "e3") if (v := getattr(self, k)) != "auto"}
-        prior, sharpness = self._borrowed(group)
-        law, trials = choose(group.work, group.y_s, group.spec, fixed, prior, sharpness)
+        relatives = populations if len(group) < MIN_POINTS else []
+        chosen = [
+            choose(group.work, group.y_s, group.spec, fixed, prior, sharpness)
+            for prior, sharpness in borrowed(group, relatives)
+        ] or [choose(group.work, group.y_s, group.spec, fixed)]
+        law, trials = max(chosen, key=lambda c: c[0].log_evidence_)
         if not self.intervals:
             return PhaseLaw.of(group, law, trials, None)
         folds = [*block_folds(group.work), *length_folds(group.work), *batch_folds(group.work)]
         enough = [f for f in folds if len(f.train) >= 2]
         return PhaseLaw.of(group, law, trials, held_out(law, group.work, group.y_s, enough))
-
-    def _borrowed(self, group: Group) -> tuple[dict[str, tuple[float, float]] | None, int | None]:
-        """Priors from relatives, and their floor's sharpness, for a group with few points."""
-        population = self.population_.get(group.phase)
-        if population is None or len(group) >= MIN_POINTS:
-            return None, None
-        own = next((i for i, m in enumerate(population.members) if m.labels == group.labels), None)
-        if len(population.members) - (own is not None) == 0:
-            return None, None
-        return population.prior_for(group.labels, group.spec, own), population.sharpness
 
     def _fit_baseline(self, group: Group) -> PhaseLaw:
         law = registry.make(self.formulation)

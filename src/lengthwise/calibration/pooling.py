@@ -44,6 +44,7 @@ class Member:
     labels: dict[str, object]
     spec: ModelSpec | None
     theta: dict[str, float]
+    variance: dict[str, float]
     reference: float
     span: tuple[float, float]
 
@@ -103,6 +104,8 @@ class Population:
             asked = labels.get(label)
             if asked is not None and str(asked) not in {str(m.labels.get(label)) for m in members}:
                 sd = max(sd, _spread_between([str(m.labels.get(label)) for m in members], values))
+        # Members whose data say little agree because they share a prior, not for being alike.
+        sd = math.hypot(sd, math.sqrt(float(np.mean([m.variance[name] for m in members]))))
         return mean + (_scale(name, labels, spec) if scaled else 0.0), max(sd, MIN_SD)
 
     def law_for(self, labels: dict[str, object]) -> HachiyaPatias:
@@ -121,26 +124,51 @@ class Population:
         )  # fmt: skip
 
 
-def population_of(
+def populations_of(
     phase: str, groups: Sequence[Group], use_labels: bool = True
-) -> Population | None:
-    """Fit the reference structure to every group with enough points."""
+) -> list[Population]:
+    """Fit the reference structure to every group with enough points, once for each sharpness.
+
+    The list is ordered by how well the sharpness suits all members, best first; empty when no group
+    has enough points.
+    """
     enough = [g for g in groups if len(g) >= MIN_POINTS]
     if not enough:
-        return None
+        return []
     fits = {
         k: [HachiyaPatias(sharpness=k, spec=g.spec).fit_work(g.work, g.y_s) for g in enough]
         for k in SHARPNESS
     }
-    best = max(SHARPNESS, key=lambda k: sum(law.log_evidence_ for law in fits[k]))
-    members = tuple(_member(g, law) for g, law in zip(enough, fits[best], strict=True))
-    return Population(phase, members, best, use_labels)
+    order = sorted(SHARPNESS, key=lambda k: -sum(law.log_evidence_ for law in fits[k]))
+    return [
+        Population(
+            phase,
+            tuple(_member(g, law) for g, law in zip(enough, fits[k], strict=True)),
+            k,
+            use_labels,
+        )
+        for k in order
+    ]
+
+
+def borrowed(
+    group: Group, populations: Sequence[Population]
+) -> list[tuple[dict[str, tuple[float, float]], int]]:
+    """Give priors from a group's relatives, with the sharpness they were learnt with."""
+    found = []
+    for population in populations:
+        own = next((i for i, m in enumerate(population.members) if m.labels == group.labels), None)
+        if len(population.members) > (own is not None):
+            prior = population.prior_for(group.labels, group.spec, own)
+            found.append((prior, population.sharpness))
+    return found
 
 
 def _member(group: Group, law: HachiyaPatias) -> Member:
     names = ("ln_a1", *law.scaling_.parameters, *(t.name for t in law.terms_))
     theta = dict(zip(names, law.theta_.tolist(), strict=True))
-    return Member(group.labels, group.spec, theta, law.reference_, law.span_)
+    variance = dict(zip(names, np.diag(law.covariance_).tolist(), strict=True))
+    return Member(group.labels, group.spec, theta, variance, law.reference_, law.span_)
 
 
 def _scale(name: str, labels: dict[str, object], spec: ModelSpec | None) -> float:

@@ -94,7 +94,7 @@ def skipped_by_reason(frame: pd.DataFrame) -> dict[str, int]:
 
 
 def _without_isl(frame: pd.DataFrame, step: BoolArray) -> BoolArray:
-    """Requests of unknown prompt length: kept as measurements, of no use to a law of length."""
+    """Find requests of unknown prompt length: kept, but of no use to a law of length."""
     if "isl" not in frame:
         return ~step
     return ~step & frame["isl"].isna().to_numpy()

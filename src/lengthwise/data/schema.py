@@ -80,4 +80,4 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "mixed": ("latency_ms", "sum_query_len", "sum_context_len", "sum_query_x_context"),
     "request": (),
 }
-"""Columns a row of each phase must have (a request needs one of its times, and isl to be fitted)."""
+"""Columns a row of each phase must have; a request needs a time, and isl to be fitted."""

@@ -75,7 +75,10 @@ class Work:
             Numbers or arrays of shape (n,), tokens, tokens, sequences.
         """
         q, c, b = np.broadcast_arrays(
-            *(np.atleast_1d(np.asarray(v, dtype=float)) for v in (query_len, context_len, batch_size))
+            *(
+                np.atleast_1d(np.asarray(v, dtype=float))
+                for v in (query_len, context_len, batch_size)
+            )
         )
         pairs = b * (q * c - 0.5 * q * (q - 1.0))
         return cls(phase, b, b * q, pairs, b * c, c, c)
