@@ -126,9 +126,9 @@ def test_measuring_what_it_names_makes_it_answer(table: pd.DataFrame, law: Laten
 
 def test_the_limit_can_be_lifted_or_moved(table: pd.DataFrame) -> None:
     far = prefill(isl=[131072])
-    assert LatencyLaw(max_extrapolation=None).fit(table).predict(far)[0] > 0
+    assert LatencyLaw("linear", max_extrapolation=None).fit(table).predict(far)[0] > 0
     with pytest.raises(RefusedError, match="up to 2 times"):
-        LatencyLaw(max_extrapolation=2).fit(table).predict(prefill(isl=[20000]))
+        LatencyLaw("linear", max_extrapolation=2).fit(table).predict(prefill(isl=[20000]))
 
 
 def test_a_decode_step_and_a_request_are_refused_alike(law: LatencyLaw) -> None:

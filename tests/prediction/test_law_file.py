@@ -21,8 +21,9 @@ SAVEABLE = ["linear", "power", "distserve", "llumnix", "edgereasoning", "thesis-
             "splitwise-interp", "bayesian-ridge"]  # fmt: skip
 
 KINDS = [
-    {}, {"e1": "power", "e2": "hill"}, {"e1": "nlogn", "e2": "tile", "e3": "residual"},
-    {"e2": "spline", "e3": "isotonic"}, {"e1": "off", "e2": "tilt"}, {"e1": "off", "e2": "off"},
+    {}, {"e1": "power", "e2": "hill", "e3": "off"}, {"e1": "nlogn", "e2": "tile", "e3": "residual"},
+    {"e1": "quadratic", "e2": "spline", "e3": "isotonic"}, {"e1": "off", "e2": "tilt", "e3": "off"},
+    {"e1": "off", "e2": "off", "e3": "off"},
 ]  # fmt: skip
 
 

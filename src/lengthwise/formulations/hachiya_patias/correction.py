@@ -57,8 +57,21 @@ class Correction:
         """Correct base predictions, shape (n,), seconds."""
         delta = np.zeros(len(base))
         for axis, grid, value in self.tables:
-            delta += np.interp(np.log(_axis(axis, work, base)), grid, value)
+            delta += self._read(np.log(_axis(axis, work, base)), grid, value)
         return np.asarray(base * np.exp(np.clip(delta, -CAP, CAP)))
+
+    def _read(self, u: FloatArray, grid: FloatArray, value: FloatArray) -> FloatArray:
+        """Interpolate linearly, constant outside; even grids need no search for the interval."""
+        if self.kind != "residual":
+            return np.asarray(np.interp(u, grid, value))
+        u -= grid[0]
+        u *= (len(grid) - 1) / (grid[-1] - grid[0])
+        np.clip(u, 0.0, len(grid) - 1.0, out=u)
+        left = np.minimum(u.astype(np.int32), len(grid) - 2)
+        u -= left
+        u *= np.diff(value)[left]
+        u += value[left]
+        return u
 
     def to_dict(self) -> dict[str, Any]:
         """Give the tables as plain lists."""
