@@ -84,7 +84,9 @@ def measure(model: str, folder: Path, repeats: int) -> pd.DataFrame:
     rng, ids, rows = random.Random(0), [0], []
     points = [p for p in product(LENGTHS, BATCHES) if p[0] * p[1] <= MAX_BATCH_TOKENS[model]]
     for isl, batch_size in [(32, 1), (512, 1), (512, 4)]:
-        rows += [e | {"repeat": -1, "warmup": True} for e in run_point(pipe, rng, isl, batch_size, ids)]
+        rows += [
+            e | {"repeat": -1, "warmup": True} for e in run_point(pipe, rng, isl, batch_size, ids)
+        ]
     for repeat in range(repeats):
         rng.shuffle(points)
         for isl, batch_size in points:

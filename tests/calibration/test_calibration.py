@@ -182,3 +182,13 @@ def test_conformal_quantile_is_the_textbook_rank() -> None:
     scores = np.arange(1.0, 100.0)
     assert conformal_quantile(scores, 0.9) == 90.0
     assert conformal_quantile(scores[:5], 0.9) > 5.0
+
+
+def test_offsets_between_deployments_can_be_kept_alone_or_dropped() -> None:
+    known = pd.concat([table(i, hardware=f"gpu{i}", slow=1 + i) for i in range(3)])
+    at = points("prefill", [2048.0], hardware="gpu2", engine="other")
+    offset = LawSet(e3="offset").fit(known.assign(engine="one"))
+    dropped = LawSet(e3="off").fit(known.assign(engine="one"))
+    truth = 3 * (20 + 0.1 * 2048 + 4e-6 * 2048**2)
+    assert abs(np.log(offset.predict(at)[0] / truth)) < abs(np.log(dropped.predict(at)[0] / truth))
+    assert all(p.law.correction_.is_identity for p in offset.laws_.values())

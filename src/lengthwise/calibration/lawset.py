@@ -40,8 +40,9 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
     formulation
         Name in the registry.
     e1, e2, e3
-        Terms of the product's own family: ``auto`` lets held-out data decide. ``e3="off"`` also
-        switches off the offsets per hardware and engine that deployments share.
+        Terms of the product's own family: ``auto`` lets held-out data decide. ``e3="offset"`` keeps
+        only the offsets per hardware, engine, model, precision and tp that pooled deployments
+        share; ``e3="off"`` drops these too.
     pooling
         Whether deployments with few points borrow from the others.
     intervals
@@ -196,6 +197,8 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         if self.formulation != OWN:
             return self._fit_baseline(group)
         fixed = {k: v for k in ("e1", "e2", "e3") if (v := getattr(self, k)) != "auto"}
+        if self.e3 == "offset":
+            fixed["e3"] = "off"  # offsets live between deployments, not in one law
         relatives = populations if len(group) < MIN_POINTS else []
         chosen = [
             choose(group.work, group.y_s, group.spec, fixed, prior, sharpness)

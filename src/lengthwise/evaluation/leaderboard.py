@@ -90,7 +90,8 @@ def leaderboard(result: EvaluationResult, metric: str = "mape") -> pd.DataFrame:
             "failed_groups": wide.isna().sum().to_numpy(),
         }
     )
-    out = out.sort_values(["mean_rank", "formulation"], kind="stable", ignore_index=True)
+    order = np.lexsort([out["formulation"], cost.median().fillna(np.inf), out["mean_rank"]])
+    out = out.iloc[order].reset_index(drop=True)
     out.insert(0, "rank", np.arange(1, len(out) + 1))
     return out
 

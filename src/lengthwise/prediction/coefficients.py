@@ -181,7 +181,8 @@ def _scaled(law: HachiyaPatias, values: dict[str, Coefficient]) -> str:
         return f"({tokens} + {n0})" if k == 1 else f"({tokens}^{k} + ({n0})^{k})^(1/{k})"
     if form.name == "hill":
         r, half = values["r"].value, values["n_h"].value
-        return f"T [1 + {r - 1:.3g} / (1 + (T / {half:.3g} tokens)^2)]"
+        sign = "+" if r >= 1 else "-"
+        return f"T [1 {sign} {abs(r - 1):.3g} / (1 + (T / {half:.3g} tokens)^2)]"
     if form.name == "tilt":
         return f"T (T / n_r)^{values['eta'].value:.3g}"
     return f"T s(T), s a {form.name} of {len(form.parameters)} pieces"

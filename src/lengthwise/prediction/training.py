@@ -79,7 +79,7 @@ class HeldOutError:
     Attributes
     ----------
     in_range_percent, in_range_points
-        Mean absolute percentage error of interleaved folds, and how many points.
+        Median absolute percentage error of interleaved folds, and how many points.
     long_end_percent, long_end_points
         The same on lengths up to four times those fitted; NaN where the table is too short.
     large_batch_percent, large_batch_points
@@ -102,7 +102,9 @@ class HeldOutError:
         reach = law.held_out.reach
         large = (reach.batch > 0.0) & (reach.length <= 0.0)
         return cls(
-            *_mean(error[reach.inside]), *_mean(error[reach.length > 0.0]), *_mean(error[large])
+            *_typical(error[reach.inside]),
+            *_typical(error[reach.length > 0.0]),
+            *_typical(error[large]),
         )
 
     @property
@@ -111,5 +113,6 @@ class HeldOutError:
         return float(np.fmax(self.in_range_percent, self.long_end_percent))
 
 
-def _mean(error: FloatArray) -> tuple[float, int]:
-    return (float(error.mean()) if len(error) else float("nan")), len(error)
+def _typical(error: FloatArray) -> tuple[float, int]:
+    """Median, which one broken cell of a sweep cannot move, and how many points it is of."""
+    return (float(np.median(error)) if len(error) else float("nan")), len(error)
