@@ -28,13 +28,16 @@ from lengthwise.units import FloatArray
 
 BIN_MIN = 30
 MAX_SCORES = 512
-GAMMA_PRIOR = {
+LENGTH_PRIOR = {
     "prefill": (0.05, 0.1, 0.15),
     "mixed": (0.05, 0.1, 0.15),
     "decode": (0.02, 0.05, 0.08),
 }
-"""Pseudo-observations of the error per doubling: they speak when few folds do. A decode step is
-linear in its context, a prefill bends, so that less can go wrong with the former."""
+"""Pseudo-observations of the error per doubling of length: they speak when few folds do. A decode
+step is linear in its context, a prefill bends, so that less can go wrong with the former."""
+BATCH_PRIOR = (0.1, 0.15, 0.25)
+"""The same per doubling of batch, where engines change kernels: llama.cpp's decode steps beyond the
+batches measured were off by 0.15 per doubling."""
 MIN_DOUBLINGS = 0.5
 """A point hardly beyond the data says nothing about the error per doubling."""
 SCORE_PRIOR = (0.7, 1.3, 2.0)
@@ -96,7 +99,8 @@ class Calibration:
         rest = residual**2 - (conformal_quantile(pooled, level) * scale) ** 2
         needed = np.sqrt(np.maximum(rest, 0.0)) / np.maximum(doublings, MIN_DOUBLINGS)
         worst = [needed[known[:, 4] == d].max() for d in np.unique(known[:, 4])]
-        return conformal_quantile(np.sort(np.concatenate([worst, GAMMA_PRIOR[self.phase]])), level)
+        prior = LENGTH_PRIOR[self.phase] if axis == "length" else BATCH_PRIOR
+        return conformal_quantile(np.sort(np.concatenate([worst, prior])), level)
 
     def to_dict(self) -> dict[str, Any]:
         """Give the scores as plain lists."""
