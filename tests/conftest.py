@@ -4,6 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A change is judged by the same examples as the last one; new ones are sought at the desk.
+settings.register_profile("ci", derandomize=True, deadline=None)
+if os.environ.get("CI"):
+    settings.load_profile("ci")
 
 BESIDE = Path(__file__).parents[2] / "shared" / "data"
 if "LENGTHWISE_DATA" not in os.environ and BESIDE.is_dir():

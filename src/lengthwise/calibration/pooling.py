@@ -100,13 +100,22 @@ class Population:
         use = LABELS if self.use_labels else ()
         design = np.array([_encode(m.labels, members, use) for m in members])
         mean, sd = _ridge(design, values, _encode(labels, members, use))
-        for label in LABELS:
-            asked = labels.get(label)
-            if asked is not None and str(asked) not in {str(m.labels.get(label)) for m in members}:
-                sd = max(sd, _spread_between([str(m.labels.get(label)) for m in members], values))
+        sd = max(sd, self._unseen_sd(labels, members, values))
         # Members whose data say little agree because they share a prior, not for being alike.
         sd = math.hypot(sd, math.sqrt(float(np.mean([m.variance[name] for m in members]))))
         return mean + (_scale(name, labels, spec) if scaled else 0.0), max(sd, MIN_SD)
+
+    def _unseen_sd(
+        self, labels: dict[str, object], members: Sequence[Member], values: FloatArray
+    ) -> float:
+        """Spread owed to labels that no member has; machines differ by orders of magnitude."""
+        spread = 0.0
+        for label in LABELS:
+            known = [str(m.labels.get(label)) for m in members]
+            if labels.get(label) is not None and str(labels[label]) not in known:
+                least = UNKNOWN_SD if label == "hardware" else 0.0
+                spread = max(spread, least, _spread_between(known, values))
+        return spread
 
     def law_for(self, labels: dict[str, object]) -> HachiyaPatias:
         """Make the law of a deployment nobody measured: the population's mean, with its spread."""
