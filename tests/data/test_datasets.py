@@ -92,8 +92,9 @@ def test_unknown_name_lists_close_ones() -> None:
 
 def test_converted_data_say_that_only_a_local_copy_helps(nowhere: Path) -> None:
     assert not datasets.available("splitwise")
-    with pytest.raises(InputError, match=r"set LENGTHWISE_DATA .* github.com/Mutinifni"):
+    with pytest.raises(InputError, match=r"set LENGTHWISE_DATA .* github.com/Mutinifni") as caught:
         datasets.fetch("splitwise")
+    assert "perf_model.csv differs from what is published (the upstream file" in str(caught.value)
 
 
 def test_environment_variable_must_name_a_folder(

@@ -140,6 +140,8 @@ def test_distserve_coefficients(needs_data: Path) -> None:
 def test_distserve_refuses_other_engines_and_damaged_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="distserve"):
         distserve.coefficients(tmp_path, engine="tgi")
+    with pytest.raises(FileFormatError, match=r"must hold profiler-a100-80g\.vllm.*Remedy"):
+        distserve.coefficients(tmp_path, engine="vllm")
     (tmp_path / "profiler-a100-80g.vllm.json").write_text('{"m": {"1": {"prefill": [1, 2, 3]}}}')
     with pytest.raises(FileFormatError, match="must map model and tp"):
         distserve.coefficients(tmp_path, engine="vllm")

@@ -185,7 +185,8 @@ def _sha256(path: Path, mtime_ns: int, size: int) -> str:
 def _not_downloadable(info: DatasetInfo) -> InputError:
     why = next(file for file in info.files if not file.commit)
     return InputError(
-        f"{info.name} can only be read from a local copy: {why.path} is {why.not_upstream}",
+        f"{info.name} can only be read from a local copy, because {why.path} differs from what is "
+        f"published ({why.not_upstream})",
         got=f"no copy of {info.folder}/{why.path} on this machine",
         remedy=f"set {DATA_VARIABLE} to a folder that holds {info.folder}/ "
         f"(made from github.com/{info.repository} at {info.commit})",

@@ -35,6 +35,11 @@ def coefficients(folder: Path, engine: Engine = "distserve") -> Coefficients:
         ``{model: {tp: {"prefill": (a, b, c), "decoding_smallbs": (a, b, c),
         "decoding_largebs": (a, b, c), "threshold": int}}}``; a in ms, b in ms/token, c in
         ms/token^2 (prefill) or ms/sequence (decode).
+
+    Raises
+    ------
+    FileFormatError
+        If the folder does not hold the file, or the file is damaged.
     """
     if engine not in ("distserve", "vllm"):
         raise InputError(
@@ -47,7 +52,12 @@ def coefficients(folder: Path, engine: Engine = "distserve") -> Coefficients:
             model: {int(tp): _entry(entry) for tp, entry in by_tp.items()}
             for model, by_tp in raw.items()
         }
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except OSError as error:
+        raise FileFormatError(
+            f"the folder must hold {file.name}", got=f"{folder}: {error.strerror}",
+            remedy='give the folder that lengthwise.data.datasets.fetch("distserve") returns',
+        ) from None  # fmt: skip
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileFormatError(
             f"{file.name} must map model and tp to coefficients",
             got=f"{type(error).__name__}: {error}", remedy="fetch the dataset again",
