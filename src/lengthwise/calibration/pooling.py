@@ -33,7 +33,8 @@ from lengthwise.units import FloatArray
 LABELS = ("hardware", "engine", "model", "precision", "tp")
 MIN_POINTS = 3
 MIN_SD = 0.15
-UNKNOWN_SD = 1.0
+UNKNOWN_SD = 1.5
+"""Machines that serve language models lie within a factor of about 100 of each other."""
 UNSEEN_SIGMA = 0.05
 
 
@@ -100,22 +101,10 @@ class Population:
         use = LABELS if self.use_labels else ()
         design = np.array([_encode(m.labels, members, use) for m in members])
         mean, sd = _ridge(design, values, _encode(labels, members, use))
-        sd = max(sd, self._unseen_sd(labels, members, values))
+        sd = max(sd, _unseen_sd(name, labels, members, values))
         # Members whose data say little agree because they share a prior, not for being alike.
         sd = math.hypot(sd, math.sqrt(float(np.mean([m.variance[name] for m in members]))))
         return mean + (_scale(name, labels, spec) if scaled else 0.0), max(sd, MIN_SD)
-
-    def _unseen_sd(
-        self, labels: dict[str, object], members: Sequence[Member], values: FloatArray
-    ) -> float:
-        """Spread owed to labels that no member has; machines differ by orders of magnitude."""
-        spread = 0.0
-        for label in LABELS:
-            known = [str(m.labels.get(label)) for m in members]
-            if labels.get(label) is not None and str(labels[label]) not in known:
-                least = UNKNOWN_SD if label == "hardware" else 0.0
-                spread = max(spread, least, _spread_between(known, values))
-        return spread
 
     def law_for(self, labels: dict[str, object]) -> HachiyaPatias:
         """Make the law of a deployment nobody measured: the population's mean, with its spread."""
@@ -198,6 +187,24 @@ def _encode(labels: dict[str, object], members: Sequence[Member], use: Sequence[
         if len(levels) > 1:
             code += [float(str(labels.get(label)) == level) for level in levels]
     return np.asarray(code)
+
+
+def _unseen_sd(
+    name: str, labels: dict[str, object], members: Sequence[Member], values: FloatArray
+) -> float:
+    """Spread owed to labels that no member has.
+
+    For the scale alpha_1 on hardware nobody measured it is ``UNKNOWN_SD``: two or three machines
+    cannot tell how far apart machines are. Otherwise it is the spread between the known labels.
+    """
+    spread = 0.0
+    for label in LABELS:
+        known = [str(m.labels.get(label)) for m in members]
+        if labels.get(label) is not None and str(labels[label]) not in known:
+            scale = label == "hardware" and name == "ln_a1"
+            between = UNKNOWN_SD if scale else _spread_between(known, values)
+            spread = max(spread, min(between, UNKNOWN_SD))
+    return spread
 
 
 def _spread_between(levels: Sequence[str], values: FloatArray) -> float:
