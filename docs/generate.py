@@ -71,7 +71,7 @@ def with_output(text: str) -> str:
 
 def _run(block: str, folder: str) -> str:
     out = []
-    for command in re.findall(r"^\$ (.*(?:\\\n.*)*)", block, flags=re.MULTILINE):
+    for command in re.findall(r"^\$ ((?:.*\\\n)*.*)", block, flags=re.MULTILINE):
         plain = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
         place = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
         done = subprocess.run(
