@@ -82,9 +82,11 @@ def test_a_gate_that_is_not_met_exits_with_3_after_the_figures(
         (["--metric", "nonsense"], "metric must be one of"),
         (["--max-mape", "-1"], "positive percentage"),
         (["--split", "random", "--folds", "1"], "folds must be"),
+        (["--split", "random", "--seed", "-1"], "seed must be"),
         (["--ablation", "--max-mape", "5"], "takes no --max-mape"),
         (["--ablation", "--per-deployment"], "takes no --per-deployment"),
         (["-o", "no/such/folder/x.json"], "folder to write to must exist"),
+        (["-o", "."], "the output must be a file"),
     ],
 )
 def test_bad_options_exit_with_2_and_say_what_to_do(

@@ -101,6 +101,7 @@ def test_nothing_usable_exits_with_one(tmp_path: Path, capsys: pytest.CaptureFix
         (("--formulation", "magic"), "choose one of"),
         (("--formulation", "linear", "--e1", "power"), "terms of hachiya-patias"),
         (("-o", "no/such/folder/law.json"), "folder to write to"),
+        (("-o", "."), "the output must be a file"),
         (("--formulation", "gaussian-process", "-o", "law.json"), "keep the table and fit again"),
     ],
 )

@@ -170,6 +170,12 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
 
     def _unseen(self, deployment: str, phase: str, labels: dict[str, Any]) -> PhaseLaw:
         relatives = [law for (_, p), law in self.laws_.items() if p == phase]
+        if phase not in self.population_ and phase not in self.fallback_:
+            raise InputError(
+                "a deployment nobody measured needs one with at least three points to learn from",
+                got=f"{deployment}, and {len(relatives)} measured at fewer",
+                remedy="measure more lengths, or leave out what names the deployment",
+            )  # fmt: skip
         law: Formulation = (
             self.population_[phase].law_for(labels) if phase in self.population_
             else self.fallback_[phase]

@@ -103,6 +103,7 @@ def random_split(table: pd.DataFrame, *, folds: int = 5, seed: int = 0) -> Split
     [([0, 2, 3], [1])]
     """
     _check_whole("folds", folds, minimum=2)
+    _check_whole("seed", seed, minimum=0)
     items, skipped = [], []
     points, length, batch = point_of(table), length_of(table), batch_of(table)
     for group, rows in _groups(table):
@@ -248,4 +249,7 @@ def _positive(values: FloatArray) -> BoolArray:
 
 def _check_whole(name: str, value: int, *, minimum: int) -> None:
     if int(value) != value or value < minimum:
-        raise InputError(f"{name} must be a whole number of at least {minimum}", got=f"{value}")
+        raise InputError(
+            f"{name} must be a whole number of at least {minimum}", got=f"{value}",
+            remedy=f"write {minimum} or more",
+        )  # fmt: skip

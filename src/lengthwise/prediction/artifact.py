@@ -226,7 +226,8 @@ def _parse(path: Path) -> dict[str, Any]:
                                 remedy="fit fewer deployments into one law")  # fmt: skip
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ArtifactError("the law file must exist and be readable text", got=f"{error}",
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ArtifactError("the law file must exist and be readable text", got=f"{path}: {why}",
                             remedy="make it with lengthwise fit TABLE -o law.json",
                             ) from None  # fmt: skip
     try:
@@ -250,6 +251,9 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _write(path: Path, text: str) -> None:
+    if path.is_dir():
+        raise FileFormatError("a law is written to a file", got=f"the folder {path}",
+                              remedy="name a file, for example law.json")  # fmt: skip
     if not path.parent.is_dir():
         raise FileFormatError("the folder to write to must exist", got=str(path.parent),
                               remedy="make it first")  # fmt: skip

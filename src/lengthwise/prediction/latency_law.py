@@ -43,7 +43,7 @@ class LatencyLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
         Name in the registry.
     e1, e2, e3
         Kinds of the nonlinear term, the scaling and the correction of ``hachiya-patias``; ``auto``
-        lets held-out data decide.
+        lets held-out data decide. ``e3="offset"`` corrects between deployments only.
     pooling
         Whether deployments with few points borrow from the others.
     max_extrapolation
@@ -296,7 +296,8 @@ class LatencyLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
             given = [k for k in ("e1", "e2", "e3") if getattr(self, k) != "auto"]
             if given:
                 raise InputError(
-                    f"{', '.join(given)} are terms of hachiya-patias", got=self.formulation,
+                    "e1, e2 and e3 are terms of hachiya-patias",
+                    got=f"{', '.join(given)} with {self.formulation}",
                     remedy="leave them out, or choose formulation='hachiya-patias'",
                 )  # fmt: skip
         limit = self.max_extrapolation

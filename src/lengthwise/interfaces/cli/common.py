@@ -13,6 +13,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lengthwise.errors import InputError
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")]
 TableFile = Annotated[
@@ -48,6 +50,25 @@ def plain(value: Any) -> Any:
     if isinstance(value, (Sequence, set, frozenset)):
         return [plain(item) for item in value]
     return str(value)
+
+
+def check_output(path: Path | None) -> None:
+    """Refuse a file that cannot be written, before the work is done."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError("the output must be a file", got=f"the folder {str(path)!r}",
+                         remedy="add the name of a file")  # fmt: skip
+    if not path.parent.is_dir():
+        raise InputError("the folder to write to must exist", got=str(path.parent),
+                         remedy="make it first")  # fmt: skip
+
+
+def check_folder(path: Path | None) -> None:
+    """Refuse a folder that cannot be made, before the work is done."""
+    if path is not None and path.exists() and not path.is_dir():
+        raise InputError("the output must be a folder", got=f"the file {path}",
+                         remedy="name a folder; it is made if it is absent")  # fmt: skip
 
 
 def width() -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lengthwise.interfaces.cli.common import AsJson, log, print_json, print_table
+from lengthwise.interfaces.cli.common import AsJson, check_output, log, print_json, print_table
 
 if TYPE_CHECKING:
     from lengthwise.reporting.comparison import Comparison, Pair
@@ -35,6 +35,7 @@ def command(
       lengthwise compare old.json new.json
       lengthwise compare law.json tonight.csv --plot drift.png
     """
+    check_output(plot)
     from lengthwise.reporting.comparison import compare
     from lengthwise.reporting.sources import read
 

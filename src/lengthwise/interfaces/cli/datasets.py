@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from lengthwise.data.datasets import DATA_VARIABLE, available, describe, fetch, names
 from lengthwise.data.datasets import table as read_dataset
 from lengthwise.data.registry import DatasetInfo
+from lengthwise.interfaces.cli.common import AsJson, print_json
 
 app = typer.Typer(
     help="Measured data by name, with source, licence and checked bytes.", no_args_is_help=True
 )
 
 Name = Annotated[str, typer.Argument(help="Name of the dataset (see: lengthwise data list).")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Out = Annotated[
     Path, typer.Option("-o", "--output", help="File to write: .parquet, .csv, .tsv or .jsonl.")
 ]
@@ -29,7 +27,7 @@ def list_datasets(as_json: AsJson = False) -> None:
     """List every dataset: rows, licence, whether it is on this machine, what was measured."""
     infos = [describe(name) for name in names()]
     if as_json:
-        _print_json([info.to_dict() | {"available": available(info.name)} for info in infos])
+        print_json([info.to_dict() | {"available": available(info.name)} for info in infos])
         return
     rows = [(i.name, _amount(i), i.licence, _where(i), i.measured) for i in infos]
     _print_aligned([("name", "rows", "licence", "here", "what was measured"), *rows])
@@ -40,7 +38,7 @@ def show(name: Name, as_json: AsJson = False) -> None:
     """Show one dataset: source, licence, citation, files and what its rows mean."""
     info = describe(name)
     if as_json:
-        _print_json(info.to_dict() | {"available": available(name)})
+        print_json(info.to_dict() | {"available": available(name)})
         return
     at = f" at {info.commit}" if info.commit else ""
     facts = [
@@ -62,7 +60,7 @@ def fetch_dataset(name: Name, as_json: AsJson = False) -> None:
     folder = fetch(name)
     if as_json:
         paths = [str(folder / file.path) for file in describe(name).files]
-        _print_json({"name": name, "folder": str(folder), "files": paths})
+        print_json({"name": name, "folder": str(folder), "files": paths})
         return
     typer.echo(str(folder))
 
@@ -76,7 +74,7 @@ def write_dataset(name: Name, output: Out, as_json: AsJson = False) -> None:
     write_table(frame, output)
     phases = {str(phase): int(count) for phase, count in frame["phase"].value_counts().items()}
     if as_json:
-        _print_json({"name": name, "rows": len(frame), "phases": phases, "output": str(output)})
+        print_json({"name": name, "rows": len(frame), "phases": phases, "output": str(output)})
         return
     listed = ", ".join(f"{count:,} {phase}" for phase, count in phases.items())
     typer.echo(f"{output}: {len(frame):,} rows ({listed}), licence {describe(name).licence}")
@@ -98,11 +96,6 @@ def _origin(info: DatasetInfo, url: str, converted: str) -> str:
     if info.ships:
         return "part of the package"
     return url or f"no download: {converted}"
-
-
-def _print_json(value: Any) -> None:
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
 
 
 def _print_aligned(rows: list[tuple[str, ...]]) -> None:

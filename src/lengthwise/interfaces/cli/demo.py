@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lengthwise.interfaces.cli.common import AsJson, log, print_json, print_table
+from lengthwise.interfaces.cli.common import AsJson, check_output, log, print_json, print_table
 
 if TYPE_CHECKING:
     from lengthwise.reporting.demo import Demo
@@ -26,6 +26,7 @@ def command(
     The measurements are our own (two small models on one CPU thread) and come with the package.
     Lengths up to a quarter of the longest are fitted; the rest is predicted and compared.
     """
+    check_output(plot)
     from lengthwise.reporting.demo import run
 
     log("fitting the short part, predicting the long part ...")

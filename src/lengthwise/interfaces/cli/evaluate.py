@@ -14,6 +14,7 @@ from lengthwise.interfaces.cli.common import (
     AsJson,
     Output,
     TableFile,
+    check_output,
     log,
     plain,
     print_json,
@@ -87,7 +88,7 @@ def command(
     """
     from lengthwise.data.table import load
 
-    _check_folder(output)
+    check_output(output)
     if ablation:
         _refuse_with_ablation(
             formulations=formulations, max_mape=max_mape,
@@ -182,12 +183,6 @@ def _progress() -> Any:
         sys.stderr.flush()
 
     return report
-
-
-def _check_folder(output: Path | None) -> None:
-    if output is not None and not output.parent.is_dir():
-        raise InputError("the folder to write to must exist", got=str(output.parent),
-                         remedy="make it first")  # fmt: skip
 
 
 def _write(value: dict[str, Any], output: Path | None) -> None:

@@ -12,6 +12,7 @@ from lengthwise.interfaces.cli.common import (
     AsJson,
     Output,
     TableFile,
+    check_output,
     log,
     print_json,
     print_table,
@@ -30,7 +31,7 @@ COLUMNS = (
 
 E1 = Literal["auto", "quadratic", "power", "nlogn", "off"]
 E2 = Literal["auto", "floor", "tile", "hill", "tilt", "spline", "off"]
-E3 = Literal["auto", "residual", "isotonic", "off"]
+E3 = Literal["auto", "residual", "isotonic", "offset", "off"]
 
 
 def command(
@@ -126,9 +127,7 @@ def _to_json(law: LatencyLaw, flags: list[Flag], output: Path | None) -> dict[st
 
 def _check(output: Path | None, max_mape: float | None) -> None:
     """Refuse before the work is done."""
-    if output is not None and not output.parent.is_dir():
-        raise InputError("the folder to write to must exist", got=str(output.parent),
-                         remedy="make it first")  # fmt: skip
+    check_output(output)
     if max_mape is not None and not 0 < max_mape < float("inf"):
         raise InputError("max-mape must be a positive percentage", got=f"{max_mape}",
                          remedy="write 6 for 6 %")  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from lengthwise.errors import InputError
-from lengthwise.interfaces.cli.common import AsJson, log, print_json
+from lengthwise.interfaces.cli.common import AsJson, check_folder, check_output, log, print_json
 
 if TYPE_CHECKING:
     from lengthwise.reporting.content import Content, Options
@@ -51,6 +51,8 @@ def command(
     if output is None and not as_json and plots is None:
         raise InputError("a report goes to a file", got="no --output",
                          remedy="-o report.html, or --json for its content")  # fmt: skip
+    check_output(output)
+    check_folder(plots)
     options = _options(split, factor, formulations, level, no_ablation, title)
     from lengthwise.reporting.content import build
     from lengthwise.reporting.html import write
