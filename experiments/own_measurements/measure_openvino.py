@@ -75,8 +75,12 @@ def run_point(pipe, rng: random.Random, isl: int, batch_size: int, ids: list[int
 
 
 def is_warmup(event: dict, repeat: int) -> bool:
-    """Mark what pays for a new shape: the first visit of a point, and the first decode step."""
-    return repeat == 0 or event["output_index"] == 1
+    """Mark what is not a steady step.
+
+    The first visit of a point compiles its shapes; the first two decode steps after a prefill still
+    change shapes and caches; the last one also takes the finished sequences down.
+    """
+    return repeat == 0 or event["output_index"] in (1, 2, DECODE_STEPS)
 
 
 def measure(model: str, folder: Path, repeats: int) -> pd.DataFrame:
@@ -119,8 +123,9 @@ def manifest(args: argparse.Namespace, seconds: float, table: pd.DataFrame) -> d
         "properties": PROPERTIES,
         "scheduler": "no prefix cache, no split-fuse: one prefill is one step",
         "models": {n: SHAPES[n].__dict__ | {"parameters": SHAPES[n].parameters} for n in args.models.split(",")},
-        "protocol": "repeats interleaved, points shuffled in each; 3 first points, repeat 0 and the first "
-        "decode step after each prefill are marked warmup (new shapes are compiled there)",
+        "protocol": "repeats interleaved, points shuffled in each; marked warmup: 3 first points, "
+        "repeat 0, and the first two and the last decode step of each request (set-up and "
+        "tear-down of shapes, caches and sequences: up to 2.3, 1.2 and 1.2 times a steady step)",
         "seed": 0, "repeats": args.repeats, "rows": len(table), "seconds": round(seconds, 1),
         "median_wall_over_cpu": round(float((table.latency_ms / table.cpu_ms).median()), 4),
     }  # fmt: skip
