@@ -53,7 +53,7 @@ def test_fit_shows_a_line_per_law(folder: Path, capsys: pytest.CaptureFixture[st
     out, err = capsys.readouterr()
     assert "2 laws, 14 of 14 rows used" in out
     assert out.count("h100") == 2
-    assert "64 to 4,096" in out
+    assert "64–4,096" in out
     assert "not saved" in err
 
 
@@ -111,6 +111,22 @@ def test_bad_usage_of_fit_exits_with_two(
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
     assert message in refused(capsys, 2, "fit", folder / "t.csv", *words)
+
+
+def test_a_single_point_answers_for_itself_and_for_nobody_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.csv").write_text("phase,isl,latency_ms\nprefill,128,10\n")
+    assert lengthwise("fit", tmp_path / "t.csv", "-o", tmp_path / "law.json") == 0
+    assert lengthwise("predict", tmp_path / "law.json", "--isl", 128) == 0
+    assert "from 1 point (1 row) up to 128 tokens" in capsys.readouterr().out
+    message = refused(capsys, 2, "predict", tmp_path / "law.json", "--isl", 128, "--tp", 4)
+    assert "needs one with at least three points to learn from" in message
+
+
+def test_offsets_can_be_asked_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lengthwise("fit", folder / "t.csv", "--e3", "offset") == 0
+    assert "E3 off" in capsys.readouterr().out
 
 
 def test_a_step_is_answered_in_a_few_lines(

@@ -17,7 +17,7 @@ from lengthwise.interfaces.cli.common import (
     print_json,
     print_table,
 )
-from lengthwise.units import format_tokens
+from lengthwise.units import counted, format_tokens
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,7 +89,7 @@ def command(
 def _show(law: LatencyLaw, frame: pd.DataFrame) -> None:
     training, rows = law.training_, [_row(law, *key) for key in law.law_set_.laws_]
     used = f"{training.rows_used:,} of {training.rows:,} rows used"
-    print_table(COLUMNS, rows, title=f"{_count(len(rows), 'law')}, {used}")
+    print_table(COLUMNS, rows, title=f"{counted(len(rows), 'law')}, {used}")
 
 
 def _row(law: LatencyLaw, deployment: str, phase: str) -> list[Any]:
@@ -97,11 +97,22 @@ def _row(law: LatencyLaw, deployment: str, phase: str) -> list[Any]:
 
     one, error = law.law_set_.laws_[deployment, phase], law.errors_[deployment, phase]
     low, high = (format_tokens(length) for length in one.domain.length)
+    span = low if low == high else f"{low}–{high}"
     return [
-        deployment, phase, one.n_points, f"{low} to {high}", terms_of(one.law),
+        deployment, phase, one.n_points, span, _short(terms_of(one.law)),
         _number(error.in_range_percent), _number(error.long_end_percent),
         _number(100.0 * one.noise),
     ]  # fmt: skip
+
+
+def _short(terms: str) -> str:
+    """Leave out what is off and the names of the terms, so that a row fits a terminal.
+
+    >>> _short("E1 quadratic, E2 floor, E3 off"), _short("E1 off, E2 off, E3 off")
+    ('quadratic+floor', 'none')
+    """
+    kept = [part[3:] for part in terms.split(", ") if part[:1] == "E" and part[3:] != "off"]
+    return "+".join(kept) or ("none" if terms.startswith("E1 ") else terms)
 
 
 def _to_json(law: LatencyLaw, flags: list[Flag], output: Path | None) -> dict[str, Any]:
@@ -146,7 +157,3 @@ def _check_gate(law: LatencyLaw, max_mape: float) -> None:
 
 def _number(value: float) -> str | None:
     return f"{value:.2f}" if value == value else None
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n:,} {what}{'' if n == 1 else 's'}"
