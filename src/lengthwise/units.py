@@ -40,6 +40,15 @@ def format_tokens(tokens: float) -> str:
     return f"{round(tokens):,}"
 
 
+def counted(n: int, what: str) -> str:
+    """Write how many there are of something.
+
+    >>> counted(1, "law"), counted(1200, "row")
+    ('1 law', '1,200 rows')
+    """
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
 def format_ms(value_ms: float) -> str:
     """Format a time with three significant digits and the unit that reads best.
 

@@ -15,22 +15,12 @@ import pandas as pd
 
 from lengthwise.data.checks import usable
 from lengthwise.data.identity import deployment_of
+from lengthwise.data.points import POINT_COLUMNS
 from lengthwise.data.schema import DEPLOYMENT
 from lengthwise.data.work import work_of
 from lengthwise.domain.model import ModelSpec, find_model
 from lengthwise.domain.work import Work
 from lengthwise.units import FloatArray, ms_to_s
-
-POINT_COLUMNS = (
-    "isl", "context_len", "query_len", "cached_tokens", "batch_size",
-    "sum_query_len", "sum_context_len", "sum_query_x_context",
-)  # fmt: skip
-STEP_COLUMNS = {
-    "prefill": ("isl", "context_len", "query_len", "cached_tokens", "batch_size"),
-    "decode": ("context_len", "query_len", "batch_size"),
-    "mixed": ("sum_query_len", "sum_context_len", "sum_query_x_context", "batch_size"),
-}
-"""Columns that tell the points of a phase apart."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +115,7 @@ def groups_of(table: pd.DataFrame) -> Iterator[Group]:
 
 
 def _group(deployment: str, phase: str, rows: pd.DataFrame) -> Group:
-    columns = [c for c in STEP_COLUMNS[phase] if c in rows and rows[c].notna().any()]
+    columns = [c for c in POINT_COLUMNS[phase] if c in rows and rows[c].notna().any()]
     grouped = rows.groupby(columns, dropna=False, sort=True)["latency_ms"]
     median = grouped.median()
     y_s: FloatArray = np.asarray(ms_to_s(median.to_numpy(dtype=float)), dtype=float)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from textwrap import fill
 from typing import Any, Literal, Self
 
+from lengthwise.units import counted
+
 Severity = Literal["info", "warning", "error"]
 
 MAX_ROWS = 20
@@ -105,11 +107,11 @@ class ImportReport:
     def render(self, width: int = 100) -> str:
         """Write the report as text of at most ``width`` columns."""
         head = f"{self.source} ({self.format})"
-        counts = f"{_rows(self.rows_read)} read, {self.rows_kept:,} usable"
+        counts = f"{counted(self.rows_read, 'row')} read, {self.rows_kept:,} usable"
         fits = len(head) + 2 + len(counts) <= width
         lines = [f"{head}: {counts}"] if fits else [f"{head}:", f"  {counts}"]
         for reason, count in self.skipped.items():
-            lines.append(f"  {_rows(count)} not usable: {reason}")
+            lines.append(f"  {counted(count, 'row')} not usable: {reason}")
         for text in self.assumptions:
             lines.append(fill(f"assumed: {text}", width, **_indents(2)))
         if self.unknown_columns:
@@ -144,7 +146,3 @@ def _where(flag: Flag) -> str:
     return f"row{'s' if flag.count > 1 else ''} {shown}" + (
         f" and {more:,} more" if more > 0 else ""
     )
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row{'' if count == 1 else 's'}"

@@ -40,15 +40,6 @@ NOT_KEPT = ("log_evidence_",)
 _SKLEARN = ("StandardScaler", "PolynomialFeatures", "Ridge", "BayesianRidge")
 
 
-def can_save(law: Formulation) -> bool:
-    """Tell whether a fitted formulation consists of numbers a file can hold."""
-    try:
-        to_state(law)
-    except InputError:
-        return False
-    return True
-
-
 def to_state(law: Formulation) -> dict[str, Any]:
     """Give parameters and fitted attributes as plain JSON.
 

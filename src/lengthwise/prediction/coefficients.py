@@ -10,7 +10,7 @@ import numpy as np
 from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
-from lengthwise.units import FloatArray, format_tokens
+from lengthwise.units import FloatArray, counted, format_tokens
 
 Z90 = 1.6448536269514722
 """Half width of a 90 % interval of a normal distribution, standard deviations."""
@@ -124,10 +124,11 @@ def provenance_of(law: PhaseLaw, relatives: int = 0) -> str:
     name = law.law.name
     terms = f" ({terms_of(law.law)})" if isinstance(law.law, HachiyaPatias) else ""
     if law.n_points == 0:
-        return f"{name}{terms} from {relatives} relatives; {law.deployment} was never measured"
+        source = counted(relatives, "relative")
+        return f"{name}{terms} from {source}; {law.deployment} was never measured"
     return (
-        f"{name}{terms} from {law.n_points} points ({law.n_rows} rows) up to "
-        f"{format_tokens(law.domain.length[1])} tokens of {law.deployment}"
+        f"{name}{terms} from {counted(law.n_points, 'point')} ({counted(law.n_rows, 'row')}) "
+        f"up to {format_tokens(law.domain.length[1])} tokens of {law.deployment}"
     )
 
 
