@@ -29,6 +29,7 @@ from lengthwise.interfaces.cli.evaluation_text import (
     remarks,
     summary_rows,
 )
+from lengthwise.units import counted
 
 if TYPE_CHECKING:
     from lengthwise.evaluation.result import EvaluationResult
@@ -131,7 +132,8 @@ def command(
 def _show(result: EvaluationResult, metric: str, per_deployment: bool) -> None:
     title = TITLES[result.split].format(factor=result.factor or 0)
     columns = SUMMARY if metric in ("mape", "mape_percent") else (*SUMMARY, metric)
-    what = f"{len(result.expected)} groups, {sum(result.expected.values())} held-out points"
+    held_out = counted(sum(result.expected.values()), "held-out point")
+    what = f"{counted(len(result.expected), 'group')}, {held_out}"
     print_table(columns, summary_rows(result, metric), title=f"{what}: {title}")
     if per_deployment:
         print_table(*group_rows(result), title="MAPE % of each deployment and phase")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from lengthwise.units import counted
+
 if TYPE_CHECKING:
     from lengthwise.evaluation.ablation import AblationResult
     from lengthwise.evaluation.result import EvaluationResult
@@ -66,7 +68,7 @@ def remarks(result: EvaluationResult, *, worst: bool = True) -> list[str]:
     lines += [f"skipped {s.group}: {s.reason}" for s in result.skipped]
     failed = Counter((f.formulation, f.stage, f.reason) for f in result.failures)
     lines += [
-        f"{name} failed at {stage} on {count} groups: {reason}"
+        f"{name} failed at {stage} on {counted(count, 'group')}: {reason}"
         for (name, stage, reason), count in failed.items()
     ]
     lines += [f"note: {text}" for text in result.notes]

@@ -95,7 +95,7 @@ def command(
         defaults = given | ({"phase": phase} if phase else {})
         _predict_table(loaded, table, output, level, defaults, as_json)
         return
-    points = _grid(sizes, phase, given, {p for _, p in loaded.law_set_.laws_})
+    points = _grid(sizes, phase, given)
     _predict_points(loaded, points, level, as_json, output)
 
 
@@ -145,14 +145,12 @@ def _report(report: StreamReport, output: Path) -> None:
                                  remedy="see the column problem of the output")  # fmt: skip
 
 
-def _grid(
-    sizes: dict[str, Text], phase: Text, labels: dict[str, Any], phases: set[str]
-) -> pd.DataFrame:
+def _grid(sizes: dict[str, Text], phase: Text, labels: dict[str, Any]) -> pd.DataFrame:
     """Make the points of all combinations of sizes."""
     import pandas as pd
 
     values = {k: parse_counts(v, f"--{k.replace('_', '-')}") for k, v in sizes.items() if v}
-    phase = phase or _implied_phase(values, phases)
+    phase = phase or _implied_phase(values)
     for name in {"prefill": ("isl",), "decode": ("context_len",), "request": ("isl", "osl")}[phase]:
         if name not in values:
             option = name.replace("_", "-")
@@ -168,7 +166,7 @@ def _grid(
     return grid.assign(**labels)
 
 
-def _implied_phase(values: dict[str, list[int]], phases: set[str]) -> str:
+def _implied_phase(values: dict[str, list[int]]) -> str:
     if "osl" in values:
         return "request"
     if "isl" in values:
