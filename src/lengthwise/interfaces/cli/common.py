@@ -7,13 +7,16 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lengthwise.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")]
@@ -93,25 +96,65 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title:
     rows
         Cells, already formatted or plain values (None prints as a dash).
     """
-    from rich import box
     from rich.console import Console
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    cells = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = 10_000  # a pipe has no width; trailing space is stripped below
+    if _natural_width(columns, cells) > console.width and len(columns) > 2:
+        print("\n".join(_stacked(columns, cells, title)))
+        return
+    table = _rich_table(columns, cells, title)
+    if console.width < 10_000:
+        console.print(table)
+        return
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()).strip("\n"))
+
+
+def _rich_table(columns: Sequence[str], cells: Sequence[Sequence[str]], title: str) -> Table:
+    from rich import box
     from rich.table import Table
 
     table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
     for i, name in enumerate(columns):
-        numeric = all(_is_number(row[i]) for row in rows) and bool(rows)
+        numeric = bool(cells) and all(_is_number(row[i]) for row in cells)
         table.add_column(name, justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*("-" if cell is None else str(cell) for cell in row))
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = 10_000  # rich would cut at 80 columns; trailing space is stripped below
-        with console.capture() as captured:
-            console.print(table)
-        text = "\n".join(line.rstrip() for line in captured.get().splitlines())
-        print(text.strip("\n"))
-        return
-    console.print(table)
+    for row in cells:
+        table.add_row(*row)
+    return table
+
+
+def _natural_width(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> int:
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    return sum(widths) + 3 * len(widths)
+
+
+def _stacked(columns: Sequence[str], cells: Sequence[Sequence[str]], title: str) -> Iterator[str]:
+    """Lay a table out for a narrow terminal: the first cell on a line of its own, the rest below."""
+    rest = list(zip(columns, *cells, strict=True))[1:]
+    widths = [max(map(len, column)) for column in rest]
+    numeric = [all(_is_number(cell) for cell in column[1:]) for column in rest]
+
+    def line(row: Sequence[str]) -> str:
+        fitted = zip(row, widths, numeric, strict=True)
+        aligned = (c.rjust(w) if right else c.ljust(w) for c, w, right in fitted)
+        return "  " + "  ".join(aligned).rstrip()
+
+    if title:
+        yield title
+        yield ""
+    yield columns[0]
+    yield line(columns[1:])
+    previous = None
+    for row in cells:
+        if row[0] != previous:
+            yield ""
+            yield row[0]
+        previous = row[0]
+        yield line(row[1:])
 
 
 def _is_number(cell: Any) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lengthwise.prediction.latency_law import LatencyLaw
 
 COLUMNS = (
-    "deployment", "phase", "points", "tokens", "terms kept", "in range %", "long end %", "noise %",
+    "deployment", "phase", "points", "tokens", "terms kept", "near %", "far %", "noise %",
 )  # fmt: skip
 
 E1 = Literal["auto", "quadratic", "power", "nlogn", "off"]
@@ -57,9 +57,9 @@ def command(
 ) -> None:
     """Learn one law per deployment and phase of a measurement table.
 
-    The errors shown are on points the fit did not see: in range, and on the long end predicted from
-    lengths up to a half and a quarter of the longest. Noise is how far repeats are from their
-    median.
+    The errors shown are on points the fit did not see: near, in range; far, on the long end
+    predicted from lengths up to a half and a quarter of the longest. Noise is how far repeats are
+    from their median.
 
     lengthwise fit table.parquet -o law.json
 
