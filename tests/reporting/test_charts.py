@@ -1,5 +1,8 @@
 """Charts hold the right numbers, whatever draws them."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -116,3 +119,20 @@ def test_pictures(
 def test_a_picture_of_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="picture ends in"):
         plots.save([], tmp_path / "p.gif")
+
+
+def test_the_same_chart_gives_the_same_file_in_every_process() -> None:
+    program = (
+        "import numpy as np; from lengthwise.reporting.figures.svg import draw;"
+        "from lengthwise.reporting.figures.chart import Axis, Chart, Line;"
+        "x = np.array([1.0, 2.0]);"
+        "print(draw(Chart('t', Axis('x', 'tokens'), Axis('y', 'ms'), (Line('a', x, x),))))"
+    )
+    drawn = {
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, check=True,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+    assert len(drawn) == 1

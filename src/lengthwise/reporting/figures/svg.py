@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from html import escape
+from zlib import crc32
 
 import numpy as np
 
@@ -93,7 +94,9 @@ def _chart(chart: Chart) -> str:
     y_low, y_high = padded(chart.y, chart.y_range)
     sx = _scale(chart.x, x_low, x_high, LEFT, WIDTH - RIGHT)
     sy = _scale(chart.y, y_low, y_high, HEIGHT - BOTTOM, TOP)
-    clip = f"c{abs(hash((chart.title, x_low, y_high, len(chart.lines)))) % 10**9}"
+    # A checksum, not hash(): the same chart must give the same file in every process.
+    named = f"{chart.title} {x_low:.9g} {y_high:.9g} {len(chart.lines)}"
+    clip = f"c{crc32(named.encode())}"
     parts = [
         f'<clipPath id="{clip}"><rect x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" '
         f'height="{HEIGHT - TOP - BOTTOM}"/></clipPath>',
