@@ -1,16 +1,18 @@
 r"""Partial pooling: what deployments of one phase have in common.
 
-Each deployment is fitted alone with one reference structure (E1 quadratic, E2 soft floor, whose
-sharpness k is the one that suits all members best). A coefficient theta_d of deployment d, a
-logarithm, is then modelled as
+Each deployment is fitted alone with one reference structure: E1 quadratic and a soft floor of one
+sharpness k for all, in turn for each k. A coefficient theta_d of deployment d, a logarithm, is then
+modelled as
 
     theta_d = mu + sum over labels of offset(label_d) + e_d,   offsets ~ N(0, tau^2), tau = sd(e)
 
 with labels hardware, engine, model, precision and tensor parallel degree: E3's offsets per hardware
 and engine. alpha_1 is first divided by the FLOP per token and the number of GPUs, where the models
-are known, so that a larger model is not a surprise. The mean and its leave-one-out error are the
-prior of a deployment with few points, and the law of a deployment with none. A label nobody
-measured (new hardware) widens it to the spread between the labels that were.
+are known, so that a larger model is not a surprise. The mean, with its leave-one-out error and the
+posterior variance of the members, is the prior of a deployment with few points, whose evidence
+chooses k, and the law of a deployment with none, with the k that suits all members best. A label
+nobody measured widens it to the spread between the labels that were; the scale alpha_1 on hardware
+nobody measured gets a fixed wide one.
 """
 
 from __future__ import annotations
