@@ -133,7 +133,7 @@ def _natural_width(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> in
 
 
 def _stacked(columns: Sequence[str], cells: Sequence[Sequence[str]], title: str) -> Iterator[str]:
-    """Lay a table out for a narrow terminal: the first cell on a line of its own, the rest below."""
+    """Lay a table out for a narrow terminal: the first cell on its own line, the rest below it."""
     rest = list(zip(columns, *cells, strict=True))[1:]
     widths = [max(map(len, column)) for column in rest]
     numeric = [all(_is_number(cell) for cell in column[1:]) for column in rest]
