@@ -192,3 +192,14 @@ def test_offsets_between_deployments_can_be_kept_alone_or_dropped() -> None:
     truth = 3 * (20 + 0.1 * 2048 + 4e-6 * 2048**2)
     assert abs(np.log(offset.predict(at)[0] / truth)) < abs(np.log(dropped.predict(at)[0] / truth))
     assert all(p.law.correction_.is_identity for p in offset.laws_.values())
+
+
+def test_thousands_of_points_are_fitted_from_a_spread_of_them() -> None:
+    rng = np.random.default_rng(0)
+    n = np.arange(1.0, 4001.0)
+    frame = pd.DataFrame({"phase": "decode", "context_len": n, "batch_size": 1.0})
+    frame["latency_ms"] = (10 + 4e-3 * n) * np.exp(rng.normal(0, 0.05, len(n)))
+    laws = LawSet().fit(frame)
+    law = next(iter(laws.laws_.values()))
+    assert law.n_points == 4000
+    assert laws.predict(points("decode", [8000.0]))[0] == pytest.approx(42.0, rel=0.03)

@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from lengthwise.calibration.folds import Fold, Reach, block_folds, is_interior, length_folds
 from lengthwise.domain.model import ModelSpec
-from lengthwise.domain.work import Work
+from lengthwise.domain.work import Work, thinned
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.formulations.hachiya_patias.nonlinear import power_is_identified
 from lengthwise.units import FloatArray
@@ -35,6 +35,8 @@ DEFAULT = {"e1": "quadratic", "e2": "floor", "e3": "off"}
 MIN_POINTS = 6
 GAIN = 0.05
 GAIN_AGAINST_PHYSICS = 0.25
+SEARCH_POINTS = 400
+"""Terms are chosen on at most this many points, spread evenly over sizes and lengths."""
 WINSOR = float(np.log(2.0))
 
 
@@ -137,6 +139,10 @@ def choose(
     -------
     The chosen law, fitted on all points, and every trial in the order it was made.
     """
+    if len(work) > SEARCH_POINTS:
+        some = thinned(work, SEARCH_POINTS)
+        law, trials = choose(work.take(some), y_s[some], spec, fixed, prior, sharpness)
+        return law.refit(work, y_s), trials
     search = _Search(work, y_s, spec, prior, sharpness)
     default = DEFAULT | ({"e1": "off"} if work.phase == "decode" else {}) | fixed
     if len(work) < MIN_POINTS or len(fixed) == len(DEFAULT):

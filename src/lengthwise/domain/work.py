@@ -21,6 +21,7 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from lengthwise.units import FloatArray
 
@@ -95,3 +96,15 @@ class Work:
     def length(self) -> FloatArray:
         """Tokens per sequence that the step reaches back over: the axis laws extrapolate along."""
         return self.context_len
+
+
+def thinned(work: Work, most: int) -> npt.NDArray[np.intp]:
+    """Choose at most ``most`` steps, spread evenly over sizes and lengths; ends are kept.
+
+    >>> lengths = np.arange(1.0, 101.0)
+    >>> thinned(Work.of("decode", query_len=1.0, context_len=lengths), 5).tolist()
+    [0, 25, 50, 74, 99]
+    """
+    order = np.lexsort([work.context_len, work.new_tokens])
+    picks = np.unique(np.round(np.linspace(0, len(order) - 1, min(most, len(order)))).astype(int))
+    return np.asarray(order[picks])

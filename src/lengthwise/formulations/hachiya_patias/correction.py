@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 
-from lengthwise.domain.work import Work
+from lengthwise.domain.work import Work, thinned
 from lengthwise.units import FloatArray
 
 CAP = float(np.log(1.5))
@@ -30,6 +30,7 @@ AMPLITUDE = 0.1
 ISOTONIC_MIN_POINTS = 30
 FADE = float(np.log(4.0))
 MARGIN = 1.15
+MAX_POINTS = 400
 
 Base = Callable[[Work], FloatArray]
 
@@ -106,7 +107,8 @@ def fit(kind: str, work: Work, y_s: FloatArray, base: Base, sigma: float) -> Cor
         Relative noise of one observation.
     """
     if kind == "residual":
-        return _residual(work, y_s, base, sigma)
+        some = thinned(work, MAX_POINTS)  # the cost of a Gaussian process is cubic
+        return _residual(work.take(some), y_s[some], base, sigma)
     if kind == "isotonic" and len(work) >= ISOTONIC_MIN_POINTS:
         return _isotonic(work, y_s, base)
     return Correction()
