@@ -34,7 +34,7 @@ OUT = Path(__file__).parent / "results" / "speed.json"
 REPEATS = 3
 CALLS = 20_000
 POINTS = 4_000_000
-STREAM_ROWS = (1_000_000, 10_000_000)
+STREAM_ROWS = (1_000_000, 10_000_000, 100_000_000)
 PIECE = 500_000
 
 STREAM = """
