@@ -58,7 +58,7 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             close = get_close_matches(cmd_name, COMMANDS, n=1)
             raise InputError(
-                "the command must be one of lengthwise", got=repr(cmd_name),
+                f"the command must be one of {', '.join(COMMANDS)}", got=repr(cmd_name),
                 remedy=f"did you mean {close[0]}" if close else "see lengthwise --help",
             )  # fmt: skip
         return _load(cmd_name)
