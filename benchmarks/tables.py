@@ -110,6 +110,7 @@ def in_range() -> str:
 def headline() -> str:
     """List the figures that the project promises."""
     four, groups = result("prefill_length_4"), result("prefill_length_4")["groups"].values()
+    alone = result("prefill_alone_length_4")["overall"][OURS]
     ours = [g[OURS]["mape_percent"] for g in groups]
     twice = sum(g[LINE]["mape_percent"] >= 2 * g[OURS]["mape_percent"] for g in groups)
     inside, total, apart, worse = 0.0, 0, [], 0
@@ -128,7 +129,9 @@ def headline() -> str:
     return "\n".join([
         f"- Length extrapolation beyond max/4, 11 public prefill curves: median MAPE "
         f"**{four['overall'][OURS]['mape_percent']:.1f} %**, worst curve {max(ours):.1f} %; "
-        f"`linear` at least twice as bad on {twice} of {len(ours)}.",
+        f"`linear` at least twice as bad on {twice} of {len(ours)}. From the batch-1 sweep of each "
+        f"curve alone: median **{alone['mape_percent']:.1f} %**, worst "
+        f"{alone['worst_mape_percent']:.1f} %.",
         f"- In range, {len(apart)} sweeps: median MAPE **{apart[len(apart) // 2]:.1f} %**; worse "
         f"than gradient boosting by more than a point on {worse}.",
         f"- 90 % intervals: **{100 * inside / total:.1f} %** of {total:,} points covered in range, "
