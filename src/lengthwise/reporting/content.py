@@ -24,7 +24,7 @@ from lengthwise.data.report import Flag
 from lengthwise.errors import LengthwiseError, NothingUsableError
 from lengthwise.evaluation.ablation import AblationResult, ablation
 from lengthwise.evaluation.leaderboard import leaderboard
-from lengthwise.evaluation.protocol import Progress, evaluate, split_table
+from lengthwise.evaluation.protocol import Progress, SplitName, evaluate, split_table
 from lengthwise.evaluation.result import EvaluationResult
 from lengthwise.prediction.coefficients import (
     Coefficient,
@@ -53,7 +53,7 @@ MOST_GROUPS = 24
 class Options:
     """What a report is asked for."""
 
-    split: str = "length"
+    split: SplitName = "length"
     factor: float = 4.0
     formulations: tuple[str, ...] = DEFAULT_FORMULATIONS
     level: float = 0.9
@@ -218,7 +218,7 @@ def _evaluations(
     """Score formulations and terms; a table too small to split is described without scores."""
     try:
         result = evaluate(
-            table, split=options.split, factor=options.factor, level=options.level,  # type: ignore[arg-type]
+            table, split=options.split, factor=options.factor, level=options.level,
             formulations=options.formulations, seed=options.seed, progress=progress,
         )  # fmt: skip
     except NothingUsableError as error:

@@ -72,7 +72,12 @@ def command(
 
 
 def _options(
-    split: str, factor: float, formulations: str | None, level: float, no_ablation: bool, title: str
+    split: SplitName,
+    factor: float,
+    formulations: str | None,
+    level: float,
+    no_ablation: bool,
+    title: str,
 ) -> Options:
     from lengthwise.evaluation.estimator import check_names
     from lengthwise.reporting.content import DEFAULT_FORMULATIONS, Options
