@@ -10,10 +10,12 @@ from lengthwise.calibration.folds import batch_folds, block_folds, is_interior, 
 from lengthwise.calibration.intervals import conformal_quantile
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.select import choose
+from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work
 from lengthwise.errors import ColumnError, InputError, NothingUsableError
 
 LENGTHS = 2 ** np.arange(6, 14)
+EIGHT_B = ModelSpec("8b", 7.5e9, 32, 32, 8, 128)
 
 
 def table(
@@ -88,6 +90,14 @@ def test_the_search_reports_what_each_term_bought() -> None:
     nothing = next(t for t in trials if t.kinds == {"e1": "off", "e2": "off", "e3": "off"})
     assert kept[0].out_of_range < 0.5 * nothing.out_of_range
     assert law.e1_ == "quadratic"
+
+
+def test_attention_is_dropped_where_a_long_sweep_shows_none() -> None:
+    n = 2.0 ** np.arange(5, 17)
+    work = Work.of("prefill", query_len=n, context_len=n)
+    law, trials = choose(work, 1e-4 * np.hypot(n, 400.0), EIGHT_B, {})
+    assert law.e1_ == "off"
+    assert {t.e1 for t in trials} >= {"off", "quadratic", "nlogn"}
 
 
 def test_terms_the_caller_fixed_stay_fixed() -> None:

@@ -138,3 +138,24 @@ def test_a_model_without_attention_layers_has_a_prior_all_the_same() -> None:
 def test_unknown_terms_are_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"e2 must be one of .*'wavelet'"):
         HachiyaPatias(e2="wavelet").fit_work(prompts(LENGTHS), truth(LENGTHS))
+
+
+def test_the_residual_learns_where_batch_and_context_meet_and_fades_away() -> None:
+    context, batch = (v.ravel() for v in np.meshgrid(2.0 ** np.arange(5, 14), [1.0, 2.0, 4.0, 8.0]))
+
+    def times(c: np.ndarray, b: np.ndarray) -> np.ndarray:
+        step = 0.15 / (1.0 + (512.0 / c) ** 3) / (1.0 + (b / 4.0) ** 2)
+        return np.asarray((0.005 + 0.001 * b + 2e-6 * b * c) * np.exp(step))
+
+    base = HachiyaPatias(e2="off").fit_work(steps(context, batch), times(context, batch))
+    law = HachiyaPatias(e2="off", e3="residual").fit_work(
+        steps(context, batch), times(context, batch)
+    )
+    c, b = np.array([400.0, 700.0, 400.0, 3000.0]), np.array([2.0, 2.0, 3.0, 4.0])
+    error = {
+        name: np.abs(np.log(at.predict_work(steps(c, b)) / times(c, b))).mean()
+        for name, at in (("base", base), ("law", law))
+    }
+    assert error["law"] < 0.6 * error["base"]
+    far = steps(np.array([1e6]), np.array([256.0]))
+    assert law.predict_work(far)[0] == pytest.approx(base.predict_work(far)[0], rel=0.01)

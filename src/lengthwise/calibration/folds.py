@@ -1,12 +1,14 @@
-"""Held-out folds inside the training data: interleaved in range, and the far ends.
+"""Held-out folds inside the training data: blocks of it, its neighbours, and the far ends.
 
-In range: of the points ordered by size and length each fold takes every eighth, so that a held-out
-point always has its neighbours on both sides in the fit (single points when there are few). Out of
-range: fit on lengths (or batches) up to a half, a quarter of the greatest, predict the rest.
+**Blocks** of the points ordered by size and length are held out one by one, so that a fit must
+bridge a gap: what the terms of a law are chosen by. **Spread** folds take every eighth point, so
+that a held-out point has its neighbours on both sides: what a prediction in range meets. **Far**
+folds fit on lengths (or batches) up to a half, a quarter of the greatest and predict the rest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,15 +59,35 @@ class Reach:
 
 
 def block_folds(work: Work, most: int = MAX_BLOCKS) -> list[Fold]:
+    """Hold out up to ``most`` blocks of neighbours in the order of new tokens, then of context.
+
+    >>> lengths = np.array([1.0, 2.0, 4.0, 8.0])
+    >>> work = Work.of("decode", query_len=1, context_len=lengths)
+    >>> [f.test.tolist() for f in block_folds(work, most=2)]
+    [[0, 1], [2, 3]]
+    """
+    order = _by_size(work)
+    return _leaving_out(order, np.array_split(order, min(most, len(order))))
+
+
+def spread_folds(work: Work, most: int = MAX_BLOCKS) -> list[Fold]:
     """Spread the points over at most ``most`` folds, each of them covering the whole range.
 
     >>> lengths = np.array([1.0, 2.0, 4.0, 8.0])
-    >>> [f.test.tolist() for f in block_folds(Work.of("decode", query_len=1, context_len=lengths))]
-    [[0], [1], [2], [3]]
+    >>> work = Work.of("decode", query_len=1, context_len=lengths)
+    >>> [f.test.tolist() for f in spread_folds(work, most=2)]
+    [[0, 2], [1, 3]]
     """
-    order = np.lexsort([work.context_len, work.new_tokens])
-    blocks = min(most, len(order))
-    tests = [order[i::blocks] for i in range(blocks)]
+    order = _by_size(work)
+    count = min(most, len(order))
+    return _leaving_out(order, [order[i::count] for i in range(count)])
+
+
+def _by_size(work: Work) -> npt.NDArray[np.intp]:
+    return np.lexsort([work.context_len, work.new_tokens])
+
+
+def _leaving_out(order: npt.NDArray[np.intp], tests: Sequence[npt.NDArray[np.intp]]) -> list[Fold]:
     return [Fold(np.setdiff1d(order, test), test) for test in tests]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
-from lengthwise.calibration.folds import batch_folds, block_folds, is_interior, length_folds
+from lengthwise.calibration.folds import batch_folds, is_interior, length_folds, spread_folds
 from lengthwise.calibration.groups import Group, groups_of
 from lengthwise.calibration.intervals import Calibration, calibrate
 from lengthwise.calibration.match import match_deployment
@@ -213,7 +213,7 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
         law, trials = max(chosen, key=lambda c: c[0].log_evidence_)
         if not self.intervals:
             return PhaseLaw.of(group, law, trials, None)
-        folds = [*block_folds(group.work), *length_folds(group.work), *batch_folds(group.work)]
+        folds = [*spread_folds(group.work), *length_folds(group.work), *batch_folds(group.work)]
         enough = [f for f in folds if len(f.train) >= 2]
         return PhaseLaw.of(group, law, trials, held_out(law, group.work, group.y_s, enough))
 
@@ -266,7 +266,7 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
 def _baseline_held_out(law: Formulation, group: Group) -> HeldOut:
     """Residuals of a formulation without a posterior: its scale is 1, the residual says it all."""
     work = group.work
-    folds = [*block_folds(work, BASELINE_FOLDS), *length_folds(work), *batch_folds(work)]
+    folds = [*spread_folds(work, BASELINE_FOLDS), *length_folds(work), *batch_folds(work)]
     parts = []
     for fold in folds:
         if len(fold.train) < law.min_points:

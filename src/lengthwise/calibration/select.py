@@ -2,17 +2,18 @@ r"""Which terms of the family earn their place.
 
 A search starts from the physical default (E1 quadratic, E2 soft floor; for a decode step, which is
 linear in its context, E2 only) and tries one change at a time. Every law is judged on data its fit
-did not see: interleaved folds in range (interior points: a held-out end point is extrapolation) and
-folds that predict the long end from the short one.
+did not see: blocks of length held out one by one (interior points: a held-out end point is
+extrapolation) and folds that predict the long end from the short one.
 
     score = mean |ln(predicted / measured)| in range + the same out of range
 
 Both halves count alike, because a law that interpolates well and extrapolates badly is of no use
-here, nor the reverse. A change of E2 or E3 is kept when it lowers the score by ``GAIN``; bending
-the square of attention, which physics put there, must lower it by ``GAIN_AGAINST_PHYSICS``. E1 is
-never dropped by itself: say ``e1="off"`` for linear attention. Errors are winsorised at ln 2, so
-that one outlier does not decide. A curve of fewer than ``MIN_POINTS`` points cannot pay for a
-search and keeps the default, which its priors hold in check.
+here, nor the reverse. A change of E2 is kept when it lowers the score by ``GAIN``. A change of E1
+must lower it by ``GAIN_AGAINST_PHYSICS``, dropping it too: attention does its work whether a short
+sweep shows it or not. The correction E3 acts between measured neighbours, so with and without it
+are compared on folds that leave the neighbours in, and on the long end. Errors are winsorised at
+ln 2, so that one outlier does not decide. A curve of fewer than ``MIN_POINTS`` points cannot pay
+for a search and keeps the default, which its priors hold in check.
 """
 
 from __future__ import annotations
@@ -24,7 +25,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lengthwise.calibration.folds import Fold, Reach, block_folds, is_interior, length_folds
+from lengthwise.calibration.folds import (
+    Fold,
+    Reach,
+    block_folds,
+    is_interior,
+    length_folds,
+    spread_folds,
+)
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work, thinned
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
@@ -50,6 +58,8 @@ class Trial:
         Kinds of the terms.
     in_range, out_of_range
         Mean winsorised |log error| on held-out points; NaN where no fold exists.
+    folds
+        What in-range points were held out: ``blocks``, or ``neighbours`` (to judge E3).
     kept
         Whether the change was accepted.
     """
@@ -59,6 +69,7 @@ class Trial:
     e3: str
     in_range: float
     out_of_range: float
+    folds: str = "blocks"
     kept: bool = False
 
     @property
@@ -157,19 +168,25 @@ def choose(
         trials.append(trial)
         if trial.score < (1.0 - gain) * best.score:
             best = trial
+    if "e3" not in fixed:
+        plain, corrected = (search.trial(best.kinds | {"e3": kind}, folds="neighbours")
+                            for kind in ("off", "residual"))  # fmt: skip
+        trials += [plain, corrected]
+        if corrected.score < (1.0 - GAIN) * plain.score:
+            best = corrected
     kept = [replace(t, kept=t.kinds == best.kinds) for t in trials]
     return search.law(best.kinds), kept
 
 
 def _changes(work: Work, fixed: dict[str, str]) -> list[tuple[dict[str, str], float]]:
-    """List the changes to try with the gain each must bring: scaling, nonlinearity, correction."""
+    """List the changes of E2 and E1 to try with the gain each must bring."""
     changes = [({"e2": kind}, GAIN) for kind in ("off", "tile", "hill", "spline")]
     if work.phase != "decode":
-        changes.append(({"e1": "nlogn"}, GAIN_AGAINST_PHYSICS))
+        kinds = ["off", "nlogn"]
         reference = float(np.exp(np.mean(np.log(work.context_len))))
         if power_is_identified(work.context_len, reference):
-            changes.append(({"e1": "power"}, GAIN_AGAINST_PHYSICS))
-    changes += [({"e3": "residual"}, GAIN)]
+            kinds.append("power")
+        changes += [({"e1": kind}, GAIN_AGAINST_PHYSICS) for kind in kinds]
     return [(c, g) for c, g in changes if not set(c) & set(fixed)]
 
 
@@ -183,7 +200,6 @@ class _Search:
     ) -> None:  # fmt: skip
         self.work, self.y_s, self.spec, self.prior = work, y_s, spec, prior
         self.sharpness = sharpness
-        self.folds = [*block_folds(work), *length_folds(work)]
         self._laws: dict[tuple[str, ...], HachiyaPatias] = {}
 
     def law(self, kinds: dict[str, str]) -> HachiyaPatias:
@@ -199,8 +215,11 @@ class _Search:
             self._laws[key] = law.fit_work(self.work, self.y_s)
         return self._laws[key]
 
-    def trial(self, kinds: dict[str, str]) -> Trial:
-        held = held_out(self.law(kinds), self.work, self.y_s, self.folds)
+    def trial(self, kinds: dict[str, str], folds: str = "blocks") -> Trial:
+        near = block_folds if folds == "blocks" else spread_folds
+        held = held_out(
+            self.law(kinds), self.work, self.y_s, [*near(self.work), *length_folds(self.work)]
+        )
         error = np.minimum(np.abs(held.residual), WINSOR)
         beyond = ~held.reach.inside
         inside = ~beyond & is_interior(self.work)[held.index]
@@ -208,7 +227,7 @@ class _Search:
             inside = ~beyond
         out = float(error[beyond].mean()) if beyond.any() else float("nan")
         e1, e2, e3 = kinds["e1"], kinds["e2"], kinds["e3"]
-        return Trial(e1, e2, e3, in_range=float(error[inside].mean()), out_of_range=out)
+        return Trial(e1, e2, e3, float(error[inside].mean()), out, folds)
 
 
 def held_out(law: HachiyaPatias, work: Work, y_s: FloatArray, folds: Sequence[Fold]) -> HeldOut:
@@ -233,7 +252,7 @@ def _one_fold(law: HachiyaPatias, work: Work, y_s: FloatArray, fold: Fold) -> He
 
 
 def reach_of(fold: Fold, train: Work, test: Work) -> Reach:
-    """Measure how far the test of a fold lies beyond its fit; interleaved folds count as inside."""
+    """Measure how far the test of a fold lies beyond its fit; other folds count as inside."""
     if not fold.beyond:
         return Reach(np.zeros(len(test)), np.zeros(len(test)))
     return Reach.of(test, float(train.length.max()), float(train.sequences.max()))

@@ -16,6 +16,7 @@ from lengthwise.errors import ArtifactError, InputError
 from lengthwise.formulations import registry
 from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.hachiya_patias import HachiyaPatias, scaling, spline
+from lengthwise.formulations.hachiya_patias.correction import Correction
 from lengthwise.formulations.typed_json import (
     REMEDY,
     from_json,
@@ -189,6 +190,22 @@ def _check_family(law: HachiyaPatias, where: str) -> None:
     if (np.diag(law.covariance_) < 0).any():
         raise wrong(f"{where}.covariance_ must have no negative variance",
                     np.diag(law.covariance_).min())  # fmt: skip
+    _check_correction(law.correction_, f"{where}.correction_")
     if not (law.sigma_ > 0 and law.reference_ > 0):
         raise wrong(f"{where} must have positive noise and reference length",
                     f"sigma {law.sigma_}, reference {law.reference_}")  # fmt: skip
+
+
+def _check_correction(correction: Correction, where: str) -> None:
+    surface, grid, delta = correction.surface, correction.grid, correction.delta
+    if surface is not None and (
+        surface.delta.ndim != 2 or min(surface.delta.shape) < 2 or not surface.step > 0
+    ):
+        raise wrong(f"{where}.surface must be a table of at least 2 by 2 nodes on a positive step",
+                    f"{surface.delta.shape}, step {surface.step}")  # fmt: skip
+    if (grid is None) != (delta is None) or (
+        grid is not None and delta is not None
+        and (grid.ndim != 1 or grid.shape != delta.shape or len(grid) < 2
+             or (np.diff(grid) <= 0).any())
+    ):  # fmt: skip
+        raise wrong(f"{where} must have an ascending grid and one delta for each of it", grid)

@@ -108,8 +108,8 @@ def decode_total(law: Formulation, requests: Requests) -> FloatArray:
 def is_affine_in_context(law: Formulation) -> bool:
     """Tell whether a decode step is an affine function of its context, whatever the batch."""
     if isinstance(law, HachiyaPatias):
-        axes = {table[0] for table in law.correction_.tables}
-        return law.phase_ == "decode" and law.e1_ == "off" and axes <= {"tokens"}
+        plain = law.e1_ == "off" and law.correction_.is_identity
+        return law.phase_ == "decode" and plain
     return isinstance(law, Linear)
 
 

@@ -19,15 +19,15 @@ from lengthwise.domain.work import Work
 from lengthwise.errors import InputError
 from lengthwise.formulations.base import FLOOR_S
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
-from lengthwise.formulations.hachiya_patias.correction import CAP, Correction
+from lengthwise.formulations.hachiya_patias.correction import Correction
 from lengthwise.formulations.hachiya_patias.nonlinear import scalar_basis
+from lengthwise.formulations.hachiya_patias.surface import Surface
 from lengthwise.units import MS_PER_S
 
 StepSeconds = Callable[[float, float, float, float, float], float]
 """(sequences, new tokens, attention pairs, KV tokens, context) -> seconds."""
 
 TERMS = ("E1", "KV", "B", "overhead")
-AXES = ("tokens", "context", "base")
 
 
 def compile_step(law: PhaseLaw) -> StepSeconds:
@@ -54,25 +54,39 @@ def compile_step(law: PhaseLaw) -> StepSeconds:
 
 
 def compile_correction(correction: Correction) -> Callable[[float, float, float], float]:
-    """Make a function (new tokens, context, base seconds) -> factor from the tables of E3."""
-    tables = [
-        (AXES.index(axis), grid.tolist(), value.tolist()) for axis, grid, value in correction.tables
-    ]
+    """Make a function (new tokens, context, base seconds) -> factor from what E3 keeps."""
+    if correction.surface is not None:
+        return _compile_surface(correction.surface)
+    assert correction.grid is not None
+    assert correction.delta is not None
+    grid, value = correction.grid.tolist(), correction.delta.tolist()
 
     def factor(new: float, context: float, base: float) -> float:
-        arguments, delta = (new, context, base), 0.0
-        for axis, grid, value in tables:
-            u = math.log(arguments[axis])
-            right = bisect_right(grid, u)
-            if right == 0:
-                delta += value[0]
-            elif right == len(grid):
-                delta += value[-1]
-            else:
-                left = right - 1
-                slope = (value[right] - value[left]) / (grid[right] - grid[left])
-                delta += slope * (u - grid[left]) + value[left]
-        return math.exp(min(max(delta, -CAP), CAP))
+        u = math.log(base)
+        right = min(max(bisect_right(grid, u), 1), len(grid) - 1)
+        left = right - 1
+        share = (min(max(u, grid[0]), grid[-1]) - grid[left]) / (grid[right] - grid[left])
+        return math.exp(value[left] + share * (value[right] - value[left]))
+
+    return factor
+
+
+def _compile_surface(surface: Surface) -> Callable[[float, float, float], float]:
+    delta, step = surface.delta.tolist(), surface.step
+    rows, columns = len(delta) - 1.0, len(delta[0]) - 1.0
+    last_row, last_column = len(delta) - 2, len(delta[0]) - 2
+    tokens_from, context_from = surface.tokens_from, surface.context_from
+
+    def factor(new: float, context: float, base: float) -> float:
+        x = min(max((math.log(new) - tokens_from) / step, 0.0), rows)
+        y = min(max((math.log(context) - context_from) / step, 0.0), columns)
+        i, j = min(int(x), last_row), min(int(y), last_column)
+        x -= i
+        y -= j
+        upper, lower = delta[i], delta[i + 1]
+        low = upper[j] + y * (upper[j + 1] - upper[j])
+        high = lower[j] + y * (lower[j + 1] - lower[j])
+        return math.exp(low + x * (high - low))
 
     return factor
 
