@@ -49,7 +49,7 @@ def test_scalar_and_table_agree(own: Pair, isl: int, batch: int, cached: float, 
     decode = pd.DataFrame({"phase": "decode", "context_len": [isl], "batch_size": [batch]})
     assert at["decode"](isl, batch) == pytest.approx(law.predict(decode)[0], rel=1e-12)
     whole = law.predict(pd.DataFrame({**point, "osl": [osl]}))[0]
-    assert at["request"](isl, osl, batch, prefix) == pytest.approx(whole, rel=1e-12)
+    assert at["request"](isl, osl, batch, prefix) == pytest.approx(whole, rel=1e-10)
 
 
 @pytest.mark.parametrize("name", ["linear", "distserve", "splitwise-interp", "bayesian-ridge"])

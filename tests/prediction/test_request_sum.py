@@ -60,7 +60,11 @@ def test_other_laws_are_summed_step_by_step(
     other: LatencyLaw, isl: int, osl: int, batch: int
 ) -> None:
     points = pd.DataFrame({"isl": [isl], "osl": [osl], "batch_size": [batch]})
-    assert other.predict(points)[0] == pytest.approx(explicit(other, isl, osl, batch), rel=1e-12)
+    expected = explicit(other, isl, osl, batch)
+    assert other.predict(points)[0] == pytest.approx(expected, rel=1e-12)
+    many = pd.concat([points] * 40, ignore_index=True)  # enough steps to look the sum up
+    assert other.predict(many) == pytest.approx(np.full(40, expected), rel=1e-9)
+    assert other.at(phase="request")(isl, osl, batch) == pytest.approx(expected, rel=1e-9)
 
 
 def test_blocks_may_cut_a_request_anywhere(

@@ -14,7 +14,8 @@ from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.data.identity import deployment_of
 from lengthwise.errors import InputError
 from lengthwise.prediction.requests import Requests, decode_total, is_affine_in_context
-from lengthwise.prediction.scalar import compile_decode, compile_prefill, reach
+from lengthwise.prediction.scalar import compile_decode, compile_prefill, compile_step, reach
+from lengthwise.prediction.step_sums import LONGEST, StepSums
 from lengthwise.units import MS_PER_S
 
 STEPS_BY_NAME = {"prefill": "isl", "decode": "context_len"}
@@ -64,6 +65,8 @@ def compile_request(
     first = compile_prefill(prefill, reach(prefill, max_extrapolation))
     step = compile_decode(decode, reach(decode, max_extrapolation))
     affine = is_affine_in_context(decode.law)
+    seconds = compile_step(decode)
+    sums = StepSums(decode.law, lambda c, b: seconds(b, b, b * c, b * c, c))
 
     def predict(
         isl: float, osl: float, batch_size: float = 1.0, cached_tokens: float = 0.0
@@ -77,6 +80,9 @@ def compile_request(
         last = step(isl + osl - 1.0, batch_size)  # also refuses what is out of reach
         if affine:
             return ttft + (osl - 1.0) * (last if osl == 2 else step(isl + osl / 2.0, batch_size))
+        if isl == math.floor(isl) and isl + osl <= LONGEST:
+            start, stop = int(isl), int(isl + osl) - 1
+            return ttft + MS_PER_S * sums.between(start, stop, batch_size)
         one = (np.array([float(v)]) for v in (isl, osl, cached_tokens, batch_size))
         return ttft + MS_PER_S * float(decode_total(decode.law, Requests(*one))[0])
 

@@ -7,7 +7,7 @@ r"""A request as the steps it consists of.
 The prefill gives the first token, so osl tokens take osl - 1 decode steps; the first of them sees
 the prompt and the first token, isl + 1 in all, its own new token included. Where a decode step is
 affine in its context the sum is exactly (osl - 1) times the step at the mean context isl + osl / 2;
-otherwise every step is predicted and added.
+otherwise every step is predicted and added (see step_sums for many requests).
 
 Intervals: errors of one law at neighbouring contexts are errors of the same coefficients, so the
 steps of a request miss to the same side; prefill and decode are taken to do so too. Bounds of sums
@@ -17,6 +17,7 @@ certain of the first, middle and last step.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,7 @@ from lengthwise.errors import ColumnError
 from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.formulations.linear import Linear
+from lengthwise.prediction.step_sums import LONGEST, running_totals
 from lengthwise.units import FloatArray
 
 BLOCK = 65_536
@@ -102,7 +104,12 @@ def decode_total(law: Formulation, requests: Requests) -> FloatArray:
     steps = np.maximum(requests.osl - 1.0, 0.0)
     if is_affine_in_context(law):
         return np.asarray(steps * law.predict_work(requests.decode_at("middle")))
-    return _sum_of_steps(law, requests, steps.astype(np.int64))
+    total = np.zeros(len(requests))
+    rest = np.ones(len(requests), dtype=bool)
+    for rows, sums in _looked_up(law, requests, steps):
+        total[rows], rest[rows] = sums, False
+    total[rest] = _sum_of_steps(law, requests.take(rest), steps[rest].astype(np.int64))
+    return total
 
 
 def is_affine_in_context(law: Formulation) -> bool:
@@ -111,6 +118,20 @@ def is_affine_in_context(law: Formulation) -> bool:
         plain = law.e1_ == "off" and law.correction_.is_identity
         return law.phase_ == "decode" and plain
     return isinstance(law, Linear)
+
+
+def _looked_up(
+    law: Formulation, requests: Requests, steps: FloatArray
+) -> Iterator[tuple[npt.NDArray[np.intp], FloatArray]]:
+    """Sum by running totals where a batch size has more steps than contexts."""
+    last = requests.isl + steps
+    able = (last <= LONGEST) & (requests.isl == np.floor(requests.isl))
+    for batch in np.unique(requests.batch_size[able]):
+        rows = np.flatnonzero(able & (requests.batch_size == batch))
+        if steps[rows].sum() > last[rows].max():
+            total = running_totals(law, int(last[rows].max()), float(batch))
+            start, stop = requests.isl[rows].astype(np.intp), last[rows].astype(np.intp)
+            yield rows, total[stop] - total[start]
 
 
 def _sum_of_steps(law: Formulation, requests: Requests, steps: np.ndarray) -> FloatArray:
