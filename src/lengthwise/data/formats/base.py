@@ -1,0 +1,116 @@
+"""What a module of this package offers, and what it is given.
+
+Each module has
+
+- ``NAME`` and ``TITLE``: the name for ``--format`` and the tool in words;
+- ``matches(document) -> bool``: whether the content (never the file name) has this shape;
+- ``read(document) -> Parsed``: rows for the measurement table.
+
+The same word means different numbers in different tools. Readers make it mean one: TTFT runs from
+send to first token, TPOT is (last - first token) / (osl - 1) and missing below two tokens, E2E runs
+from send to last byte, queue time is apart; counts of the server win over those of the client.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from lengthwise.data.report import Flag
+
+
+_SPACE = re.compile(r"\s*")
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file and, parsed once, what it may be.
+
+    ``json`` is the parsed object or None, ``rows`` the objects of JSON lines (or of concatenated
+    JSON objects) or an empty list. A single JSON object is both: ``json`` and one row.
+    """
+
+    path: Path
+
+    @cached_property
+    def text(self) -> str:
+        """The whole file; undecodable bytes are replaced."""
+        return self.path.read_text(encoding="utf-8", errors="replace")
+
+    @cached_property
+    def json(self) -> Any:
+        """The file as one JSON value, None when it is not one."""
+        if not self.text.lstrip().startswith(("{", "[")):
+            return None
+        try:
+            return json.loads(self.text)
+        except ValueError:
+            return None
+
+    @cached_property
+    def rows(self) -> list[Any]:
+        """The file as JSON lines or concatenated JSON values; empty when it is neither."""
+        if self.json is not None:
+            return [self.json]
+        decoder, text, values = json.JSONDecoder(), self.text, []
+        at = _past_space(text, 0)
+        if text[at : at + 1] != "{":
+            return []
+        while at < len(text):
+            try:
+                value, end = decoder.raw_decode(text, at)
+            except ValueError:
+                return []
+            values.append(value)
+            at = _past_space(text, end)
+        return values
+
+
+def _past_space(text: str, start: int) -> int:
+    found = _SPACE.match(text, start)
+    return found.end() if found else start
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Rows of a file before the rules of the table are applied.
+
+    Attributes
+    ----------
+    frame
+        Columns of the measurement table and extra ones.
+    rows_read
+        Records found in the file.
+    dropped
+        Records that are no measurement, by reason (failed requests, warm-up, summaries).
+    assumptions
+        What was taken for granted, in words.
+    flags
+        What looks wrong, for example token counts of client and server that differ.
+    """
+
+    frame: pd.DataFrame
+    rows_read: int
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    assumptions: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
+
+
+class Format(Protocol):
+    """A module of this package."""
+
+    NAME: str
+    TITLE: str
+
+    def matches(self, document: Document) -> bool:
+        """Whether the content has the shape of this format."""
+
+    def read(self, document: Document) -> Parsed:
+        """Rows of the measurement table."""
