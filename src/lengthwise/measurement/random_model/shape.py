@@ -42,15 +42,21 @@ class DecoderShape:
             object.__setattr__(self, "head_dim", self.hidden // max(self.heads, 1))
         for name in ("layers", "hidden", "heads", "kv_heads", "ffn", "context"):
             if getattr(self, name) < 1:
-                raise InputError(f"{name} of a model must be positive", got=str(getattr(self, name)),
-                                 remedy="mend the configuration")  # fmt: skip
+                raise InputError(
+                    f"{name} of a model must be positive",
+                    got=str(getattr(self, name)),
+                    remedy="mend the configuration",
+                )
         if self.heads % self.kv_heads:
             raise InputError("heads must be a multiple of kv_heads",
                              got=f"{self.heads} and {self.kv_heads}",
                              remedy="mend the configuration")  # fmt: skip
         if self.vocab < MIN_VOCABULARY:
-            raise InputError(f"the vocabulary must have at least {MIN_VOCABULARY} entries",
-                             got=str(self.vocab), remedy="the tokenizer needs 256 bytes")  # fmt: skip
+            raise InputError(
+                f"the vocabulary must have at least {MIN_VOCABULARY} entries",
+                got=str(self.vocab),
+                remedy="the tokenizer needs 256 bytes",
+            )
 
     @property
     def parameters(self) -> int:
