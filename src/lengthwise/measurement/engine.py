@@ -31,22 +31,29 @@ class Shape:
         Decode steps after the prefill; 0 for the prefill alone.
     cached_tokens
         Tokens of each prompt that are in the KV cache before the clock starts.
+    running, running_context
+        Sequences that decode meanwhile and their prompt length: the prompt of ``isl`` tokens joins
+        them in chunks and the steps are mixed. 0 for a pure shape.
     """
 
     isl: int
     batch_size: int = 1
     decode_steps: int = 8
     cached_tokens: int = 0
+    running: int = 0
+    running_context: int = 0
 
     @property
     def longest(self) -> int:
         """Greatest context a step of this shape sees, tokens."""
-        return self.isl + self.decode_steps
+        return max(self.isl, self.running_context) + self.decode_steps
 
     @property
     def tokens(self) -> int:
         """Tokens in the KV cache at the end, over all sequences."""
-        return self.batch_size * self.longest
+        return (
+            self.batch_size * (self.isl + self.decode_steps) + self.running * self.running_context
+        )
 
 
 @dataclass(frozen=True)

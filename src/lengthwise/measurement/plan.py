@@ -83,7 +83,7 @@ class Plan:
 def plan_of(
     isl: Sequence[int], batch_size: Sequence[int] = (1,), *, contexts: Sequence[int] = (),
     cached_tokens: Sequence[int] = (0,), decode_steps: int = 8, max_batch_tokens: int | None = None,
-    repeats: int = 5, seed: int = 0,
+    mixed: Sequence[Shape] = (), repeats: int = 5, seed: int = 0,
 ) -> Plan:  # fmt: skip
     """Combine lengths, batches and prefixes into a plan.
 
@@ -97,6 +97,8 @@ def plan_of(
         Further lengths at which only decode steps are wanted (their prefills are rows too).
     cached_tokens
         Tokens in the cache beforehand; combined with the prompts longer than that.
+    mixed
+        Further shapes as they are.
     max_batch_tokens
         Shapes with more tokens than this (length times batch) are left out.
 
@@ -114,7 +116,7 @@ def plan_of(
                          got=f"{repeats} and {decode_steps}", remedy="write 5 and 8")  # fmt: skip
     if not any(cached_tokens):
         cached_tokens = (0,)
-    shapes = [
+    shapes = [*mixed] + [
         Shape(n, b, decode_steps, k)
         for n, b, k in product(dict.fromkeys([*isl, *contexts]), batch_size, cached_tokens)
         if k < n and (max_batch_tokens is None or n * b <= max_batch_tokens)

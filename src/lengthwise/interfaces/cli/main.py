@@ -31,6 +31,7 @@ from lengthwise.errors import InputError, LengthwiseError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "See it work: fit on short prompts, predict long ones, show the error."),
+    "measure": ("measure", "Time an engine in this process or a server."),
     "import": ("importing", "Turn a file of timings into a checked measurement table."),
     "data": ("datasets", "List, fetch and read public measurements."),
     "fit": ("fit", "Learn a law from a measurement table."),

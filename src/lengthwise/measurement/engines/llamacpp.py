@@ -108,6 +108,9 @@ class LlamaCppEngine:
 
     def run(self, shape: Shape) -> list[Event]:
         """Send the prompts together and read the server's timings."""
+        if shape.running:
+            raise InputError("mixed steps need an engine with known steps", got="llamacpp",
+                             remedy="measure them with openvino")  # fmt: skip
         prompts = self._rng.integers(FIRST_TOKEN, VOCABULARY, (shape.batch_size, shape.isl))
         if shape.cached_tokens:
             self._together(prompts[:, : shape.cached_tokens], 1, keep=True)

@@ -81,13 +81,15 @@ class OpenVinoEngine:
 
     def run(self, shape: Shape) -> list[Event]:
         """Prefill the prompts in one step and decode; prompts are random tokens."""
+        if shape.running:
+            return self.run_mixed(shape.running, shape.running_context, shape.isl)
         if shape.cached_tokens:
             raise InputError("openvino runs without a prefix cache here",
                              got=f"cached_tokens={shape.cached_tokens}",
                              remedy="use transformers or llamacpp for cached prefixes")  # fmt: skip
         if self.chunk:
             raise InputError("whole prompts need unsplit steps", got=f"chunk={self.chunk}",
-                             remedy="leave chunk out, or measure mixed steps")  # fmt: skip
+                             remedy="leave chunk out, or give --mixed")  # fmt: skip
         handles = [self._add(shape.isl, shape.decode_steps + 1) for _ in range(shape.batch_size)]
         events: list[Event] = []
         while self._pipe.has_non_finished_requests():
@@ -118,7 +120,7 @@ class OpenVinoEngine:
         if share < 1:
             raise InputError("a chunk must hold the running sequences and some of the prompt",
                              got=f"chunk={self.chunk}, running={running}",
-                             remedy="set a larger chunk")  # fmt: skip
+                             remedy="give --engine-set chunk=512 or more")  # fmt: skip
         steps = -(-prompt // share)
         handles = [self._add(context, steps + 4 + -(-context * running // share))]
         handles += [self._add(context, steps + 4 + -(-context * running // share))
