@@ -60,7 +60,8 @@ class Shape:
 class Event:
     """One timed step; the fields are columns of the measurement table.
 
-    ``query_len``, ``context_len`` are tokens per sequence; a mixed step has the three sums instead.
+    ``isl``, ``query_len``, ``context_len`` are tokens per sequence; a mixed step has none of them
+    but the three sums.
     ``output_index`` is 0 for the prefill (it gives the first token) and counts up. ``extra`` holds
     further columns, for example ``gpu_ms``.
     """
@@ -68,10 +69,10 @@ class Event:
     phase: str
     latency_ms: float
     cpu_ms: float
-    isl: float
+    isl: float | None
     batch_size: int
-    context_len: float
-    query_len: float
+    context_len: float | None
+    query_len: float | None
     cached_tokens: float = 0.0
     output_index: int = 0
     timestamp: float = 0.0

@@ -11,6 +11,7 @@ import pandas as pd
 CONTENDED = 1.1
 DRIFT = 0.05
 SPREAD = 0.15
+POINT = ("phase", "isl", "batch_size", "cached_tokens", "sum_query_len", "sum_context_len")
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,12 @@ def points_of(table: pd.DataFrame) -> pd.DataFrame:
     [2.0]
     """
     steady = table[~table["warmup"].astype(bool)]
-    keys = [k for k in ("phase", "isl", "batch_size", "cached_tokens") if k in steady]
+    keys = [k for k in POINT if k in steady]
     grouped = steady.groupby(keys, sort=True, dropna=False)
     found = grouped["latency_ms"].agg(n="size", median_ms="median", min_ms="min", max_ms="max")
     found["spread_percent"] = 100 * grouped["latency_ms"].agg(_variation)
-    found["context_len"] = grouped["context_len"].median()
+    if "context_len" in steady:
+        found["context_len"] = grouped["context_len"].median()
     if "cpu_ms" in steady:
         found["cpu_ms"] = grouped["cpu_ms"].median()
     return found.reset_index()

@@ -129,25 +129,28 @@ def _exit_code(result: SweepResult) -> int:
 def _print(
     table: pd.DataFrame, summary: dict[str, Any], options: SweepOptions, into: RunDirectory
 ) -> None:
-    rows = [
-        [
-            point["phase"], format_tokens(point["isl"]), int(point["batch_size"]),
-            f"{point['median_ms']:.3g}", f"{point['min_ms']:.3g} to {point['max_ms']:.3g}",
-            "-" if point["spread_percent"] is None or point["spread_percent"] != point[
-                "spread_percent"] else f"{point['spread_percent']:.1f}",
-            int(point["n"]),
-        ]
-        for point in summary["points"]
-    ]  # fmt: skip
+    rows = [_line(point) for point in summary["points"]]
     labels = table.iloc[0]
     print_table(
-        ["phase", "prompt", "batch", "median ms", "range ms", "spread %", "n"], rows,
+        ["phase", "tokens", "batch", "median ms", "range ms", "spread %", "n"], rows,
         title=f"{labels['model']}, {labels['engine']} {labels['precision']}, {labels['hardware']}",
     )  # fmt: skip
     for warning in summary["warnings"]:
         log(f"warning: {warning}")
     log(f"wrote {len(table):,} rows to {options.output} and the run to {into.path}")
     log(f"next: lengthwise fit {options.output} -o law.json")
+
+
+def _line(point: Mapping[str, Any]) -> list[str]:
+    mixed = point["phase"] == "mixed"
+    size = ("sum_query_len", "sum_context_len") if mixed else ("isl",)
+    spread = point["spread_percent"]
+    return [
+        point["phase"], " of ".join(format_tokens(point[name]) for name in size),
+        f"{point['batch_size']:g}", f"{point['median_ms']:.3g}",
+        f"{point['min_ms']:.3g} to {point['max_ms']:.3g}",
+        "-" if spread is None or spread != spread else f"{spread:.1f}", f"{point['n']}",
+    ]  # fmt: skip
 
 
 def _dry_run(engine: Engine, plan: Plan, options: SweepOptions) -> int:
