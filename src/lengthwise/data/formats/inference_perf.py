@@ -1,0 +1,175 @@
+"""inference-perf: one record per request, or statistics per stage and over all stages.
+
+The tool spreads a chunk over the tokens it believes the chunk holds (``output_token_times``), so a
+tokenizer that splits differently from the server's makes gaps of zero and halves its per-token
+times. Hence only ``chunk_times`` and the server's counts are used:
+
+    TTFT = first chunk with text - start_time     TPOT = (last - first chunk) / (osl - 1)
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lengthwise.data.formats import overlap
+from lengthwise.data.formats.base import Document, Parsed
+from lengthwise.data.formats.fields import (
+    Row,
+    at,
+    cached_part,
+    damaged,
+    first,
+    mismatch_flags,
+    number,
+    numbers,
+    parsed,
+    request_row,
+    tokens,
+    tpot_s,
+)  # fmt: skip
+from lengthwise.data.formats.inference_perf_summary import is_summary, read_summary
+from lengthwise.units import FloatArray
+
+NAME = "inference-perf"
+TITLE = "inference-perf: per-request, stage and summary lifecycle metrics"
+
+
+def matches(document: Document) -> bool:
+    """Whether this is a per-request, stage or summary file of inference-perf."""
+    data = document.json
+    if isinstance(data, list):
+        return bool(data) and isinstance(data[0], Mapping) and _is_request(data[0])
+    return is_summary(data)
+
+
+def read(document: Document) -> Parsed:
+    """Read one row per request, or the means of a stage as one row."""
+    if not isinstance(document.json, list):
+        return read_summary(document.json)
+    records = [_checked(record) for record in document.json]
+    rows: list[Row] = []
+    dropped: Counter[str] = Counter()
+    notes = [overlap.NOTE]
+    for record in records:
+        reason = _failure(record)
+        if reason:
+            dropped[reason] += 1
+        else:
+            rows.append(_row(record, notes))
+    begin, end = ([number(r[name], name) for r in records] for name in ("start_time", "end_time"))
+    mine = [(row.pop("_start"), row.pop("_end")) for row in rows]
+    busy = overlap.in_flight([m[0] for m in mine], [m[1] for m in mine], among=(begin, end))
+    for row, count in zip(rows, busy, strict=True):
+        row["concurrency"] = count
+    flags = mismatch_flags(
+        rows, ("osl", "output_tokens_client", "output tokens"),
+        ("isl", "prompt_tokens_client", "prompt tokens"),
+    )  # fmt: skip
+    return parsed(rows, dropped=dropped, assumptions=notes, flags=flags)
+
+
+def _is_request(record: Mapping[str, Any]) -> bool:
+    info = record.get("info")
+    return {"start_time", "end_time"} <= set(record) and (
+        "error" in record or "request" in record or isinstance(info, Mapping)
+    ) and isinstance(info, (Mapping, type(None)))  # fmt: skip
+
+
+def _checked(record: Any) -> Mapping[str, Any]:
+    if not isinstance(record, Mapping) or not _is_request(record):
+        raise damaged("each request needs start_time, end_time and info", repr(record)[:60])
+    return record
+
+
+def _failure(record: Mapping[str, Any]) -> str | None:
+    error = record.get("error")
+    if error:
+        kind = first(at(error, "error_type"), error if isinstance(error, str) else None, "error")
+        return f"failed request: {str(kind)[:60]}"
+    if not record.get("info"):
+        return "request without info"
+    if not _output_tokens(record["info"])[0] >= 1:
+        return "no output token"
+    return None
+
+
+def _output_tokens(info: Mapping[str, Any]) -> tuple[float, float]:
+    """Output tokens that count (the server's if it told) and those of the client."""
+    usage = at(info, "response_metrics", "server_usage")
+    told = first(at(usage, "completion_tokens"), at(usage, "output_tokens"))
+    client = first(at(info, "response_metrics", "output_tokens"), info.get("output_tokens"))
+    counted = tokens(client, "output_tokens")
+    return (counted if told is None else tokens(told, "completion_tokens")), counted
+
+
+def _row(record: Mapping[str, Any], notes: list[str]) -> Row:
+    info = record["info"]
+    usage = at(info, "response_metrics", "server_usage")
+    start, end = number(record["start_time"], "start_time"), number(record["end_time"], "end_time")
+    osl, osl_client = _output_tokens(info)
+    told = first(at(usage, "prompt_tokens"), at(usage, "input_tokens"))
+    isl_client = tokens(
+        first(at(info, "request_metrics", "text", "input_tokens"), info.get("input_tokens")),
+        "input_tokens",
+    )
+    isl = isl_client if told is None else tokens(told, "prompt_tokens")
+    if at(usage, "completion_tokens") is None and at(usage, "output_tokens") is None:
+        notes.append("where the server told no output tokens, the client's count is used")
+    cached = number(at(usage, "prompt_tokens_details", "cached_tokens"), "cached_tokens")
+    arrivals = _arrivals(info, notes)
+    ttft, tpot = math.nan, math.nan
+    if len(arrivals) > 1 or (len(arrivals) == 1 and osl == 1):
+        ttft = float(arrivals[0]) - start
+        tpot = tpot_s(float(arrivals[0]), float(arrivals[-1]), osl)
+    else:
+        notes.append("requests that were not streamed have no ttft_ms and tpot_ms")
+    return request_row(
+        ttft=ttft, tpot=tpot, end=end - start, isl=isl, osl=osl,
+        cached_tokens=cached_part(isl, cached), output_tokens_client=osl_client,
+        prompt_tokens_client=isl_client, model=_model(record), clock="client",
+        chunks=len(arrivals) or None, _start=start, _end=end,
+    )  # fmt: skip
+
+
+def _arrivals(info: Mapping[str, Any], notes: list[str]) -> FloatArray:
+    """Give the times at which chunks with text came, s, shape (chunks,)."""
+    response = info.get("response_metrics")
+    times = numbers(at(response, "chunk_times"), "chunk_times")
+    if len(times):
+        chunks = at(response, "response_chunks")
+        if isinstance(chunks, list) and len(chunks) == len(times):
+            text = np.array([_has_text(chunk) for chunk in chunks], dtype=bool)
+            return times[text] if text.any() else times
+        notes.append("the first and last chunk are taken for the first and last token")
+        return times
+    spread = first(at(response, "output_token_times"), info.get("output_token_times"))
+    if spread:
+        notes.append("without chunk_times, distinct output_token_times are taken for chunks")
+    return np.unique(numbers(spread, "output_token_times"))
+
+
+def _has_text(chunk: Any) -> bool:
+    try:
+        data = json.loads(chunk) if isinstance(chunk, str) else chunk
+    except ValueError:
+        return False
+    choices = at(data, "choices")
+    choice = choices[0] if isinstance(choices, list) and choices else data
+    return bool(
+        first(at(choice, "text"), at(choice, "delta", "content"), at(choice, "delta", "text"))
+    )
+
+
+def _model(record: Mapping[str, Any]) -> str | None:
+    try:
+        request = json.loads(record.get("request") or "null")
+    except (TypeError, ValueError):
+        return None
+    model = at(request, "model")
+    return str(model) if model else None
