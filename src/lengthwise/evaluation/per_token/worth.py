@@ -1,0 +1,115 @@
+"""What each group of features buys: added to the lengths alone, and dropped from everything.
+
+Adding shows what a group could do for the thesis's two features; dropping shows what nothing else
+can stand in for. A group that helps when added and costs nothing when dropped is redundant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lengthwise.evaluation.per_token import regressors
+from lengthwise.evaluation.per_token.divide import Division
+from lengthwise.evaluation.per_token.features import Presence
+from lengthwise.evaluation.per_token.figures import Change, Figures, change, figures_of
+from lengthwise.evaluation.per_token.predictors import Predictor, predict_out
+from lengthwise.units import FloatArray
+
+LEARNERS: dict[str, Callable[[Sequence[str], int], regressors.Regressor]] = {
+    "ridge": regressors.ridge,
+    "gradient boosting": regressors.boosting,
+}
+BASE = "lengths"
+
+
+@dataclass(frozen=True)
+class GroupWorth:
+    """What one group buys one regressor on one division.
+
+    Attributes
+    ----------
+    group
+        Name of the group.
+    added
+        Change of the errors when it joins the lengths; negative is better.
+    dropped
+        Change of the errors when it alone leaves all groups; positive means that it was needed.
+    """
+
+    group: str
+    added: Change
+    dropped: Change
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What the groups buy one regressor on one division.
+
+    Attributes
+    ----------
+    learner, division
+        Which regressor, which division.
+    lengths, everything
+        Errors with the lengths alone, and with all groups.
+    groups
+        One entry per group that varies.
+    """
+
+    learner: str
+    division: str
+    lengths: Figures
+    everything: Figures
+    groups: tuple[GroupWorth, ...]
+
+
+def worth_of(
+    frame: pd.DataFrame, division: Division, presence: tuple[Presence, ...], learner: str,
+    seed: int = 0,
+) -> Worth:  # fmt: skip
+    """Add and drop every group that varies.
+
+    Parameters
+    ----------
+    frame
+        Events, with the columns of all groups.
+    division
+        How events are held out.
+    presence
+        Which columns vary.
+    learner
+        ``ridge`` or ``gradient boosting``.
+    seed
+        Seed of the regressor and of the intervals.
+    """
+    groups = {p.group.name: list(p.used) for p in presence if p.used}
+    base = groups.pop(BASE, ["context_len", "isl"])
+    tested = np.unique(np.concatenate([fold.test for fold in division.folds]))
+    actual = frame["latency_ms"].to_numpy(float)[tested]
+    request = frame["request_code"].to_numpy()[tested]
+    done: dict[tuple[str, ...], FloatArray] = {}
+
+    def predicted(names: Sequence[str]) -> FloatArray:
+        columns = (*base, *(c for name in names for c in groups[name]))
+        if columns not in done:
+            make = LEARNERS[learner]
+            predictor = Predictor(learner, "", lambda: make(columns, seed))
+            done[columns] = predict_out(predictor, frame, division)[tested]
+        return done[columns]
+
+    alone, full = predicted([]), predicted(list(groups))
+    entries = tuple(
+        GroupWorth(
+            name,
+            change(actual, alone, predicted([name]), request, seed=seed),
+            change(actual, full, predicted([g for g in groups if g != name]), request, seed=seed),
+        )
+        for name in groups
+    )
+    return Worth(
+        learner, division.name, figures_of(actual, alone, request, seed=seed),
+        figures_of(actual, full, request, seed=seed), entries,
+    )  # fmt: skip

@@ -1,0 +1,115 @@
+"""``lengthwise study``: repeat published protocols on measurements of one's own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from lengthwise.errors import InputError
+from lengthwise.interfaces.cli.common import (
+    AsJson,
+    TableFile,
+    check_folder,
+    log,
+    plain,
+    print_json,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from lengthwise.evaluation.per_token import PerTokenStudy
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Repeat published protocols on measurements of your own.",
+)
+
+Features = Literal["lengths", "known", "system"]
+OutputFolder = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="Folder for study.json and predictions.csv."),
+]
+
+
+@app.callback()
+def main() -> None:
+    """Repeat published protocols on measurements of your own."""
+
+
+@app.command("per-token")
+def per_token(
+    table: TableFile,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+    features: Annotated[
+        Features,
+        typer.Option(
+            help="Features beside the two lengths: lengths (none), known (before the step), "
+            "system (also measured while it ran)."
+        ),
+    ] = "system",
+    max_events: Annotated[
+        int, typer.Option(help="Events per model and machine; beyond, whole requests are drawn.")
+    ] = 5000,
+    as_json: AsJson = False,
+    output: OutputFolder = None,
+) -> None:
+    """Run the protocol of the per-token latency thesis on a table of token events.
+
+    Ridge on input length and context size, a random fifth of the events held out, MAE and RMSE;
+    beside it the linear law, ours and non-linear regressors, on held-out requests and lengths too;
+    where the error comes from; what each group of features buys.
+
+    The table has a prefill or decode row per token, with output_index (0 for the first token).
+
+    Example: lengthwise study per-token events.parquet -o study
+    """
+    from lengthwise.evaluation.per_token import per_token_study
+
+    check_folder(output)
+    if seed < 0:
+        raise InputError("seed must not be negative", got=f"{seed}", remedy="write --seed 0")
+    study = per_token_study(
+        table, seed=seed, features=features, max_events=max_events, progress=log
+    )
+    if output is not None:
+        _write(study, output)
+    if as_json:
+        print_json(study.to_dict())
+    else:
+        show(study)
+
+
+def show(study: PerTokenStudy) -> None:
+    """Print a study."""
+    from lengthwise.evaluation.per_token.remarks import remarks
+    from lengthwise.evaluation.per_token.tables import tables_of
+
+    for subject in study.subjects:
+        for one in tables_of(subject):
+            print_table(one.columns, one.rows, title=one.title)
+            print()
+        for line in remarks(subject):
+            print(line)
+        print()
+    print(
+        "The thesis's figures are its own (Mistral-7B-Instruct-v0.3, 8 bit, GPU not named) and "
+        "stand for reference only."
+    )
+
+
+def _write(study: PerTokenStudy, folder: Path) -> None:
+    import pandas as pd
+
+    parts: list[Any] = [s.predictions.assign(subject=s.events.name) for s in study.subjects]
+    text = json.dumps(plain(study.to_dict()), indent=1, ensure_ascii=False, allow_nan=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "study.json").write_text(text + "\n", encoding="utf-8")
+        pd.concat(parts, ignore_index=True).to_csv(folder / "predictions.csv", index=False)
+    except OSError as error:
+        raise InputError(f"{folder} must be writable", got=str(error.strerror)) from None
+    log(f"wrote study.json and predictions.csv to {folder}")
