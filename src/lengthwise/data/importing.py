@@ -1,49 +1,111 @@
-"""From a file of any shape to a measurement table and the account of how it got there."""
+"""From files of any shape to a measurement table and the account of how it got there.
+
+A file is a plain table (CSV, TSV, Parquet, JSON lines with our columns or any others) or the result
+of a benchmark tool, found by its content (:mod:`lengthwise.data.formats`). Means over many requests
+are kept but not offered to a fit as if they were a request: their lengths are in ``isl_mean`` and
+``osl_mean``, and ``isl`` is left empty.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lengthwise.data.checks import check_table, skipped_by_reason
+from lengthwise.data.finding import PLAIN, expand, kind_of
+from lengthwise.data.formats import registry
+from lengthwise.data.formats.base import Parsed
 from lengthwise.data.lookalikes import RELEVANT, lookalikes
 from lengthwise.data.mapping import apply_mapping
-from lengthwise.data.report import ImportReport
+from lengthwise.data.repeats import SUMMARY_OF, repeated_files, summaries_of
+from lengthwise.data.report import Flag, ImportReport
 from lengthwise.data.schema import COLUMNS, DEPLOYMENT
 from lengthwise.data.table import format_of, prepare, read_table
-from lengthwise.errors import InputError
+from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.units import counted
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file that was read: its rows, and the account of its reader."""
+
+    path: Path
+    format: str
+    parsed: Parsed
+    flags: list[Flag] = field(default_factory=list)
 
 
 def import_table(
-    path: str | Path, *, maps: Sequence[str] = (), constants: Mapping[str, str] | None = None
-) -> tuple[pd.DataFrame, ImportReport]:
+    path: str | Path, *, maps: Sequence[str] = (), constants: Mapping[str, str] | None = None,
+    file_format: str | None = None,
+) -> tuple[pd.DataFrame, ImportReport]:  # fmt: skip
     """Read, map, fill in constants, prepare and check a file. Every row is kept.
 
     Parameters
     ----------
     path
-        CSV, TSV, Parquet or JSON lines.
+        CSV, TSV, Parquet, JSON lines, the result file of a benchmark tool, or a folder of them.
     maps
         Expressions ``target=expression``, see :mod:`lengthwise.data.mapping`.
     constants
         Columns with one value for the whole file; they win over columns of the file.
+    file_format
+        A name of :mod:`lengthwise.data.formats.registry` or ``table``; found when left out.
 
     Raises
     ------
     InputError
         If the file, an expression or a hard rule of the table fails.
+
+    Examples
+    --------
+    >>> import json, tempfile
+    >>> run = {"backend": "vllm", "model_id": "llama3-8b", "max_concurrency": 1, "completed": 1,
+    ...        "total_token_throughput": 9.0, "mean_ttft_ms": 30.0, "ttfts": [0.03],
+    ...        "itls": [[0.01, 0.01]], "input_lens": [512], "output_lens": [3], "errors": [""]}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "run.json")
+    ...     _ = path.write_text(json.dumps(run))
+    ...     table, report = import_table(path)
+    >>> report.format, table[["ttft_ms", "tpot_ms", "e2e_ms"]].round(6).values.tolist()
+    ('vllm-serve', [[30.0, 10.0, 50.0]])
     """
-    raw = read_table(path)
-    frame = raw.copy()
-    if maps:
-        frame = apply_mapping(frame, maps)
-    frame = frame.assign(
-        **{name: _constant(name, text) for name, text in (constants or {}).items()}
-    )
-    table = prepare(frame)
-    return table, report_on(table, str(path), format_of(path), frame)
+    table, reports = import_files([path], maps=maps, constants=constants, file_format=file_format)
+    return table, reports[0] if len(reports) == 1 else _merged(str(path), reports)
+
+
+def import_files(
+    paths: Sequence[str | Path], *, maps: Sequence[str] = (),
+    constants: Mapping[str, str] | None = None, file_format: str | None = None,
+) -> tuple[pd.DataFrame, list[ImportReport]]:  # fmt: skip
+    """Import several files, or folders of them, as one table, with a report for each file.
+
+    A summary of requests that another of the files holds is left out and counted; files with the
+    same content are flagged. Parameters are those of :func:`import_table`.
+    """
+    files = expand([Path(path) for path in paths], file_format)
+    sources = [_read(path, file_format) for path in files.paths]
+    sources = _without_summaries(sources)
+    tables = []
+    reports: list[ImportReport] = []
+    for source in sources:
+        table, report = _prepared(source, maps, constants or {})
+        if table is not None:
+            tables.append(table)
+        reports.append(report)
+    if files.ignored:
+        reports[0].assumptions.append(files.ignored)
+    if not tables:
+        raise NothingUsableError(
+            "an import needs at least one measurement", got=_reasons(reports),
+            remedy="check that requests of the run succeeded",
+        )  # fmt: skip
+    joined = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    return joined, reports
 
 
 def report_on(
@@ -62,6 +124,139 @@ def report_on(
         assumptions=_assumptions(table, table if before is None else before),
         unknown_columns=unknown,
     )
+
+
+def _read(path: Path, file_format: str | None) -> _Source:
+    kind = kind_of(path) if file_format is None else file_format
+    if kind == PLAIN:
+        frame = read_table(path)
+        return _Source(path, format_of(path), Parsed(frame, len(frame)))
+    parsed, name = registry.read_format(path, kind)
+    return _Source(path, name, _means_apart(parsed))
+
+
+def _means_apart(parsed: Parsed) -> Parsed:
+    """Move lengths that are means of many requests out of ``isl`` and ``osl``, and say so."""
+    frame = parsed.frame
+    if "statistic" not in frame or not len(frame):
+        return parsed
+    means = ((frame["phase"] == "request") & frame["statistic"].notna()).to_numpy()
+    rows = np.flatnonzero(means).tolist()
+    if not rows:
+        return parsed
+    frame = frame.copy()
+    for name in ("isl", "osl"):
+        if name in frame:
+            old = frame.get(f"{name}_mean", pd.Series(np.nan, frame.index))
+            frame[f"{name}_mean"] = old.where(~means, frame[name]).where(means)
+            frame[name] = frame[name].where(~means)
+    seen = (
+        f"{counted(len(rows), 'row')} of means over a run, not of single requests: kept without "
+        "isl, so that a fit leaves them out"
+    )
+    remedy = (
+        "import the tool's file with one entry per request; or, if all prompts of a run had one "
+        "length, --map isl=isl_mean --map osl=osl_mean"
+    )
+    flag = Flag.of("means only", "warning", rows, seen, remedy)
+    return Parsed(frame, parsed.rows_read, parsed.dropped, parsed.assumptions,
+                  (*parsed.flags, flag), parsed.needs)  # fmt: skip
+
+
+def _without_summaries(sources: list[_Source]) -> list[_Source]:
+    """Leave out summaries of requests that are there, and flag files that are there twice."""
+    frames = [source.parsed.frame for source in sources]
+    repeated = repeated_files([source.path for source in sources])
+    out = []
+    for index, source in enumerate(sources):
+        flags = []
+        if index in repeated:
+            twin = sources[repeated[index]].path
+            flags.append(Flag.of(
+                "file twice", "warning", range(len(frames[index])),
+                f"the same bytes as {twin}", "name it once; its rows count double in a fit",
+            ))  # fmt: skip
+        old, told = source.parsed, summaries_of(index, frames)
+        if told.any():
+            dropped = {**old.dropped, SUMMARY_OF: int(told.sum())}
+            frame = old.frame[~told].reset_index(drop=True)
+            left = tuple(flag for flag in old.flags if not told.all())
+            old = Parsed(frame, old.rows_read, dropped, old.assumptions, left, old.needs)
+        out.append(_Source(source.path, source.format, old, flags))
+    return out
+
+
+def _prepared(
+    source: _Source, maps: Sequence[str], constants: Mapping[str, str]
+) -> tuple[pd.DataFrame | None, ImportReport]:
+    parsed, frame = source.parsed, source.parsed.frame.copy()
+    dropped = {f"{reason} (left out)": count for reason, count in parsed.dropped.items()}
+    if frame.empty:
+        lost = sum(dropped.values())
+        return None, ImportReport(str(source.path), source.format, lost, 0, dropped)
+    if maps:
+        frame = apply_mapping(frame, maps)
+    frame = frame.assign(**{name: _constant(name, text) for name, text in constants.items()})
+    _check_needs(parsed.needs, frame, source)
+    table = prepare(frame)
+    report = report_on(table, str(source.path), source.format, frame)
+    if "source" not in table:
+        table = table.assign(source=source.path.name)
+    settled = _settled(table)
+    return table, ImportReport(
+        report.source, report.format, report.rows_read + sum(dropped.values()), report.rows_kept,
+        {**dropped, **report.skipped},
+        [*source.flags, *(f for f in parsed.flags if f.rule not in settled), *report.flags],
+        [*parsed.assumptions, *_unnamed(source, table), *report.assumptions],
+        report.unknown_columns,
+    )  # fmt: skip
+
+
+def _settled(table: pd.DataFrame) -> set[str]:
+    """Rules that no longer hold because the user has given what was missing."""
+    if "statistic" not in table or "isl" not in table:
+        return set()
+    return {"means only"} if table["isl"].notna().all() else set()
+
+
+def _check_needs(needs: Sequence[str], frame: pd.DataFrame, source: _Source) -> None:
+    absent = [name for name in needs if name not in frame or frame[name].isna().all()]
+    if absent:
+        title = registry.get(source.format).TITLE
+        raise InputError(
+            f"a file of {title} needs {', '.join(absent)}, which it does not hold",
+            got=f"neither in {source.path} nor in its name",
+            remedy=f"say how the run was started: {' '.join(f'--set {n}=N' for n in absent)}",
+        )  # fmt: skip
+
+
+def _unnamed(source: _Source, table: pd.DataFrame) -> list[str]:
+    """Name what a result file leaves open about the deployment."""
+    if source.format not in registry.NAMES:
+        return []
+    open_ = [name for name in ("model", "hardware") if name not in table]
+    options = " ".join(f"--set {name}=NAME" for name in open_)
+    return [f"{' and '.join(open_)} not in the file; to name: {options}"] if open_ else []
+
+
+def _merged(source: str, reports: list[ImportReport]) -> ImportReport:
+    """Add the reports of the files of a folder up; rows of flags count within their file."""
+    skipped: dict[str, int] = {}
+    for report in reports:
+        for reason, count in report.skipped.items():
+            skipped[reason] = skipped.get(reason, 0) + count
+    return ImportReport(
+        source, " and ".join(dict.fromkeys(report.format for report in reports)),
+        sum(report.rows_read for report in reports), sum(report.rows_kept for report in reports),
+        skipped, [flag for report in reports for flag in report.flags],
+        list(dict.fromkeys(text for report in reports for text in report.assumptions)),
+        list(dict.fromkeys(name for report in reports for name in report.unknown_columns)),
+    )  # fmt: skip
+
+
+def _reasons(reports: list[ImportReport]) -> str:
+    counts = _merged("", reports).skipped
+    return ", ".join(f"{count:,} times {reason}" for reason, count in counts.items()) or "no record"
 
 
 def _assumptions(table: pd.DataFrame, before: pd.DataFrame) -> list[str]:

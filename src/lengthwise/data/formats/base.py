@@ -13,6 +13,7 @@ from send to last byte, queue time is apart; counts of the server win over those
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ import pandas as pd
 
 from lengthwise.data.report import Flag
 
+HEAD_BYTES = 1 << 16
 
 _SPACE = re.compile(r"\s*")
 
@@ -40,9 +42,23 @@ class Document:
     path: Path
 
     @cached_property
+    def data(self) -> bytes:
+        """The whole file, unpacked if it is gzip."""
+        data = self.path.read_bytes()
+        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+
+    @cached_property
+    def head(self) -> bytes:
+        """The first 64 KiB, unpacked if the file is gzip."""
+        with self.path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(self.path) if packed else self.path.open("rb") as file:
+            return file.read(HEAD_BYTES)
+
+    @cached_property
     def text(self) -> str:
         """The whole file; undecodable bytes are replaced."""
-        return self.path.read_text(encoding="utf-8", errors="replace")
+        return self.data.decode("utf-8-sig", errors="replace")
 
     @cached_property
     def json(self) -> Any:
@@ -51,7 +67,7 @@ class Document:
             return None
         try:
             return json.loads(self.text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     @cached_property
@@ -61,16 +77,22 @@ class Document:
             return [self.json]
         decoder, text, values = json.JSONDecoder(), self.text, []
         at = _past_space(text, 0)
-        if text[at : at + 1] != "{":
+        if text[at : at + 1] not in ("{", "["):
             return []
         while at < len(text):
             try:
                 value, end = decoder.raw_decode(text, at)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return []
             values.append(value)
             at = _past_space(text, end)
         return values
+
+    @cached_property
+    def objects(self) -> list[dict[str, Any]]:
+        """JSON objects of the file, those inside a top-level list too."""
+        values = self.json if isinstance(self.json, list) else self.rows
+        return [value for value in values if isinstance(value, dict)]
 
 
 def _past_space(text: str, start: int) -> int:
@@ -94,6 +116,9 @@ class Parsed:
         What was taken for granted, in words.
     flags
         What looks wrong, for example token counts of client and server that differ.
+    needs
+        Columns without which the rows mislead and that the file does not hold: the user has to
+        give them.
     """
 
     frame: pd.DataFrame
@@ -101,6 +126,7 @@ class Parsed:
     dropped: Mapping[str, int] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
     flags: tuple[Flag, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
 class Format(Protocol):

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lengthwise.errors import InputError, NothingUsableError
-from lengthwise.interfaces.cli.common import AsJson, Output, log, print_json, print_table, width
+from lengthwise.interfaces.cli.common import (
+    AsJson,
+    Output,
+    check_output,
+    log,
+    print_json,
+    print_table,
+    width,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,16 +24,14 @@ if TYPE_CHECKING:
     from lengthwise.data.report import ImportReport
 
 
-class FileFormat(StrEnum):
-    """What the file holds."""
+AUTO = "auto"
 
-    auto = "auto"
-    table = "table"
-
-
-Files = Annotated[list[Path], typer.Argument(help="CSV, TSV, Parquet or JSON lines; .gz is fine.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(help="Tables, result files of benchmark tools, or folders; .gz is fine."),
+]
 Format = Annotated[
-    FileFormat, typer.Option("--format", help="What the files hold; auto finds out.")
+    str, typer.Option("--format", metavar="NAME", help="What the files hold; auto finds out.")
 ]
 Maps = Annotated[
     list[str] | None,
@@ -41,25 +46,58 @@ Sets = Annotated[
 def command(
     files: Files,
     output: Output = None,
-    file_format: Format = FileFormat.auto,
+    file_format: Format = AUTO,
     maps: Maps = None,
     sets: Sets = None,
     as_json: AsJson = False,
 ) -> None:
     r"""Turn files of timings into a checked measurement table.
 
-    Every row is kept; the report says which rows a fit can use and what looks wrong. Without
-    --output, only the report is made.
+    A file is a table (CSV, TSV, Parquet, JSON lines) or the result file of a benchmark tool, found
+    by its content. Rows that cannot be used are kept, failed requests and warm-up are left out; the
+    report counts both, and says what looks wrong and what was assumed. Without --output, only the
+    report is made.
+
+    Formats (--format NAME):
+      table                plain table; name its columns with --map
+      vllm-serve           vllm bench serve, one file or the folder of a sweep
+      vllm-latency         vllm bench latency; --set batch_size=, isl=, osl=
+      vllm-throughput      vllm bench throughput
+      vllm-forward         vllm bench forward
+      sglang-serving       sglang.benchmark.serving (bench_serving)
+      sglang-one-batch     sglang.benchmark.one_batch and one_batch_server
+      sglang-forward-pass  forward-pass metrics of SGLang and Dynamo
+      guidellm             GuideLLM, JSON, YAML or CSV
+      aiperf               AIPerf, profile_export.jsonl, its summary, or the folder
+      genai-perf           genai-perf
+      inference-perf       inference-perf
+      llmperf              llmperf
+      llama-bench          llama-bench, JSON, JSON lines, CSV or SQL
+      optimum-benchmark    optimum-benchmark
+      llmd-report          llm-d benchmark report 0.2
+      otel-spans           OpenTelemetry GenAI spans
+      prometheus           Prometheus text of vLLM or SGLang
+      chrome-trace         Chrome or torch trace
 
     For example:
       lengthwise import runs.csv -o table.parquet
+      lengthwise import vllm-*.json --set hardware=h100 --set tp=1 -o table.parquet
       lengthwise import bench.csv --set phase=prefill --set model=llama2-70b \
         --map isl=prompt_size --map latency_ms=prompt_time -o table.parquet
     """
+    from lengthwise.data.finding import PLAIN
+    from lengthwise.data.formats import registry
+    from lengthwise.data.importing import import_files
     from lengthwise.data.table import write_table
 
-    tables, reports = _imported(files, maps or [], _constants(sets or []))
-    table = _joined(tables)
+    wanted = file_format.strip().lower()
+    if wanted not in (AUTO, PLAIN):
+        wanted = registry.get(wanted).NAME
+    constants = _constants(sets or [])
+    check_output(output)
+    table, reports = import_files(
+        files, maps=maps or [], constants=constants, file_format=None if wanted == AUTO else wanted
+    )
     if output:
         write_table(table, output)
     if as_json:
@@ -74,27 +112,6 @@ def command(
             "an import needs at least one usable row", got=f"0 of {len(table):,}",
             remedy="the report above counts the reasons",
         )  # fmt: skip
-
-
-def _imported(
-    files: list[Path], maps: list[str], constants: dict[str, str]
-) -> tuple[list[pd.DataFrame], list[ImportReport]]:
-    from lengthwise.data.importing import import_table
-
-    tables, reports = [], []
-    for path in files:
-        table, report = import_table(path, maps=maps, constants=constants)
-        if "source" not in table:
-            table = table.assign(source=path.name)
-        tables.append(table)
-        reports.append(report)
-    return tables, reports
-
-
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
 
 
 def _constants(sets: list[str]) -> dict[str, str]:

@@ -1,0 +1,152 @@
+"""Which files to import, and what each of them is: a plain table or the result of a tool."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lengthwise.data.delimited import is_packed
+from lengthwise.data.formats import registry
+from lengthwise.data.formats.base import Document
+from lengthwise.data.schema import PHASES
+from lengthwise.errors import FileFormatError, InputError
+
+PLAIN = "table"
+
+MOST_FILES = 10_000
+LARGEST_TEXT = 256 << 20
+"""Text above this, bytes, is a plain table unless it begins as JSON: tools write less."""
+
+_SUFFIXES = {".json", ".jsonl", ".ndjson", ".csv", ".yaml", ".yml", ".sql", ".gz", ".msgpack"}
+_SWEEP = "run=*.json"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files to read, and a sentence on those of a folder that were not."""
+
+    paths: list[Path]
+    ignored: str = ""
+
+
+def expand(paths: Sequence[Path], file_format: str | None = None) -> Files:
+    """Replace folders by the result files in them.
+
+    A folder of ``vllm bench sweep`` has ``run=N.json`` at any depth and summaries of them beside;
+    of any other folder every file of a known format is taken. Plain tables in a folder are not:
+    most tools write their results as CSV too.
+    """
+    found: list[Path] = []
+    ignored: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside, rest = _in_folder(path, file_format)
+        found += inside
+        ignored += rest
+    names = ", ".join(sorted({path.name for path in ignored})[:8])
+    more = ", ..." if len({path.name for path in ignored}) > 8 else ""
+    return Files(found, f"not read, of no known format: {names}{more}" if ignored else "")
+
+
+def kind_of(path: Path) -> str:
+    r"""Name the format of a file, ``table`` for a plain table.
+
+    Raises
+    ------
+    FileFormatError
+        If the content is neither.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "t.csv")
+    ...     _ = path.write_text("phase,isl,latency_ms\nprefill,512,20.5\n")
+    ...     kind_of(path)
+    'table'
+    """
+    if _is_plain_for_sure(path):
+        return PLAIN
+    document = Document(path)
+    found = registry.candidates(document)
+    if found:
+        return found[0] if len(found) == 1 else registry.sniff(path)
+    if document.head.lstrip()[:1] not in (b"{", b"["):
+        return PLAIN
+    if _is_lines(document):
+        return PLAIN
+    raise registry.unknown(document)
+
+
+def _is_plain_for_sure(path: Path) -> bool:
+    """Whether content or absence of it is a matter for the reader of tables, errors included."""
+    if not path.is_file():
+        return True
+    try:
+        head = Document(path).head
+    except (OSError, EOFError):
+        return True
+    start = head.lstrip()[:1]
+    if not start or head.startswith(b"PAR1"):
+        return True
+    if start == b"{":
+        return _has_phase(head)
+    if start == b"[":
+        return False
+    first = head.partition(b"\n")[0].decode("utf-8", errors="replace")
+    names = {name.strip(' "') for name in first.replace("\t", ",").split(",")}
+    return "phase" in names or (path.stat().st_size > LARGEST_TEXT and not is_packed(path))
+
+
+def _has_phase(head: bytes) -> bool:
+    """Whether the first line is a row of the measurement table."""
+    try:
+        row = json.loads(head.partition(b"\n")[0])
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(row, dict) and row.get("phase") in PHASES
+
+
+def _is_lines(document: Document) -> bool:
+    """Whether JSON comes one flat object a line, as a table does, sound or not."""
+    lines = [line for line in document.text.splitlines() if line.strip()]
+    try:
+        first = json.loads(lines[0])
+    except (ValueError, RecursionError):
+        return False
+    flat = isinstance(first, dict) and not any(isinstance(v, (dict, list)) for v in first.values())
+    return flat and bool(first)
+
+
+def _in_folder(folder: Path, file_format: str | None) -> tuple[list[Path], list[Path]]:
+    runs = sorted(folder.rglob(_SWEEP))
+    if runs:
+        return runs, []
+    everything = sorted(path for path in folder.rglob("*") if path.is_file())
+    if len(everything) > MOST_FILES:
+        raise InputError(
+            f"a folder to import must hold at most {MOST_FILES:,} files",
+            got=f"{len(everything):,} in {folder}", remedy="name the files or a folder inside",
+        )  # fmt: skip
+    known = [path for path in everything if _is_result(path, file_format)]
+    if not known:
+        raise FileFormatError(
+            "a folder to import must hold result files of a benchmark tool",
+            got=f"{folder} with {len(everything):,} files and none of a known format",
+            remedy="name plain tables one by one; lengthwise import --help lists the formats",
+        )
+    taken = set(known)
+    return known, [path for path in everything if path not in taken]
+
+
+def _is_result(path: Path, file_format: str | None) -> bool:
+    if path.suffix.lower() not in _SUFFIXES or _is_plain_for_sure(path):
+        return False
+    found = registry.candidates(Document(path))
+    if file_format is not None:
+        return file_format in found
+    return len(found) == 1

@@ -1,0 +1,174 @@
+"""AIPerf: ``profile_export.jsonl`` has requests, ``profile_export_aiperf.json`` a summary.
+
+Times carry their unit and are read by it; ``metadata`` has unix nanoseconds. Unless it is asked
+for --use-server-token-count, AIPerf counts output with a tokenizer of its own, and its
+inter_token_latency divides by that count. Both counts are kept (``osl`` of the server,
+``osl_client``), and TPOT is computed from the server's. Lines whose phase is not ``profiling`` are
+warm-up; ``error`` may be absent instead of null.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from lengthwise.data.formats.base import Document, Parsed
+from lengthwise.data.formats.fields import (
+    Row,
+    at,
+    cached_part,
+    first,
+    mismatch_flags,
+    number,
+    numbers,
+    parsed,
+    request_row,
+    tokens,
+)
+from lengthwise.data.formats.metric_blocks import ms_per_unit, summary_row
+from lengthwise.data.formats.overlap import in_flight
+from lengthwise.data.formats.serving_runs import FAILED, gap_columns
+from lengthwise.units import ms_to_s
+
+NAME = "aiperf"
+TITLE = "AIPerf"
+
+NS_PER_S = 1e9
+
+Line = Mapping[str, Any]
+
+
+def matches(document: Document) -> bool:
+    """Whether the content is a line of a request or a summary."""
+    found = document.objects[0] if document.objects else {}
+    return _is_line(found) or ("aiperf_version" in found and "input_config" in found)
+
+
+def read(document: Document) -> Parsed:
+    """One row per request that was profiled and succeeded, or one of means for a summary."""
+    if "aiperf_version" in document.objects[0]:
+        return _summaries(document.objects)
+    dropped: Counter[str] = Counter()
+    rows, spans = [], []
+    for line in document.objects:
+        reason = _reason_to_drop(line)
+        spans.append(_span(line))
+        if reason:
+            dropped[reason] += 1
+        else:
+            rows.append({**_row(line), "_span": spans[-1]})
+    notes = _add_load(rows, spans)
+    for row in rows:
+        row.pop("_span")
+    pairs = ("osl", "osl_client", "output tokens"), ("isl", "isl_client", "prompt tokens")
+    return parsed(
+        rows, dropped=dropped, assumptions=notes, flags=mismatch_flags(rows, *pairs)
+    )  # fmt: skip
+
+
+def _is_line(found: Line) -> bool:
+    return at(found, "metadata", "request_start_ns") is not None and "metrics" in found
+
+
+def _reason_to_drop(line: Line) -> str | None:
+    phase = at(line, "metadata", "benchmark_phase")
+    if not _is_line(line):
+        return "line without a request"
+    if phase not in (None, "profiling"):
+        return f"{phase} request"
+    if line.get("error"):
+        return FAILED
+    if at(line, "metadata", "was_cancelled"):
+        return "cancelled request"
+    return None
+
+
+def _span(line: Line) -> tuple[float, float]:
+    start, end = (
+        number(at(line, "metadata", f"request_{edge}_ns"), f"request_{edge}_ns") / NS_PER_S
+        for edge in ("start", "end")
+    )
+    return start, end
+
+
+def _row(line: Line) -> Row:
+    metrics = line["metrics"]
+    isl_client, osl_client = (
+        tokens(at(metrics, f"{what}_sequence_length", "value"), what)
+        for what in ("input", "output")
+    )
+    isl_server, osl_server = (
+        tokens(at(metrics, f"usage_{what}_tokens", "value"), what)
+        for what in ("prompt", "completion")
+    )
+    isl, osl = (s if s == s else c for s, c in ((isl_server, isl_client), (osl_server, osl_client)))
+    cached = number(at(metrics, "usage_prompt_cache_read_tokens", "value"), "cached tokens")
+    gaps = numbers(at(metrics, "inter_chunk_latency", "value"), "inter_chunk_latency")
+    unit = ms_per_unit(metrics["inter_chunk_latency"], "inter_chunk_latency") if len(gaps) else 1.0
+    start, _ = _span(line)
+    return request_row(
+        ttft=_seconds(metrics, "time_to_first_token"), end=_seconds(metrics, "request_latency"),
+        isl=isl, osl=osl, isl_client=isl_client, osl_client=osl_client, clock="client",
+        cached_tokens=cached_part(isl, cached) if cached == cached else math.nan,
+        timestamp=start, client_queue_ms=_client_queue_ms(line),
+        chunks=len(gaps) + 1 if len(gaps) else None, request_id=_request_id(line),
+        **gap_columns(ms_to_s(gaps * unit)),
+    )  # fmt: skip
+
+
+def _seconds(metrics: Line, name: str) -> float:
+    block = metrics.get(name)
+    if not isinstance(block, Mapping) or block.get("value") is None:
+        return math.nan
+    return float(ms_to_s(number(block["value"], name) * ms_per_unit(block, name)))
+
+
+def _client_queue_ms(line: Line) -> float:
+    issued = number(at(line, "metadata", "credit_issued_ns"), "credit_issued_ns")
+    start = number(at(line, "metadata", "request_start_ns"), "request_start_ns")
+    return max(start - issued, 0.0) / 1e6 if issued == issued else math.nan
+
+
+def _request_id(line: Line) -> Any:
+    return first(at(line, "metadata", "x_request_id"), at(line, "metadata", "session_num"))
+
+
+def _add_load(rows: list[Row], spans: list[tuple[float, float]]) -> list[str]:
+    """Say how many requests ran at once: the file does not, but it has every start and end."""
+    known = [span for span in spans if span[1] >= span[0]]
+    if not rows or not known:
+        return []
+    starts, ends = zip(*known, strict=True)
+    own = [row["_span"] for row in rows]
+    load = in_flight([s for s, _ in own], [e for _, e in own], among=(starts, ends))
+    for row, value in zip(rows, load, strict=True):
+        row["concurrency"] = float(value) if value == value else None
+    return ["concurrency is the mean number of requests in flight while each request ran"]
+
+
+def _summaries(objects: list[dict[str, Any]]) -> Parsed:
+    rows, flags = [], []
+    for found in objects:
+        row, seen = summary_row(found)
+        rows.append({**row, **_config(found.get("input_config"))})
+        flags += seen
+    return parsed(rows, flags=flags)
+
+
+def _config(config: Any) -> Row:
+    """Read model and load from any place where a version of the tool writes them."""
+    models = first(
+        at(config, "endpoint", "model_names"), at(config, "models", "items"), at(config, "models"),
+        at(config, "endpoint", "models"),
+    )  # fmt: skip
+    model = models[0] if isinstance(models, list) and models else models
+    phases = at(config, "phases")
+    phase = phases[-1] if isinstance(phases, list) and phases else at(phases, "profiling")
+    load = at(config, "loadgen")
+    return {
+        "model": first(at(model, "name"), model if isinstance(model, str) else None),
+        "concurrency": first(at(load, "concurrency"), at(phase, "concurrency")),
+        "request_rate": first(at(load, "request_rate"), at(phase, "rate")),
+    }

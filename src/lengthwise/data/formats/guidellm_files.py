@@ -1,0 +1,118 @@
+"""The files of a GuideLLM report: YAML as JSON, and CSV with a header of three rows."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from lengthwise.data.formats.base import Document
+from lengthwise.data.formats.fields import Row, at, damaged, number, tokens
+from lengthwise.errors import InputError
+
+METRICS = (
+    ("ttft_ms", "time_to_first_token_ms", 1.0),
+    ("tpot_ms", "inter_token_latency_ms", 1.0),  # its own "TPOT" holds the first token
+    ("e2e_ms", "request_latency", 1e3),
+)  # fmt: skip
+"""Column, name of the metric, milliseconds in its unit."""
+
+LENGTHS = {
+    "isl_mean": ("prompt_token_count", "prompt_tokens"),
+    "osl_mean": ("output_token_count", "output_tokens"),
+}
+
+_IN_CSV = {
+    ("Time to First Token", "Successful ms"): ("ttft_ms", 1.0),
+    ("Inter Token Latency", "Successful ms"): ("tpot_ms", 1.0),
+    ("Request Latency", "Successful Sec"): ("e2e_ms", 1e3),
+}
+_LENGTHS_IN_CSV = {
+    ("Token Metrics", "Successful Input Tokens", "Mean"): "isl_mean",
+    ("Token Metrics", "Successful Output Tokens", "Mean"): "osl_mean",
+}
+_STATISTICS = {"Mean": "", "Median": "_p50", "Std Dev": "_stddev"}
+_LONGEST_CELL = 1 << 24
+
+
+def is_report(found: Any) -> bool:
+    """Whether an object is a report of any version."""
+    if not isinstance(found, dict) or not isinstance(found.get("benchmarks"), list):
+        return False
+    meta = found.get("metadata")
+    if at(meta, "guidellm_version") is not None or (at(meta, "version") == 1 and "args" in found):
+        return True
+    head = found["benchmarks"][0] if found["benchmarks"] else None
+    return isinstance(at(head, "metrics", "time_to_first_token_ms"), dict)
+
+
+def is_yaml(document: Document) -> bool:
+    """Whether the text is YAML with the keys of a report; it is not parsed for that."""
+    head = document.head.decode("utf-8", errors="replace")
+    return (
+        not head.lstrip().startswith(("{", "[")) and "guidellm_version:" in document.text
+        and "\nbenchmarks:" in "\n" + document.text
+    )  # fmt: skip
+
+
+def load_yaml(document: Document) -> dict[str, Any]:
+    """Parse a report in YAML."""
+    try:
+        yaml = importlib.import_module("yaml")
+    except ModuleNotFoundError:
+        raise InputError(
+            "a report in YAML needs the optional package pyyaml", got=str(document.path),
+            remedy="pip install pyyaml, or let guidellm write JSON",
+        ) from None  # fmt: skip
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        found = yaml.load(document.text, Loader=loader)
+    except yaml.YAMLError as error:
+        raise damaged("the file must be sound YAML", str(error).splitlines()[0]) from None
+    if not is_report(found):
+        raise damaged("a report must hold benchmarks", "none")
+    return dict(found)
+
+
+def is_csv(document: Document) -> bool:
+    """Whether the first row holds the groups of columns of the CSV export."""
+    top = document.head.decode("utf-8", errors="replace").lstrip("\ufeff").partition("\n")[0]
+    return "Run Info" in top and "Request Latency" in top
+
+
+def rows_of_csv(document: Document) -> Iterator[Row]:
+    """Make one row of means per benchmark; ``strategy`` is left as text for the caller."""
+    lines = list(_lines(document))
+    if len(lines) < 4:
+        raise damaged("the file must hold three header rows and a benchmark", f"{len(lines)} rows")
+    keys = list(zip(*lines[:3], strict=False))
+    for line in lines[3:]:
+        yield _row(dict(zip(keys, line, strict=False)))
+
+
+def _lines(document: Document) -> Iterator[list[str]]:
+    before = csv.field_size_limit(_LONGEST_CELL)
+    try:
+        yield from (line for line in csv.reader(io.StringIO(document.text, newline="")) if line)
+    except csv.Error as error:
+        raise damaged("the file must be sound CSV", str(error)) from None
+    finally:
+        csv.field_size_limit(before)
+
+
+def _row(cells: dict[tuple[str, ...], str]) -> Row:
+    row: Row = {"phase": "request", "statistic": "mean", "clock": "client"}
+    for (group, name), (column, factor) in _IN_CSV.items():
+        stem = column.removesuffix("_ms")
+        for label, suffix in _STATISTICS.items():
+            value = number(cells.get((group, name, label)), f"{group} {label}")
+            row[f"{stem}{suffix}_ms"] = factor * value
+    for key, column in _LENGTHS_IN_CSV.items():
+        value = number(cells.get(key), column)
+        row[column] = tokens(value if math.isfinite(value) else None, column)
+    row["n_requests"] = number(cells.get(("Request Counts", "Successful", "")), "Successful")
+    row["strategy"] = cells.get(("Benchmark", "Strategy", ""), "")
+    return row

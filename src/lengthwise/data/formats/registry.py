@@ -1,0 +1,153 @@
+"""Formats by name, found by the content of a file. A module is imported when it is asked for."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from lengthwise.data.formats.base import Document, Format, Parsed
+from lengthwise.errors import FileFormatError, InputError, LengthwiseError
+from lengthwise.units import counted
+
+MODULES = {
+    "vllm-serve": "vllm_serve", "vllm-latency": "vllm_latency",
+    "vllm-throughput": "vllm_throughput", "vllm-forward": "vllm_forward",
+    "sglang-serving": "sglang_serving", "sglang-one-batch": "sglang_one_batch",
+    "sglang-forward-pass": "sglang_forward_pass", "guidellm": "guidellm", "aiperf": "aiperf",
+    "genai-perf": "genai_perf", "inference-perf": "inference_perf", "llmperf": "llmperf",
+    "llama-bench": "llama_bench", "optimum-benchmark": "optimum_benchmark",
+    "llm-d": "llmd_report", "otel": "otel_spans", "prometheus": "prometheus",
+    "chrome-trace": "chrome_trace",
+}  # fmt: skip
+"""Module of each format, in the order in which content is asked."""
+
+NAMES = tuple(MODULES)
+"""Names for ``--format``."""
+
+_SHOWN = "see lengthwise import --help for what can be read"
+
+
+def get(name: str) -> Format:
+    """Give the module of a format.
+
+    >>> get("guidellm").TITLE
+    'GuideLLM'
+    """
+    plain = name.strip().lower().replace("_", "-")
+    if plain not in NAMES:
+        close = get_close_matches(plain, NAMES, n=1)
+        raise InputError(
+            f"the format must be auto, table or one of {', '.join(NAMES)}", got=repr(name),
+            remedy=f"did you mean {close[0]}" if close else "leave --format out to have it found",
+        )  # fmt: skip
+    return cast(Format, import_module(f"{__package__}.{MODULES[plain]}"))
+
+
+def candidates(document: Document) -> list[str]:
+    """Name the formats whose shape the content has, usually one or none."""
+    return [name for name in NAMES if _there(name) and get(name).matches(document)]
+
+
+def _there(name: str) -> bool:
+    from importlib.util import find_spec
+
+    return find_spec(f"{__package__}.{MODULES[name]}") is not None
+
+
+def sniff(path: str | Path) -> str:
+    """Name the format of a file by its content.
+
+    Raises
+    ------
+    FileFormatError
+        If no format, or more than one, has this shape.
+    """
+    document = Document(Path(path))
+    found = candidates(document)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise FileFormatError(
+            "the content must have the shape of one format",
+            got=f"{document.path}, which may be {' or '.join(found)}",
+            remedy=f"say which: --format {found[0]}",
+        )
+    raise unknown(document)
+
+
+def read_format(path: str | Path, name: str | None = None) -> tuple[Parsed, str]:
+    """Read a result file of a benchmark tool.
+
+    Parameters
+    ----------
+    path
+        The file.
+    name
+        Its format; found by content when left out.
+
+    Returns
+    -------
+    rows with the account of what was left out, and the name of the format.
+    """
+    document = Document(Path(path))
+    name = sniff(path) if name is None else get(name).NAME
+    if not get(name).matches(document):
+        others = [other for other in candidates(document) if other != name]
+        raise FileFormatError(
+            f"the content must have the shape of {get(name).TITLE} (--format {name})",
+            got=f"{document.path}, {looks_like(document, others)}",
+            remedy="leave --format out to have it found",
+        )
+    try:
+        return get(name).read(document), name
+    except LengthwiseError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise FileFormatError(
+            f"{document.path} must be as {get(name).TITLE} writes it",
+            got=f"{type(error).__name__}: {str(error)[:120]}",
+            remedy="check that the file is whole and was not edited",
+        ) from error
+
+
+def unknown(document: Document) -> FileFormatError:
+    """Make the error for content of no known shape; says where JSON breaks off."""
+    where = broken_json(document)
+    if where:
+        return FileFormatError(
+            f"{document.path} must be complete JSON", got=where,
+            remedy="the file is cut off or damaged: copy or write it again",
+        )  # fmt: skip
+    return FileFormatError(
+        f"the content must have the shape of a known format ({', '.join(NAMES)})",
+        got=f"{document.path}, {looks_like(document, [])}",
+        remedy=f"if it is a table, write it as CSV or JSON lines and name its columns with --map; "
+        f"{_SHOWN}",
+    )
+
+
+def broken_json(document: Document) -> str:
+    """Say where text that begins as JSON stops being JSON; empty for sound JSON and other text."""
+    import json
+
+    if document.rows or not document.text.lstrip().startswith(("{", "[")):
+        return ""
+    try:
+        json.loads(document.text)
+    except json.JSONDecodeError as error:
+        return f"{error.msg} at line {error.lineno} column {error.colno}"
+    except RecursionError:
+        return "JSON nested too deeply"
+    return ""
+
+
+def looks_like(document: Document, others: list[str]) -> str:
+    """Describe content in a few words for an error."""
+    if others:
+        return f"which looks like {' or '.join(others)}"
+    if document.objects:
+        keys = ", ".join(map(str, list(document.objects[0])[:6]))
+        return f"{counted(len(document.objects), 'JSON object')} with the keys {keys or '(none)'}"
+    return f"which begins {document.head[:24]!r}"

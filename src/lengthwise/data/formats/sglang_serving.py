@@ -1,0 +1,93 @@
+"""``sglang.benchmark.serving`` (before: ``bench_serving``): JSON lines, one run each.
+
+Arrays are there with --output-details, seconds; statistics are milliseconds. There is no time of
+the whole request, so E2E is ttft + sum(itls). ``output_lens`` is the server's count; the client's,
+``total_output_tokens_retokenized``, exists only as a sum. ``concurrency`` is the mean that was
+reached, ``max_concurrency`` the limit.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lengthwise.data.formats.base import Document, Parsed
+from lengthwise.data.formats.fields import MISMATCH, Row, at, first, number
+from lengthwise.data.formats.serving_runs import (
+    Gathered,
+    Run,
+    add_requests,
+    has_requests,
+    statistics_row,
+)
+from lengthwise.data.report import Flag
+
+NAME = "sglang-serving"
+TITLE = "SGLang serving benchmark"
+
+WORDS = {"ttft_ms": "ttft", "tpot_ms": "tpot", "e2e_ms": "e2e_latency", "itl_ms": "itl"}
+
+
+def matches(document: Document) -> bool:
+    """Whether the first object is a run of this tool."""
+    run = document.objects[0] if document.objects else {}
+    return "mean_e2e_latency_ms" in run and "mean_ttft_ms" in run
+
+
+def read(document: Document) -> Parsed:
+    """One row per request, or one of means per run without --output-details."""
+    gathered, flags = Gathered(), []
+    for run in document.objects:
+        before = len(gathered.rows)
+        if has_requests(run):
+            add_requests(gathered, run, _common(run))
+        else:
+            load = _common(run)
+            if load["concurrency"] is None and load["request_rate"] is None:
+                load["concurrency"] = first(
+                    run.get("max_concurrent_requests"), run.get("completed")
+                )
+            gathered.rows.append({**statistics_row(run, WORDS), **load})
+        flags += _count_flags(run, range(before, len(gathered.rows)))
+    return gathered.parsed(*flags)
+
+
+def _common(run: Run) -> Row:
+    server = run.get("server_info")
+    engine = "sglang" if str(run.get("backend", "")).startswith("sglang") else None
+    return {
+        "model": first(at(server, "served_model_name"), at(server, "model_path")),
+        "engine": engine,
+        "engine_version": at(server, "version"),
+        "tp": first(at(server, "tp_size"), at(server, "tensor_parallel_size")),
+        "pp": at(server, "pp_size"), "ep": at(server, "ep_size"), "dp": at(server, "dp_size"),
+        "precision": _precision(server),
+        "concurrency": run.get("max_concurrency"),
+        "request_rate": _rate(run.get("request_rate")),
+        "spec_acceptance_length": run.get("accept_length"),
+    }  # fmt: skip
+
+
+def _precision(server: Any) -> str | None:
+    dtype = first(at(server, "quantization"), at(server, "dtype"))
+    return str(dtype) if dtype not in (None, "auto") else None
+
+
+def _rate(value: Any) -> float | None:
+    """Read requests per second; None for no limit and for the times of a trace."""
+    if value in (None, "trace"):
+        return None
+    rate = number(value, "request_rate")
+    return rate if rate > 0 and math.isfinite(rate) else None
+
+
+def _count_flags(run: Run, rows: range) -> list[Flag]:
+    server = number(run.get("total_output_tokens"), "total_output_tokens")
+    client = number(run.get("total_output_tokens_retokenized"), "total_output_tokens_retokenized")
+    if not abs(client - server) > MISMATCH * server:
+        return []
+    seen = f"the server counts {server:,.0f} output tokens in all, the client {client:,.0f}"
+    return [Flag.of(
+        "token counts differ", "warning", list(rows), seen,
+        "nothing to do: the server's count is used",
+    )]  # fmt: skip

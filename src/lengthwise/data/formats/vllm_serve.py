@@ -1,0 +1,106 @@
+"""``vllm bench serve``: one JSON object per run, JSON lines or concatenated with --append-result.
+
+``ttfts``, ``itls``, ``latencies`` and ``queue_times`` are seconds, ``mean_ttft_ms`` and its like
+milliseconds. ``queue_times`` is the wait at the client's own limit of concurrency, before TTFT
+starts (``client_queue_ms``); ``server_queue_times`` is the wait in the engine, inside TTFT
+(``queue_ms``). ``start_times`` is a monotonic clock and no time of day.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from lengthwise.data.formats.base import Document, Parsed
+from lengthwise.data.formats.fields import Row, number
+from lengthwise.data.formats.serving_runs import (
+    FAILED,
+    Gathered,
+    Run,
+    add_requests,
+    has_requests,
+    statistics_row,
+)
+from lengthwise.data.schema import DEPLOYMENT
+
+NAME = "vllm-serve"
+TITLE = "vLLM bench serve"
+
+WORDS = {"ttft_ms": "ttft", "tpot_ms": "tpot", "e2e_ms": "e2el", "itl_ms": "itl"}
+
+_OWN = {
+    "date", "backend", "endpoint_type", "label", "model_id", "tokenizer_id", "num_prompts",
+    "request_rate", "burstiness", "max_concurrency", "duration", "completed", "failed",
+    "best_of", "use_beam_search", "rtfx", "request_goodput", "request_goodput:",
+    "max_output_tokens_per_s", "max_concurrent_requests",
+}  # fmt: skip
+"""Keys of the tool itself; what else is at the top level was given with --metadata."""
+
+_OWN_ENDINGS = ("_ms", "_throughput", "_tokens", "_start_rps", "_end_rps", "_strategy", "_rates")
+_ALIASES = {
+    "tensor_parallel_size": "tp", "pipeline_parallel_size": "pp", "data_parallel_size": "dp",
+    "gpu": "hardware", "gpu_name": "hardware", "vllm_version": "engine_version",
+    "dtype": "precision",
+}  # fmt: skip
+
+
+def matches(document: Document) -> bool:
+    """Whether the first object is a run of this tool."""
+    run = document.objects[0] if document.objects else {}
+    return (
+        "mean_ttft_ms" in run
+        and bool({"total_token_throughput", "endpoint_type"} & set(run))
+        and "mean_e2e_latency_ms" not in run
+    )
+
+
+def read(document: Document) -> Parsed:
+    """One row per request, or one of means per run without --save-detailed."""
+    gathered = Gathered()
+    for run in document.objects:
+        if "mean_ttft_ms" not in run:
+            gathered.dropped["run that failed"] += 1
+        elif has_requests(run):
+            add_requests(gathered, run, _common(run))
+        else:
+            failed = number(run.get("failed"), "failed")
+            if failed > 0:
+                gathered.dropped[FAILED] += int(failed)
+            gathered.rows.append({**statistics_row(run, WORDS), **_common(run), **_burst(run)})
+    return gathered.parsed()
+
+
+def _common(run: Run) -> Row:
+    rate = run.get("request_rate")
+    ramp = run.get("ramp_up_strategy") is not None
+    row: Row = {
+        "model": run.get("model_id"),
+        "concurrency": run.get("max_concurrency"),
+        "request_rate": None if ramp else _finite(rate),
+        "spec_acceptance_length": run.get("spec_decode_acceptance_length"),
+    }
+    given = {
+        _ALIASES.get(key, key): value for key, value in run.items() if _is_metadata(key, value)
+    }
+    return row | {k: v for k, v in given.items() if k not in row or row[k] is None}
+
+
+def _burst(run: Run) -> Row:
+    """Load of a run of statistics that set neither a limit nor a rate."""
+    row = _common(run)
+    if row["concurrency"] is not None or row["request_rate"] is not None:
+        return {}
+    return {"concurrency": run.get("max_concurrent_requests") or run.get("num_prompts")}
+
+
+def _is_metadata(key: str, value: Any) -> bool:
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool) or key in _OWN:
+        return False
+    return key in DEPLOYMENT or not (
+        key.endswith(_OWN_ENDINGS) or key.startswith(("spec_decode", "probe_", "total_"))
+    )
+
+
+def _finite(value: Any) -> float | None:
+    rate = number(value, "request_rate")  # "inf" is a number here, and none that is a rate
+    return rate if rate > 0 and math.isfinite(rate) else None
