@@ -50,9 +50,11 @@ def _block(stage: pd.DataFrame, column: str, factor: float) -> dict[str, float]:
 
 def load_of(stage: pd.DataFrame, number: int) -> Report:
     """Describe the load: rate or concurrency, lengths, and the tool."""
+    tool = first_of(stage, "load_tool")
     standardized: Report = {
-        "tool": first_of(stage, "load_tool") or "lengthwise",
-        "tool_version": "unknown" if first_of(stage, "load_tool") else version("lengthwise"), "parallelism": 1, "source": "unknown",
+        "tool": tool or "lengthwise",
+        "tool_version": "unknown" if tool else version("lengthwise"),
+        "parallelism": 1, "source": "unknown",
         "stage": int(first_of(stage, "stage") or number),
         "input_seq_len": _distribution(stage, "isl") or {"distribution": "other", "value": 0},
     }  # fmt: skip
