@@ -1,0 +1,219 @@
+"""``lengthwise measure http://...``: time any OpenAI-compatible server."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lengthwise.errors import FileFormatError, InputError, LengthwiseError, NothingUsableError
+from lengthwise.interfaces.cli.common import check_output, log, plain, print_json, print_table
+from lengthwise.units import counted
+
+if TYPE_CHECKING:
+    from lengthwise.measurement.http.server_run import RunOptions, ServerRun
+    from lengthwise.measurement.http.session import Point
+    from lengthwise.measurement.run_directory import RunDirectory
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line asked, for manifest and messages."""
+
+    url: str
+    output: Path
+    options: RunOptions
+    as_json: bool
+    quiet: bool
+
+
+def measure_server(
+    url: str, *, output: Path, isl: list[int], osl: list[int], concurrency: list[int],
+    request_rate: list[float], arrival: str, burstiness: float, trace: Path | None,
+    requests: int | None, duration_s: float | None, endpoint: str, model: str | None,
+    timeout_s: float, warmup_requests: int, labels: dict[str, str], scrape: bool, seed: int,
+    as_json: bool, quiet: bool, dry_run: bool,
+) -> int:  # fmt: skip
+    """Run every combination of lengths and loads against a server; give the exit code.
+
+    Writes the measurement table to ``output`` and the run to ``<output stem>.run/``.
+    """
+    from lengthwise.measurement.http.discover import split_url
+    from lengthwise.measurement.http.server_run import RunOptions
+    from lengthwise.measurement.http.session import sweep
+    from lengthwise.measurement.http.traces import read_trace
+
+    split_url(url)
+    if not timeout_s > 0:
+        raise InputError("a timeout must be positive", got=f"{timeout_s:g} s",
+                         remedy="write seconds, for example 600")  # fmt: skip
+    points = sweep(
+        isl, osl, concurrency=concurrency, request_rate=request_rate, arrival=arrival,
+        burstiness=burstiness, trace=None if trace is None else read_trace(trace),
+        requests=requests, duration_s=duration_s, warmup_requests=warmup_requests,
+    )  # fmt: skip
+    if dry_run:
+        return _dry_run(url, points, as_json)
+    _check_table(output)
+    options = RunOptions(endpoint, model, timeout_s, scrape, seed, labels)
+    return _measure(points, _Asked(url, output, options, as_json, quiet))
+
+
+def _measure(points: list[Point], asked: _Asked) -> int:
+    from lengthwise.interfaces.cli.measure_server_text import Live
+    from lengthwise.measurement.http.server_run import Recorder, run_server
+    from lengthwise.measurement.run_directory import RunDirectory
+
+    into = RunDirectory(asked.output.with_suffix(".run"))
+    manifest = _manifest(points, asked)
+    live = Live(len(points), asked.quiet)
+    with _disk(into.path):
+        into.start(manifest)
+        with Recorder(into.path) as recorder:
+            outcome = run_server(asked.url, points, asked.options, recorder,
+                                 begin=live.begin, show=live.show)  # fmt: skip
+    live.end()
+    return _finish(outcome, into, manifest, asked)
+
+
+def _finish(outcome: ServerRun, into: RunDirectory, manifest: dict[str, Any], asked: _Asked) -> int:
+    import pandas as pd
+
+    from lengthwise.data.table import prepare, write_table
+    from lengthwise.measurement.http.summary import summary_of
+
+    rows = outcome.rows(asked.options.labels)
+    points = []
+    for result, view in zip(outcome.results, outcome.views, strict=True):
+        points.append(summary_of(result) | ({"server": view.to_dict()} if view else {}))
+    summary = {"status": outcome.status, "notes": outcome.notes, "points": points}
+    with _disk(into.path):
+        if rows:
+            write_table(prepare(pd.DataFrame(rows)), asked.output)
+        into.write_manifest(manifest | _found(outcome) | {"rows": len(rows)})
+        into.write_text("summary.json", json.dumps(plain(summary), indent=1) + "\n")
+        into.write_text("summary.csv", pd.DataFrame(map(_flat, points)).to_csv(index=False))
+    if asked.as_json:
+        print_json({"output": str(asked.output), "run": str(into.path), **summary})
+    else:
+        _show(summary)
+    if rows:
+        log(f"wrote {counted(len(rows), 'row')} to {asked.output} and the run to {into.path}")
+    return _exit_code(outcome)
+
+
+def _show(summary: dict[str, Any]) -> None:
+    from lengthwise.interfaces.cli.measure_server_text import show_summary
+
+    if any(p["requests"] for p in summary["points"]):
+        show_summary(summary["points"])
+    for note in summary["notes"]:
+        log(f"note: {note}")
+    warnings = [(w, p["point"]) for p in summary["points"] for w in p["warnings"]]
+    for text in dict.fromkeys(w for w, _ in warnings):
+        where = [f"isl {p['isl']}, {p['load']}" for w, p in warnings if w == text]
+        log(f"warning: {text}" + (f" [{where[0]}]" if len(summary["points"]) > 1 else ""))
+
+
+def _exit_code(outcome: ServerRun) -> int:
+    if outcome.status == "interrupted":
+        log("interrupted: what was measured is kept, requests in flight are not")
+        return INTERRUPTED
+    if outcome.problem is not None:
+        log(f"error: {outcome.problem}")
+        log("the run ended early: what was measured is kept")
+        return 1
+    if not any(record.ok for record in outcome.records):
+        first = next((r for r in outcome.records), None)
+        raise NothingUsableError(
+            "at least one request must succeed",
+            got=f"{first.error}: {first.detail}" if first else "no request",
+            remedy="see the log of the server, or raise --timeout",
+        )  # fmt: skip
+    return 0
+
+
+def _manifest(points: list[Point], asked: _Asked) -> dict[str, Any]:
+    from lengthwise.measurement.machine import describe, load_average, pressure
+
+    options = asked.options
+    return {
+        "command": shlex.join(sys.argv), "status": "running",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"), "url": asked.url,
+        "seed": options.seed, "endpoint": options.endpoint, "timeout_s": options.timeout_s,
+        "labels": dict(options.labels), "points": [plain(p.to_dict()) for p in points],
+        "machine": describe(), "load_average": load_average(), "cpu_pressure_percent": pressure(),
+        "output": asked.output.name, "clock": "client",
+    }  # fmt: skip
+
+
+def _found(outcome: ServerRun) -> dict[str, Any]:
+    """Add to the manifest what only the server could say; headers may hold a key and stay out."""
+    target = outcome.target
+    if target is None:
+        return {"status": outcome.status}
+    server = {
+        "model": target.model, "engine": target.engine, "engine_version": target.engine_version,
+        "path": target.path, "prompts": "ids" if target.ids else "words",
+        "tokens_per_word": target.tokens_per_word, "template_tokens": target.template_tokens,
+        "extras": dict(target.extras), "headers": dict(target.server),
+    }  # fmt: skip
+    return {"status": outcome.status, "server": server, "notes": outcome.notes,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
+
+
+def _flat(point: dict[str, Any]) -> dict[str, Any]:
+    """Give a point as one row, units in the names."""
+    named = ("isl", "osl", "load", "concurrency", "request_rate")
+    head: dict[str, Any] = {k: point["point"].get(k) for k in named}
+    kept = ("requests", "failed", "requests_per_s", "output_tokens_per_s", "complete")
+    figures = {f"{m}_{k}": v for m, s in point["metrics"].items() for k, v in s.items()}
+    return {**head, **{k: point[k] for k in kept}, **figures}
+
+
+def _dry_run(url: str, points: list[Point], as_json: bool) -> int:
+    if as_json:
+        print_json({"url": url, "points": [p.to_dict() for p in points]})
+        return 0
+    rows = [[p.isl, p.osl, p.load, p.requests, p.warmup_requests, _seconds(p)] for p in points]
+    print_table(("isl", "osl", "load", "requests", "warm-up", "time (s)"), rows,
+                title=f"would send to {url}")  # fmt: skip
+    log("nothing was sent; a closed loop takes as long as the server needs")
+    return 0
+
+
+def _seconds(point: Point) -> str | None:
+    if point.trace is not None:
+        return f"{float(point.trace.arrival_s[-1]):.0f}"
+    if point.request_rate is not None and point.total is not None:
+        return f"{point.total / point.request_rate:.0f}"
+    return None if point.duration_s is None else f"{point.duration_s:.0f}"
+
+
+def _check_table(output: Path) -> None:
+    from lengthwise.data.files import SUFFIXES
+
+    check_output(output)
+    if output.suffix.lower() not in SUFFIXES:
+        raise FileFormatError("the suffix must name a format", got=output.name,
+                              remedy="use .csv, .tsv, .parquet or .jsonl")  # fmt: skip
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """Turn what goes wrong with the disk into a message."""
+    try:
+        yield
+    except OSError as error:
+        raise LengthwiseError(
+            "the run directory must be writable", got=f"{path}: {error}",
+            remedy="free some space or write elsewhere with -o",
+        ) from None  # fmt: skip

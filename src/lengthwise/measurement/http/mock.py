@@ -1,0 +1,314 @@
+"""An OpenAI-compatible server whose latencies are known: it generates nothing, it waits.
+
+    python -m lengthwise.measurement.http.mock --port 8000 --ttft-ms 30 --itl-ms 8
+
+The first token leaves ``ttft_ms + ttft_ms_per_token * isl`` after the request was read, each
+further one ``itl_ms + itl_ms_per_token * context`` after the last was due. The schedule is
+absolute, so a late token does not delay the next; when each token really left is kept and given at
+``GET /truth``, by the ``X-Request-Id`` of the request. Listens on loopback only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import random
+import time
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from lengthwise.measurement.http.aio import need_aiohttp
+from lengthwise.measurement.http.loop import new_loop, sleep_until
+from lengthwise.measurement.http.mock_metrics import Metrics
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+NS_PER_MS = 1e6
+MODEL = "mock-llm"
+CHAT_TOKENS = 7
+"""Tokens that the chat template adds."""
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What the server does; every field is an option of the command line.
+
+    Attributes
+    ----------
+    tokens_per_chunk
+        Tokens in one event; over 1 the chunks a client counts are fewer than the tokens.
+    error_share, disconnect_share, stall_share, malformed_share
+        Parts of the requests that are answered with ``error_status``, cut off after ``after``
+        tokens, left hanging there, or given an event that is not JSON.
+    refuse_ids, refuse_extras, no_usage
+        Refuse token ids as prompt; refuse fields OpenAI does not know; report no counts.
+    cached_tokens
+        Tokens of every prompt that are said to come from a cache.
+    die_after
+        Requests after which the process ends, 0 for never.
+    """
+
+    ttft_ms: float = 30.0
+    ttft_ms_per_token: float = 0.05
+    itl_ms: float = 8.0
+    itl_ms_per_token: float = 0.0
+    tokens_per_chunk: int = 1
+    words_per_token: float = 1.0
+    error_share: float = 0.0
+    error_status: int = 500
+    disconnect_share: float = 0.0
+    stall_share: float = 0.0
+    malformed_share: float = 0.0
+    after: int = 3
+    cached_tokens: int = 0
+    refuse_ids: bool = False
+    refuse_extras: bool = False
+    no_usage: bool = False
+    die_after: int = 0
+    seed: int = 0
+
+    def fate(self, draw: float) -> str:
+        """Give what happens to a request by a number drawn from [0, 1).
+
+        >>> Behaviour(error_share=0.5, stall_share=0.25).fate(0.6)
+        'stall'
+        """
+        for name in ("error", "disconnect", "stall", "malformed"):
+            share: float = getattr(self, f"{name}_share")
+            if draw < share:
+                return name
+            draw -= share
+        return "answer"
+
+
+@dataclass
+class Truth:
+    """What really happened to one request, by ``time.perf_counter_ns``."""
+
+    received_ns: int
+    isl: int
+    sent_ns: list[int] = field(default_factory=list)
+    closed_ns: int = 0
+
+
+class MockServer:
+    """Handlers of the server and what they remember."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.behaviour = behaviour
+        self.truth: dict[str, Truth] = {}
+        self.metrics = Metrics(MODEL)
+        self._random = random.Random(behaviour.seed)
+        self._answered = 0
+
+    def app(self) -> web.Application:
+        """Make the application."""
+        from aiohttp import web
+
+        app = web.Application(client_max_size=256 << 20)
+        app.add_routes([
+            web.post("/v1/completions", self.generate),
+            web.post("/v1/chat/completions", self.generate),
+            web.get("/v1/models", self.models), web.get("/metrics", self.scrape),
+            web.get("/truth", self.tell), web.delete("/truth", self.forget),
+        ])  # fmt: skip
+        return app
+
+    async def models(self, request: web.Request) -> web.Response:
+        """List the one model."""
+        from aiohttp import web
+
+        return web.json_response({"object": "list", "data": [
+            {"id": MODEL, "object": "model", "owned_by": "lengthwise-mock"}]})  # fmt: skip
+
+    async def scrape(self, request: web.Request) -> web.Response:
+        """Give the metrics as Prometheus text."""
+        from aiohttp import web
+
+        return web.Response(text=self.metrics.text())
+
+    async def tell(self, request: web.Request) -> web.Response:
+        """Give what really happened, by request."""
+        from aiohttp import web
+
+        return web.json_response({key: vars(value) for key, value in self.truth.items()})
+
+    async def forget(self, request: web.Request) -> web.Response:
+        """Forget what happened so far."""
+        from aiohttp import web
+
+        self.truth.clear()
+        return web.Response(status=204)
+
+    async def generate(self, request: web.Request) -> web.StreamResponse:
+        """Answer a completion or a chat."""
+        from aiohttp import web
+
+        body = await request.read()
+        received_ns = time.perf_counter_ns()
+        asked = json.loads(body)
+        problem = self._refused(asked)
+        if problem:
+            return web.json_response({"error": {"message": problem, "code": 400}}, status=400)
+        isl = self._prompt_tokens(asked)
+        truth = Truth(received_ns, isl)
+        self.truth[request.headers.get("X-Request-Id", str(len(self.truth)))] = truth
+        fate = self.behaviour.fate(self._random.random())
+        self._answered += 1
+        if self.behaviour.die_after and self._answered > self.behaviour.die_after:
+            import os
+
+            os._exit(1)
+        if fate == "error":
+            status = self.behaviour.error_status
+            return web.json_response({"error": {"message": "injected error"}}, status=status)
+        if not asked.get("stream"):
+            return web.json_response(self._whole(asked, isl))
+        return await self._stream(request, asked, truth, fate)
+
+    async def _stream(
+        self, request: web.Request, asked: dict[str, Any], truth: Truth, fate: str
+    ) -> web.StreamResponse:
+        from aiohttp import web
+
+        chat = "messages" in asked
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response.enable_chunked_encoding()
+        osl = int(asked.get("max_tokens", 16))
+        due = truth.received_ns + self._first_ns(truth.isl)
+        if not chat:
+            await sleep_until(int(due))
+        await response.prepare(request)
+        if chat:  # the role comes at once, and is no token
+            await response.write(_event(True, None, role=True))
+        made = 0
+        while made < osl:
+            now = min(self.behaviour.tokens_per_chunk, osl - made)
+            await sleep_until(int(due))
+            truth.sent_ns.append(time.perf_counter_ns())
+            await response.write(_event(chat, " tok" * now))
+            made += now
+            due += now * self._gap_ns(truth.isl + made)
+            if made >= self.behaviour.after and fate != "answer":
+                await self._misbehave(request, response, fate)
+                return response
+        await response.write(_event(chat, None) + self._ending(asked, truth.isl, osl, chat))
+        truth.closed_ns = time.perf_counter_ns()
+        await response.write_eof()
+        self.metrics.observe(truth.received_ns, truth.sent_ns, truth.closed_ns, truth.isl, osl)
+        return response
+
+    async def _misbehave(
+        self, request: web.Request, response: web.StreamResponse, fate: str
+    ) -> None:
+        if fate == "stall":
+            await asyncio.sleep(3600)
+        if fate == "malformed":
+            await response.write(b"data: {not json\n\n")
+            await response.write_eof()
+        elif request.transport is not None:
+            request.transport.abort()
+
+    def _ending(self, asked: dict[str, Any], isl: int, osl: int, chat: bool) -> bytes:
+        wanted = (asked.get("stream_options") or {}).get("include_usage")
+        text = b""
+        if wanted and not self.behaviour.no_usage:
+            usage = {"choices": [], "usage": self._usage(isl, osl)}
+            text = b"data: " + json.dumps(usage).encode() + b"\n\n"
+        return text + b"data: [DONE]\n\n"
+
+    def _usage(self, isl: int, osl: int) -> dict[str, Any]:
+        cached = min(self.behaviour.cached_tokens, isl - 1)
+        return {
+            "prompt_tokens": isl, "completion_tokens": osl, "total_tokens": isl + osl,
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }  # fmt: skip
+
+    def _whole(self, asked: dict[str, Any], isl: int) -> dict[str, Any]:
+        osl = int(asked.get("max_tokens", 16))
+        choice = {"index": 0, "text": " tok" * osl, "finish_reason": "length"}
+        usage = {} if self.behaviour.no_usage else {"usage": self._usage(isl, osl)}
+        return {"model": MODEL, "choices": [choice], **usage}
+
+    def _refused(self, asked: dict[str, Any]) -> str:
+        if self.behaviour.refuse_ids and isinstance(asked.get("prompt"), list):
+            return "the prompt must be text"
+        if self.behaviour.refuse_extras and {"ignore_eos", "min_tokens"} & set(asked):
+            return "unknown field ignore_eos"
+        return ""
+
+    def _prompt_tokens(self, asked: dict[str, Any]) -> int:
+        if "messages" in asked:
+            words = sum(len(m["content"].split()) for m in asked["messages"])
+            return CHAT_TOKENS + round(words / self.behaviour.words_per_token)
+        if isinstance(asked["prompt"], list):
+            return len(asked["prompt"])
+        return max(1, round(len(asked["prompt"].split()) / self.behaviour.words_per_token))
+
+    def _first_ns(self, isl: int) -> float:
+        return (self.behaviour.ttft_ms + self.behaviour.ttft_ms_per_token * isl) * NS_PER_MS
+
+    def _gap_ns(self, context: int) -> float:
+        return (self.behaviour.itl_ms + self.behaviour.itl_ms_per_token * context) * NS_PER_MS
+
+
+def _event(chat: bool, text: str | None, *, role: bool = False) -> bytes:
+    """Write one event; without text it says that the answer is complete."""
+    ending = "null" if text is not None or role else '"length"'
+    word = json.dumps(text or "")
+    if role:
+        inner = '"delta":{"role":"assistant","content":""}'
+    elif chat:
+        inner = f'"delta":{{"content":{word}}}' if text else '"delta":{}'
+    else:
+        inner = f'"text":{word}'
+    return (
+        f'data: {{"id":"mock","object":"chunk","model":"{MODEL}","choices":'
+        f'[{{"index":0,{inner},"finish_reason":{ending}}}]}}\n\n'
+    ).encode()
+
+
+def parse_args(words: list[str] | None = None) -> tuple[int, Behaviour]:
+    """Read the command line: the port (0 for any free one) and the behaviour."""
+    parser = argparse.ArgumentParser(prog="python -m lengthwise.measurement.http.mock")
+    parser.add_argument("--port", type=int, default=0)
+    for one in fields(Behaviour):
+        option = "--" + one.name.replace("_", "-")
+        if isinstance(one.default, bool):
+            parser.add_argument(option, action="store_true")
+        else:
+            parser.add_argument(option, type=type(one.default), default=one.default)
+    found = vars(parser.parse_args(words))
+    return found.pop("port"), Behaviour(**found)
+
+
+async def serve(port: int, behaviour: Behaviour) -> None:
+    """Serve until cancelled; says ``listening on http://127.0.0.1:PORT`` first."""
+    from aiohttp import web
+
+    runner = web.AppRunner(MockServer(behaviour).app(), access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
+    await site.start()
+    print(f"listening on http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+
+
+def main() -> None:
+    """Run the server until it is interrupted."""
+    need_aiohttp()
+    port, behaviour = parse_args()
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        try:
+            runner.run(serve(port, behaviour))
+        except KeyboardInterrupt:
+            return
+
+
+if __name__ == "__main__":
+    main()
