@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lengthwise.errors import InputError
 from lengthwise.measurement.engine import EngineOptions
 from lengthwise.measurement.engines.hf_memory import check_weights
-from lengthwise.measurement.engines.hf_models import UNUSABLE, _short
+from lengthwise.measurement.engines.hf_models import short
 
 if TYPE_CHECKING:
     import torch
@@ -92,7 +92,9 @@ def load_model(
     with torch.random.fork_rng(devices=gpus), torch.device(device):
         torch.manual_seed(seed)
         model = _build(config, dtype, attention)
-    return _quantised(model) if precision == "int8" else model
+    model = _quantised(model) if precision == "int8" else model
+    _check_runs(model)
+    return model
 
 
 def cache_argument(model: torch.nn.Module) -> str:
@@ -124,11 +126,11 @@ def _skeleton(
         try:
             with torch.device("meta"):
                 return _build(config, dtype, choice), choice
-        except UNUSABLE as error:
+        except Exception as error:  # a configuration can be wrong in many ways
             problem = problem or error
     raise InputError(
         "transformers must be able to build the model with this attention",
-        got=f"attention={attention}, {config.model_type} ({_short(problem or ValueError())})",
+        got=f"attention={attention}, {config.model_type} ({short(problem or ValueError())})",
         remedy="write attention=eager or leave it out; check the configuration",
     )
 
@@ -155,20 +157,27 @@ def _quantised(model: torch.nn.Module) -> torch.nn.Module:
                   if type(layer) is torch.nn.Linear and not name.endswith(unquantised)]  # fmt: skip
         chosen = dict.fromkeys(linear, default_dynamic_qconfig)
         quantised: torch.nn.Module = quantize_dynamic(model, chosen, torch.qint8, inplace=True)
-        _try(quantised)
     return quantised
 
 
-def _try(model: torch.nn.Module) -> None:
+def _check_runs(model: torch.nn.Module) -> None:
+    """Run two tokens: int8 layers must do for the architecture, and it must fill its cache."""
     import torch
+    from transformers import DynamicCache
 
+    cache: Any = DynamicCache(config=model.config)
+    ids = torch.zeros(1, 2, dtype=torch.long, device=next(model.parameters()).device)
     try:
-        with torch.inference_mode():
-            model(input_ids=torch.zeros(1, 2, dtype=torch.long))
+        with torch.inference_mode(), quiet():
+            model(input_ids=ids, use_cache=True, **{cache_argument(model): cache})
     except (AttributeError, TypeError, RuntimeError) as error:
-        raise InputError("the architecture must run with int8 layers",
-                         got=f"{type(model).__name__} ({_short(error)})",
+        raise InputError("the architecture must run in this precision",
+                         got=f"{type(model).__name__} ({short(error)})",
                          remedy="use f32 or bf16") from None  # fmt: skip
+    if not any(cache.is_linear) and cache.get_seq_length() != 2:
+        raise InputError("the model must keep keys and values of what it has seen",
+                         got=f"{type(model).__name__}, which does not",
+                         remedy="give the config of a decoder-only model")  # fmt: skip
 
 
 @contextmanager

@@ -35,6 +35,8 @@ class Footprint:
         Of one token in the widest layer.
     pair_bytes
         Of one query-key pair in one layer; 0 when attention is fused.
+    mask_bytes
+        Of one query-key pair in the mask that fused attention needs over a cache.
     scan_bytes
         Of the states of one token in one layer.
     logit_bytes
@@ -46,6 +48,7 @@ class Footprint:
     kv_bytes: int
     activation_bytes: int
     pair_bytes: int
+    mask_bytes: int
     scan_bytes: int
     logit_bytes: int
     all_logits: bool = False
@@ -62,13 +65,15 @@ class Footprint:
 
         Examples
         --------
-        >>> one = Footprint(4096, 5000, 0, 0, 384000)
+        >>> one = Footprint(4096, 5000, 0, 5, 0, 384000)
         >>> one.step_bytes(Shape(1024, batch_size=2)) // 1024
         19006
         """
         batch, new = shape.batch_size, shape.isl - shape.cached_tokens
         prefill = batch * new * (self.activation_bytes + self.scan_bytes)
-        pairs = batch * new * max(shape.isl, reserved) * self.pair_bytes
+        masked = reserved or shape.cached_tokens
+        per_pair = self.pair_bytes or (self.mask_bytes if masked else 0)
+        pairs = batch * new * max(shape.isl, reserved) * per_pair
         rows = batch * max(beams, new if self.all_logits else 1)
         cache = batch * beams * max(shape.longest, reserved) * self.kv_bytes
         return prefill + pairs + rows * self.logit_bytes + cache
@@ -93,15 +98,23 @@ def footprint_of(
     ffn = _number(text, "intermediate_size") or 4 * hidden
     head_dim = _number(text, "head_dim") or (hidden // heads if heads else 0)
     kv_heads = _number(text, "num_key_value_heads") or heads
-    state = _number(text, "state_size") or _number(text, "mamba_d_state")
     return Footprint(
         kv_bytes=2 * _number(text, "num_hidden_layers") * kv_heads * head_dim * item_bytes,
         activation_bytes=(8 * hidden + 3 * ffn) * item_bytes,
         pair_bytes=0 if fused else heads * (2 * item_bytes + FLOAT_BYTES),
-        scan_bytes=3 * 2 * hidden * state * FLOAT_BYTES,
+        mask_bytes=1 + item_bytes if heads else 0,
+        scan_bytes=3 * FLOAT_BYTES * _scan_numbers(text),
         logit_bytes=3 * FLOAT_BYTES * _number(text, "vocab_size"),
         all_logits=all_logits,
     )
+
+
+def _scan_numbers(config: Any) -> int:
+    """Numbers that a scan keeps of one token: all states, or a row of a chunk for each head."""
+    width = 2 * _number(config, "hidden_size")
+    chunk = _number(config, "chunk_size") or _number(config, "mamba_chunk_size")
+    heads = _number(config, "num_heads") or _number(config, "mamba_n_heads")
+    return chunk * heads or width * _number(config, "state_size")
 
 
 def _number(config: Any, name: str) -> int:

@@ -17,9 +17,6 @@ from lengthwise.measurement.random_model.shape import PRESETS, DecoderShape
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
-UNUSABLE = (OSError, ValueError, TypeError, KeyError, AttributeError)
-"""What transformers raises on a configuration it cannot use."""
-
 
 def config_of(options: EngineOptions) -> tuple[str, PretrainedConfig]:
     """Give the name of the model and its configuration, long enough for ``max_tokens``.
@@ -90,9 +87,9 @@ def _from_file(path: Path) -> tuple[str, PretrainedConfig]:
 
     try:
         config = AutoConfig.from_pretrained(str(path), local_files_only=True)
-    except UNUSABLE as error:
+    except Exception as error:  # its validators raise all sorts
         raise InputError(
-            "config.json must be one that transformers knows", got=f"{path} ({_short(error)})",
+            "config.json must be one that transformers knows", got=f"{path} ({short(error)})",
             remedy="copy the file of the model again, or update transformers",
         ) from None  # fmt: skip
     _check_causal(config, path)
@@ -102,7 +99,8 @@ def _from_file(path: Path) -> tuple[str, PretrainedConfig]:
 def _check_causal(config: PretrainedConfig, path: Path) -> None:
     from transformers import AutoModelForCausalLM
 
-    if type(config) in AutoModelForCausalLM._model_mapping and not config.is_encoder_decoder:
+    decoder = not config.is_encoder_decoder and getattr(config, "is_decoder", None) is not False
+    if decoder and type(config) in AutoModelForCausalLM._model_mapping:
         return
     raise InputError(
         "the model must be a decoder-only language model",
@@ -110,5 +108,10 @@ def _check_causal(config: PretrainedConfig, path: Path) -> None:
     )  # fmt: skip
 
 
-def _short(error: BaseException) -> str:
+def short(error: BaseException) -> str:
+    r"""Give the message of a library's error in one line.
+
+    >>> short(ValueError("two\nlines"))
+    'two lines'
+    """
     return " ".join(str(error).split())[:200]

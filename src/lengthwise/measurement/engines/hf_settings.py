@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -77,7 +78,7 @@ def columns(settings: Mapping[str, Any]) -> dict[str, float | str]:
 
 
 def _check(settings: Mapping[str, Any]) -> None:
-    if settings["temperature"] <= 0 or settings["top_k"] < 0 or settings["beams"] < 1:
+    if not 0 < settings["temperature"] < math.inf or settings["top_k"] < 0 or settings["beams"] < 1:
         raise InputError(
             "temperature must be positive, top_k not negative, beams at least 1",
             got=f"temperature={settings['temperature']}, top_k={settings['top_k']}, "

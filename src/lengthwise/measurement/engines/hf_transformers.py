@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 KERNELS = ("torch", "transformers", "flash-attn", "mamba-ssm", "causal-conv1d")
 """Packages whose presence changes the time of a step."""
+FORGETFUL = ("mamba", "falcon_mamba", "jamba", "zamba")
+"""Their scan in transformers starts from nothing when several tokens follow a cached prefix."""
 
 
 class TransformersEngine:
@@ -107,6 +109,7 @@ class TransformersEngine:
         notes: dict[str, Any] = {
             **self._settings, "attention": self._attention, "threads": self._options.threads,
             "device": self._options.device, "versions": versions(KERNELS),
+            "max_position_embeddings": getattr(self._config, "max_position_embeddings", None),
             "architecture": type(self._model).__name__, "weights": "random",
             "logits": "last position" if self._keep else "all positions",
         }  # fmt: skip
@@ -199,6 +202,9 @@ class TransformersEngine:
         return event
 
     def _check(self, shape: Shape) -> None:
+        if shape.running:
+            raise InputError("mixed steps need continuous batching", got="engine transformers",
+                             remedy="measure them with the engine openvino")  # fmt: skip
         if shape.isl < 1 or shape.batch_size < 1 or not 0 <= shape.cached_tokens < shape.isl:
             raise InputError(
                 "a shape needs a sequence, a token, and fewer cached tokens than prompt tokens",
@@ -211,10 +217,12 @@ class TransformersEngine:
                 got=f"{shape.longest} tokens where max_tokens={self._options.max_tokens}",
                 remedy="raise max_tokens, or measure shorter prompts",
             )  # fmt: skip
-        cache = self._settings["cache"]
-        if cache == "none" and shape.cached_tokens:
-            raise InputError("cached tokens need a cache", got="cache=none",
-                             remedy="write cache=dynamic")  # fmt: skip
+        cache, kind = self._settings["cache"], self._config.model_type
+        if shape.cached_tokens and (cache == "none" or kind in FORGETFUL):
+            raise InputError("cached tokens need a cache from which a prompt can go on",
+                             got=f"cache={cache}, {kind}",
+                             remedy="write cache=dynamic, and measure Mamba-1 without a prefix",
+                             )  # fmt: skip
         reserved = self._options.max_tokens if cache == "static" else 0
         need = self._footprint.step_bytes(shape, self._settings["beams"], reserved)
         check_shape(need, shape, self._options.device)
