@@ -3,7 +3,7 @@
 ``attention``
     ``auto`` (sdpa where the architecture has it), ``sdpa``, ``eager``, ``flash_attention_2``.
 ``cache``
-    ``dynamic``; ``static``, which attends over ``max_tokens`` at every step; ``none``, which feeds
+    ``dynamic``; ``static``, whose decode steps attend over ``max_tokens``; ``none``, which feeds
     the whole sequence again at every step.
 ``compile``
     1 for ``torch.compile``; with a static cache on a GPU, decode steps become CUDA graphs.
