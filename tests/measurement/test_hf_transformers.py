@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -213,6 +214,17 @@ def test_a_configuration_is_built_with_room_for_the_longest_sequence(tmp_path: P
             assert engine.labels["model"] == "random-some-model"
             assert len(engine.run(Shape(100, 1, 2))) == 3
             assert engine.notes["max_position_embeddings"] == 128
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
+def test_a_compiled_model_chooses_the_same_tokens(tmp_path: Path) -> None:
+    path = config_file(tmp_path, **{**SMALL_QWEN, "num_hidden_layers": 1})
+    ids = torch.randint(600, (1, 20), generator=torch.Generator().manual_seed(7))
+    with opened(path) as engine:
+        expected = tokens_of(engine, 4, Shape(20, 1, 3), ids)
+    with opened(path, compile=1) as engine:
+        assert tokens_of(engine, 4, Shape(20, 1, 3), ids) == expected
+        assert engine.labels["engine_version"].endswith("+compile")
 
 
 def test_threads_are_given_back() -> None:
