@@ -1,0 +1,99 @@
+"""Events of a Chrome trace: work on the device, the calls that launched it, annotations."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from lengthwise.data.formats.base import Document
+from lengthwise.data.formats.chrome_trace_steps import Annotation
+from lengthwise.data.formats.fields import at, damaged, number
+from lengthwise.errors import FileFormatError
+
+MOST_BYTES = 4 << 30
+"""Largest trace that is unpacked."""
+
+_HEAD = 1 << 20
+_KERNELS = {"kernel"}
+_DEVICE = {"kernel", "gpu_memcpy", "gpu_memset"}
+_LAUNCHES = {"cuda_runtime", "cuda_driver", "runtime", "hip_runtime", "privateuse1_runtime"}
+
+
+class DeviceWork(NamedTuple):
+    """Something on the device: times in microseconds, launch NaN when it is not in the trace."""
+
+    start: float
+    end: float
+    launch: float
+    correlation: Any
+    device: Any
+    is_kernel: bool
+
+
+def head_of(document: Document) -> str:
+    """Give the first megabyte of a file as text, unpacked; empty when it cannot be read."""
+    try:
+        with document.path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        with gzip.open(document.path) if packed else document.path.open("rb") as file:
+            return file.read(_HEAD).decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
+    except (OSError, EOFError, zlib.error):
+        return ""
+
+
+def load(document: Document) -> Any:
+    """Read a trace, packed or not, as JSON."""
+    try:
+        with document.path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        if not packed:
+            return json.loads(document.path.read_bytes())
+        with gzip.open(document.path) as file:
+            raw = file.read(MOST_BYTES + 1)
+        if len(raw) > MOST_BYTES:
+            raise FileFormatError(
+                f"a trace must not exceed {MOST_BYTES >> 30} GiB", got=str(document.path),
+                remedy="profile fewer steps (torch.profiler.schedule)",
+            )  # fmt: skip
+        return json.loads(raw)
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
+        if isinstance(error, FileFormatError):
+            raise
+        raise damaged("a trace must be whole JSON", f"{document.path}: {error}"[:120]) from None
+
+
+def sort_events(events: list[Any]) -> tuple[list[DeviceWork], list[Annotation], dict[Any, float]]:
+    """Tell device work, annotations and launches (start by correlation) apart."""
+    device: list[tuple[float, float, Mapping[str, Any], str]] = []
+    annotations: list[Annotation] = []
+    launches: dict[Any, float] = {}
+    for event in events:
+        if not isinstance(event, Mapping) or event.get("ph") != "X":
+            continue
+        kind = str(event.get("cat", "")).lower()
+        name = str(event.get("name", ""))
+        annotated = kind == "user_annotation" or name.startswith("ProfilerStep#")
+        if kind not in _DEVICE and kind not in _LAUNCHES and not annotated:
+            continue
+        start, length = number(event.get("ts"), "ts"), number(event.get("dur", 0), "dur")
+        if not (math.isfinite(start) and length >= 0):
+            raise damaged("an event needs a start and a duration", repr(event)[:80])
+        args = event.get("args")
+        if kind in _DEVICE:
+            device.append((start, start + length, args if isinstance(args, Mapping) else {}, kind))
+        elif kind in _LAUNCHES:
+            correlation = at(args, "correlation")
+            if correlation is not None:
+                launches.setdefault(correlation, start)
+        elif kind != "gpu_user_annotation":
+            annotations.append(Annotation(start, start + length, name))
+    work = [
+        DeviceWork(start, end, launches.get(args.get("correlation"), math.nan),
+              args.get("correlation"), args.get("device"), kind in _KERNELS)
+        for start, end, args, kind in device
+    ]  # fmt: skip
+    return sorted(work, key=lambda item: item.start), annotations, launches
