@@ -1,8 +1,9 @@
-"""The demo: fit the short part of measurements that ship with the package, predict the long part.
+"""The demo: fit short lengths, predict long ones, hold the predictions against measurements.
 
-Each model and phase is fitted on lengths up to a quarter of its longest; everything longer is
-predicted by the default law, by the linear law and by gradient boosting, and held against what was
-measured. Decode contexts come in runs of neighbours (one generation); a run is one line.
+Recorded, on measurements that ship with the package: each model and phase is fitted on lengths up
+to a quarter of its longest. Live (see live_demo) the two parts are measured one after the other.
+Predictions are those of the default law, of the linear law and of gradient boosting. Decode
+contexts come in runs of neighbours (one generation); a run is one line.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class Demo:
         per other formulation.
     rows_fitted, rows_held_out
         Rows of the table in each part.
+    dataset, part
+        Where the rows come from, and which of them were fitted, in words.
     charts
         One per model and phase.
     """
@@ -54,6 +57,8 @@ class Demo:
     rows_fitted: int
     rows_held_out: int
     charts: tuple[Chart, ...]
+    dataset: str = DATASET
+    part: str = "lengths up to 1/4 of the longest, all batch sizes"
 
     @property
     def lines(self) -> pd.DataFrame:
@@ -78,30 +83,52 @@ class Demo:
     def to_dict(self) -> dict[str, Any]:
         """Give points and summary, ready for JSON."""
         return {
-            "dataset": DATASET, "title": self.title, "trained_up_to": f"longest / {FACTOR:g}",
+            "dataset": self.dataset, "title": self.title, "fitted": self.part,
             "rows_fitted": self.rows_fitted, "rows_held_out": self.rows_held_out,
             "points": self.points.to_dict("records"), "summary": self.summary,
         }  # fmt: skip
 
 
 def run(dataset: str = DATASET) -> Demo:
-    """Fit, predict and compare."""
+    """Fit the short part of a dataset, predict the long part and compare."""
     steps = step_rows(load(table(dataset)))
     splits = length_split(steps, FACTOR)
     train = steps.iloc[np.unique(np.concatenate([s.train for s in splits]))]
     test = steps.iloc[np.unique(np.concatenate([s.test for s in splits]))]
+    return demo_of(train, test, laws_of(train), title=describe(dataset).title)
+
+
+def laws_of(train: pd.DataFrame) -> dict[str, LawSet]:
+    """Fit every formulation of the demo; the first has intervals."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        laws = {name: LawSet(name, intervals=i == 0).fit(train)
+        return {name: LawSet(name, intervals=i == 0).fit(train)
                 for i, name in enumerate(FORMULATIONS)}  # fmt: skip
+
+
+def demo_of(
+    train: pd.DataFrame, test: pd.DataFrame, laws: dict[str, LawSet], **words: str
+) -> Demo:  # fmt: skip
+    """Hold laws that were fitted on ``train`` against ``test``.
+
+    Parameters
+    ----------
+    train, test
+        Step rows of one or several deployments.
+    laws
+        From :func:`laws_of`.
+    words
+        ``title`` and, when they differ from the recorded demo, ``dataset`` and ``part``.
+    """
     points = pd.concat([_predicted(group, laws) for group in groups_of(test)], ignore_index=True)
     first = laws[FORMULATIONS[0]]
     charts = [
         _chart(group, laws, first.laws_[group.deployment, group.phase].domain.length[1])
-        for group in groups_of(steps)
+        for group in groups_of(pd.concat([train, test], ignore_index=True))
     ]
     charts.sort(key=lambda chart: chart.title, reverse=True)
-    return Demo(describe(dataset).title, points, len(train), len(test), tuple(charts))
+    return Demo(points=points, rows_fitted=len(train), rows_held_out=len(test),
+                charts=tuple(charts), **words)  # fmt: skip
 
 
 def _predicted(group: Group, laws: dict[str, LawSet]) -> pd.DataFrame:

@@ -1,36 +1,54 @@
-"""``lengthwise demo``: the main job on measurements that ship with the package."""
+"""``lengthwise demo``: the main job, measured on the spot or on measurements that ship with it."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from lengthwise.interfaces.cli.common import AsJson, check_output, log, print_json, print_table
+from lengthwise.interfaces.cli.live import Live
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lengthwise.reporting.demo import Demo
 
-COLUMNS = ("model", "phase", "tokens", "measured", "predicted", "90 % interval", "error")
+FORMULATIONS = ("hachiya-patias", "linear", "gradient-boosting")
+COLUMNS = ("model", "phase", "tokens", "measured", "predicted", "90 % interval", "error", "linear")
 
 
 def command(
+    engine: Annotated[
+        Literal["openvino", "llamacpp"] | None, typer.Option(help="Engine to measure with.")
+    ] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Use our measurements; needs no engine.")
+    ] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Picture to write, .png or .svg (needs matplotlib).")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Page to write, .html; the table goes beside it.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fit on short prompts, predict long ones, and show the error.
+    """Measure short prompts here, fit, predict long ones, measure those and show the error.
 
-    The measurements are our own (two small models on one CPU thread) and come with the package.
-    Lengths up to a quarter of the longest are fitted; the rest is predicted and compared.
+    Takes about a minute, with a small model of random weights in an engine in this process. Without
+    an engine, or with --recorded, it uses measurements of ours that come with the package: lengths
+    up to a quarter of the longest are fitted; the rest is predicted and compared.
     """
     check_output(plot)
-    from lengthwise.reporting.demo import run
+    check_output(report)
+    name = None if recorded else engine or _installed()
+    if name is None:
+        demo, table = _recorded(recorded)
+    else:
+        from lengthwise.reporting.live_demo import run_live
 
-    log("fitting the short part, predicting the long part ...")
-    demo = run()
+        demo, table = run_live(name, log, Live(sparse=True))
     if as_json:
         print_json(demo.to_dict())
     else:
@@ -40,14 +58,50 @@ def command(
 
         save(demo.charts, plot, title=TITLE)
         log(f"wrote {plot}")
+    if report is not None:
+        _write_report(table, demo, report, 4.0 if name is None else 8.0)
+
+
+def _installed() -> str | None:
+    from importlib.util import find_spec
+
+    for name, packages in (("openvino", ("openvino_genai", "gguf")),
+                           ("llamacpp", ("xllamacpp", "gguf"))):  # fmt: skip
+        if all(find_spec(package) for package in packages):
+            return name
+    return None
+
+
+def _recorded(asked: bool) -> tuple[Demo, pd.DataFrame]:
+    from lengthwise.data import datasets
+    from lengthwise.reporting.demo import DATASET, run
+
+    if not asked:
+        log("no engine is installed, so recorded measurements are used; to measure here: "
+            "pip install 'lengthwise[openvino]'")  # fmt: skip
+    log("fitting the short part, predicting the long part ...")
+    return run(), datasets.table(DATASET)
+
+
+def _write_report(table: pd.DataFrame, demo: Demo, path: Path, factor: float) -> None:
+    from lengthwise.data.table import write_table
+    from lengthwise.reporting.content import Options, build
+    from lengthwise.reporting.html import write
+    from lengthwise.reporting.sources import read_all
+
+    rows = path.with_suffix(".parquet")
+    write_table(table, rows)
+    options = Options("length", factor, tuple(FORMULATIONS), 0.9, False, title=demo.title)
+    for file in [rows, *write(build(read_all([rows]), options), path)]:
+        log(f"wrote {file}")
 
 
 TITLE = "Fitted on the shaded lengths (filled points), predicted beyond (open points)"
 
 
 def _show(demo: Demo) -> None:
-    print(f"{demo.title}, two small models.")
-    print(f"Fitted: {demo.rows_fitted:,} rows, lengths up to 1/4 of the longest, all batch sizes.")
+    print(f"{demo.title}.")
+    print(f"Fitted: {demo.rows_fitted:,} rows, {demo.part}.")
     print(f"Predicted: {demo.rows_held_out:,} rows at longer lengths. Shown: batch 1.")
     print()
     print_table(COLUMNS, [_line(row) for row in demo.lines.to_dict("records")])
@@ -63,7 +117,8 @@ def _line(row: dict[Any, Any]) -> list[str]:
     bounds = _span(row["lo_ms"], row["hi_ms"], row["predicted_ms"])
     model = row["model"].removeprefix("random-")
     return [model, row["phase"], format_tokens(row["length"]), format_ms(row["measured_ms"]),
-            format_ms(row["predicted_ms"]), bounds, f"{error:+.1f} %"]  # fmt: skip
+            format_ms(row["predicted_ms"]), bounds, f"{error:+.1f} %",
+            f"{row['linear_error_percent']:.1f} %"]  # fmt: skip
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import InputError, LengthwiseError, NothingUsableError
-from lengthwise.interfaces.cli.common import log, print_json, print_table
+from lengthwise.interfaces.cli.common import log, plain, print_json, print_table
+from lengthwise.interfaces.cli.live import Live
 from lengthwise.units import format_tokens
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from lengthwise.measurement.engine import Engine, EngineOptions
     from lengthwise.measurement.plan import Plan
     from lengthwise.measurement.run_directory import RunDirectory
-    from lengthwise.measurement.sweep import Progress, SweepResult
+    from lengthwise.measurement.sweep import SweepResult
 
 INTERRUPTED = 130
 
@@ -47,7 +48,7 @@ def measure_engine(name: str, engine: EngineOptions, plan: Plan, options: SweepO
     from lengthwise.measurement.run_directory import RunDirectory
 
     into = RunDirectory(options.output.with_suffix(".run"))
-    asked = {"engine": name, "options": _plain(asdict(engine)), "plan": _plain(asdict(plan))}
+    asked = {"engine": name, "options": plain(asdict(engine)), "plan": plain(asdict(plan))}
     if options.resume:
         asked = _resumed(into, asked)
     log(f"loading {engine.model} in {name}")
@@ -81,7 +82,7 @@ def _run(
             log(f"resuming: {len({r['visit'] for r in kept})} of {plan.count} visits are there")
         else:
             into.start(manifest)
-    show = _Live(options.quiet)
+    show = Live(options.quiet)
     result = run_sweep(engine, plan, into=into, budget_s=options.budget_s, show=show)
     show.end()
     return _finish(result, into, manifest, threads, options)
@@ -104,7 +105,7 @@ def _finish(
     with _disk(into.path):
         write_table(table, options.output)
         into.write_manifest(manifest | {"status": result.status, "rows": len(table)})
-        into.write_text("summary.json", json.dumps(_plain(summary), indent=1) + "\n")
+        into.write_text("summary.json", json.dumps(plain(summary), indent=1) + "\n")
         into.write_text("summary.csv", pd.DataFrame(summary["points"]).to_csv(index=False))
     if options.as_json:
         print_json({"output": str(options.output), "run": str(into.path), **summary})
@@ -201,35 +202,3 @@ def _disk(path: Path) -> Iterator[None]:
 
 class _DiskError(LengthwiseError):
     """Results could not be written."""
-
-
-class _Live:
-    """Progress on stderr: one changing line on a terminal, a line per tenth elsewhere."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._quiet, self._tty, self._tenth = quiet, sys.stderr.isatty(), 0
-
-    def __call__(self, progress: Progress) -> None:
-        if self._quiet:
-            return
-        shape, kind = progress.visit.shape, "warm-up" if progress.visit.repeat < 0 else "point"
-        text = (
-            f"{progress.done}/{progress.count} {kind} {format_tokens(shape.isl)} x "
-            f"{shape.batch_size}: prefill {progress.prefill_ms:.3g} ms, decode "
-            f"{progress.decode_ms:.3g} ms; {progress.elapsed_s:.0f} s, {progress.left_s:.0f} s left"
-        )
-        if self._tty:
-            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-        elif progress.done * 10 // progress.count > self._tenth:
-            self._tenth = progress.done * 10 // progress.count
-            log(text)
-
-    def end(self) -> None:
-        if self._tty and not self._quiet:
-            print(file=sys.stderr)
-
-
-def _plain(value: Any) -> Any:
-    from lengthwise.interfaces.cli.common import plain
-
-    return plain(value)
