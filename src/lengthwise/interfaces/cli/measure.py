@@ -118,7 +118,7 @@ def command(
         precision=precision, device=device,
         max_tokens=max(shape.longest for shape in plan.shapes) + 1,
         max_batch=max(shape.batch_size for shape in plan.shapes),
-        settings=_pairs(engine_set, "--engine-set"),
+        settings={"seed": str(seed)} | _pairs(engine_set, "--engine-set"),
     )  # fmt: skip
     sweep = SweepOptions(output, _seconds(budget, "--budget"), given, resume, dry_run, quiet,
                          as_json)  # fmt: skip

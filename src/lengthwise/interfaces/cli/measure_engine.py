@@ -130,10 +130,12 @@ def _exit_code(result: SweepResult) -> int:
 def _print(
     table: pd.DataFrame, summary: dict[str, Any], options: SweepOptions, into: RunDirectory
 ) -> None:
-    rows = [_line(point) for point in summary["points"]]
+    points = summary["points"]
+    prefixes = any(point.get("cached_tokens") for point in points)
+    rows = [_line(point, prefixes) for point in points]
     labels = table.iloc[0]
     print_table(
-        ["phase", "tokens", "batch", "median ms", "range ms", "spread %", "n"], rows,
+        ["phase", "tokens", *(["cached"] if prefixes else []), "batch", "median ms", "range ms", "spread %", "n"], rows,
         title=f"{labels['model']}, {labels['engine']} {labels['precision']}, {labels['hardware']}",
     )  # fmt: skip
     for warning in summary["warnings"]:
@@ -142,12 +144,13 @@ def _print(
     log(f"next: lengthwise fit {options.output} -o law.json")
 
 
-def _line(point: Mapping[str, Any]) -> list[str]:
+def _line(point: Mapping[str, Any], prefixes: bool) -> list[str]:
     mixed = point["phase"] == "mixed"
     size = ("sum_query_len", "sum_context_len") if mixed else ("isl",)
     spread = point["spread_percent"]
     return [
         point["phase"], " of ".join(format_tokens(point[name]) for name in size),
+        *([f"{point['cached_tokens']:g}"] if prefixes else []),
         f"{point['batch_size']:g}", f"{point['median_ms']:.3g}",
         f"{point['min_ms']:.3g} to {point['max_ms']:.3g}",
         "-" if spread is None or spread != spread else f"{spread:.1f}", f"{point['n']}",
