@@ -16,7 +16,8 @@ from lengthwise.measurement.http.record import Job
 KEY_VARIABLE = "LENGTHWISE_API_KEY"
 ENDPOINTS = ("auto", "completions", "chat")
 PROBE_ISL, PROBE_OSL = 48, 2
-CALIBRATION_WORDS = (64, 320)
+CALIBRATION_WORDS = ((64, 320), (16, 64))
+"""Two lengths that calibrate words; the second pair is for servers with a short context."""
 
 _USAGE = {"stream_options": {"include_usage": True}}
 _FULL = {**_USAGE, "ignore_eos": True, "min_tokens": 0}
@@ -133,14 +134,14 @@ async def _described(
 
 
 def _engine(server: str, owner: str) -> str:
-    known = {"llama.cpp": "llamacpp", "llamacpp": "llamacpp", "vllm": "vllm", "sglang": "sglang",
+    known = {"llama.cpp": "llama.cpp", "llamacpp": "llama.cpp", "vllm": "vllm", "sglang": "sglang",
              "lengthwise-mock": "mock"}  # fmt: skip
     return next((name for text, name in known.items() if text in (server + owner).lower()), "")
 
 
 async def _version(transport: Transport, engine: str, base: Target, timeout_s: float) -> str:
     path, field = {
-        "vllm": ("/version", "version"), "llamacpp": ("/props", "build_info"),
+        "vllm": ("/version", "version"), "llama.cpp": ("/props", "build_info"),
         "sglang": ("/get_server_info", "version"),
     }.get(engine, ("", ""))  # fmt: skip
     if not path:
@@ -156,7 +157,7 @@ async def _probed(
     transport: Transport, target: Target, timeout_s: float, tried: list[str]
 ) -> Target | None:
     """Find the richest request the server takes; None if it takes none at this path."""
-    llama = {"cache_prompt": False} if target.engine == "llamacpp" else {}
+    llama = {"cache_prompt": False} if target.engine == "llama.cpp" else {}
     for extras, note in EXTRAS:
         for ids in (False,) if target.chat else (True, False):
             asked = replace(target, ids=ids, extras={**extras, **(llama if extras else {})})
@@ -195,16 +196,17 @@ async def _ask(
 
 async def _calibrated(transport: Transport, target: Target, timeout_s: float) -> Target:
     """Learn how many tokens words make, from the counts of the server at two lengths."""
-    counts = []
-    for words in CALIBRATION_WORDS:
-        exchange = await _ask(transport, target, timeout_s, words)
-        counts.append(None if failure_of(exchange) else _prompt_tokens(exchange))
-    few, many = CALIBRATION_WORDS
-    if counts[0] is None or counts[1] is None or counts[1] <= counts[0]:
-        note = "the server counts no prompt tokens: one token per word is taken for granted"
-        return replace(target, notes=(*target.notes, note))
-    slope = (counts[1] - counts[0]) / (many - few)
-    return replace(target, tokens_per_word=slope, template_tokens=counts[0] - slope * few)
+    for few, many in CALIBRATION_WORDS:
+        counts = []
+        for words in (few, many):
+            exchange = await _ask(transport, target, timeout_s, words)
+            counts.append(None if failure_of(exchange) else _prompt_tokens(exchange))
+        low, high = counts
+        if low is not None and high is not None and high > low:
+            slope = (high - low) / (many - few)
+            return replace(target, tokens_per_word=slope, template_tokens=low - slope * few)
+    note = "the server counts no prompt tokens: one token per word is taken for granted"
+    return replace(target, notes=(*target.notes, note))
 
 
 def _prompt_tokens(exchange: Exchange) -> int | None:

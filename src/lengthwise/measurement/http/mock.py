@@ -48,6 +48,8 @@ class Behaviour:
         Tokens of every prompt that are said to come from a cache.
     die_after
         Requests after which the process ends, 0 for never.
+    key
+        Requests without it are refused; empty for none.
     """
 
     ttft_ms: float = 30.0
@@ -67,6 +69,7 @@ class Behaviour:
     refuse_extras: bool = False
     no_usage: bool = False
     die_after: int = 0
+    key: str = ""
     seed: int = 0
 
     def fate(self, draw: float) -> str:
@@ -107,7 +110,7 @@ class MockServer:
         """Make the application."""
         from aiohttp import web
 
-        app = web.Application(client_max_size=256 << 20)
+        app = web.Application(client_max_size=256 << 20, middlewares=[self.guard()])
         app.add_routes([
             web.post("/v1/completions", self.generate),
             web.post("/v1/chat/completions", self.generate),
@@ -115,6 +118,21 @@ class MockServer:
             web.get("/truth", self.tell), web.delete("/truth", self.forget),
         ])  # fmt: skip
         return app
+
+    def guard(self) -> Any:
+        """Refuse requests without the key, where there is one."""
+        from aiohttp import web
+
+        expected = f"Bearer {self.behaviour.key}"
+
+        @web.middleware
+        async def check(request: web.Request, handler: Any) -> web.StreamResponse:
+            if self.behaviour.key and request.headers.get("Authorization") != expected:
+                return web.json_response({"error": {"message": "no such key"}}, status=401)
+            answer: web.StreamResponse = await handler(request)
+            return answer
+
+        return check
 
     async def models(self, request: web.Request) -> web.Response:
         """List the one model."""

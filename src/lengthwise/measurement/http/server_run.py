@@ -11,6 +11,7 @@ Both are handed to the system after each request, so a killed process loses what
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -48,11 +49,8 @@ class Recorder:
         trace: TracebackType | None,
     ) -> None:  # fmt: skip
         for file in (self._requests, self._steps):
-            try:
+            with suppress(OSError):  # all was flushed; a full disk was reported when it was met
                 file.close()
-            except OSError:
-                if error is None:
-                    raise
 
     def __call__(self, record: Record) -> None:
         """Keep one request; raises OSError when the disk is full."""
@@ -92,7 +90,7 @@ class ServerRun:
         """Give the columns that name what was measured; those given win."""
         if self.target is None:
             return dict(given)
-        found = {"model": self.target.model, "engine": self.target.engine,
+        found = {"model": model_label(self.target.model), "engine": self.target.engine,
                  "engine_version": self.target.engine_version}  # fmt: skip
         return {k: v for k, v in found.items() if v} | {"source": self.target.origin, **given}
 
@@ -100,6 +98,16 @@ class ServerRun:
         """Give the rows of the measurement table."""
         labels = self.labels(given)
         return [record.to_row() | labels for record in self.records]
+
+
+def model_label(name: str) -> str:
+    """Give the name of a model without the folder of its file.
+
+    >>> model_label("/models/tiny-q8_0.gguf"), model_label("org/model-7b")
+    ('tiny-q8_0', 'org/model-7b')
+    """
+    is_path = name.startswith("/") or name.endswith(".gguf")
+    return name.replace("\\", "/").rsplit("/", 1)[-1].removesuffix(".gguf") if is_path else name
 
 
 @dataclass(frozen=True)

@@ -130,5 +130,5 @@ def _check(
         row = int(np.argmin(fits.to_numpy()))
         raise FileFormatError(
             f"{values.name} of a trace must be {what}",
-            got=f"{values.iloc[row]!r} in row {row} of {path}", remedy="mend or drop this row",
+            got=f"'{values.iloc[row]}' in row {row} of {path}", remedy="mend or drop this row",
         )  # fmt: skip
