@@ -10,9 +10,9 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 help:            ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-demo: $(VENV)/.demo  ## fit the short part of the shipped measurements, predict the long part
+demo: $(VENV)/.demo  ## measure short prompts here, predict long ones, measure those
 	@mkdir -p out
-	@$(BIN)/lengthwise demo --plot out/demo.png
+	@$(BIN)/lengthwise demo --plot out/demo.png --report out/demo.html
 
 test: $(VENV)/.dev  ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -37,6 +37,9 @@ bench: $(VENV)/.dev  ## run every benchmark again (LENGTHWISE_DATA must be set; 
 	$(BIN)/python benchmarks/attention_prior.py
 	$(BIN)/python benchmarks/accuracy.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/demo.py
+	$(BIN)/python benchmarks/client.py
+	$(BIN)/python benchmarks/import_truth.py
 	$(BIN)/python benchmarks/tables.py
 
 bench-tables: $(VENV)/.dev  ## write the committed benchmark results into the README
@@ -50,7 +53,7 @@ $(VENV)/.made:
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.made pyproject.toml
-	$(PIP) --editable '.[report]'
+	$(PIP) --editable '.[report,openvino]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml

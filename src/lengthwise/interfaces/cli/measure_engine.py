@@ -135,7 +135,8 @@ def _print(
     rows = [_line(point, prefixes) for point in points]
     labels = table.iloc[0]
     print_table(
-        ["phase", "tokens", *(["cached"] if prefixes else []), "batch", "median ms", "range ms", "spread %", "n"], rows,
+        ["phase", "tokens", *(["cached"] if prefixes else []), "batch", "median ms", "range ms",
+         "spread %", "n"], rows,
         title=f"{labels['model']}, {labels['engine']} {labels['precision']}, {labels['hardware']}",
     )  # fmt: skip
     for warning in summary["warnings"]:
