@@ -2,8 +2,8 @@
 
     python benchmarks/demo.py [--runs 3]
 
-Prompts up to 2,048 (openvino) or 1,024 tokens (llama.cpp) are fitted; 2, 4 and 8 times as long ones are
-predicted and then measured. Limits: error of TTFT at most 10 % at every length, 90 s a run.
+Prompts up to 2,048 (openvino) or 1,024 tokens (llama.cpp) are fitted; 2, 4 and 8 times as long ones
+are predicted and then measured. Limits: error of TTFT at most 10 % at every length, 90 s a run.
 """
 
 from __future__ import annotations

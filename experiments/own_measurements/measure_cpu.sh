@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Time small random models with three engines on one CPU thread; about 12 minutes.
+#
+#   bash measure_cpu.sh OUT_DIR LENGTHWISE LENGTHWISE_WITH_TORCH
+#
+# OUT_DIR gets one table and one run directory per sweep; assemble.py makes the shipped files of them.
+set -euo pipefail
+out=$1 lengthwise=$2 with_torch=$3
+export OMP_NUM_THREADS=1
+mkdir -p "$out"
+
+sweep() { # name, program, arguments
+    local name=$1 program=$2
+    shift 2
+    "$program" measure "$@" --quiet -o "$out/$name.parquet" >"$out/$name.txt"
+    echo "$name done"
+}
+
+for model in 19m 56m; do
+    longest=$([ "$model" = 19m ] && echo 8192 || echo 4096)
+    sweep "llamacpp-$model" "$lengthwise" llamacpp --model "random-llama-$model" \
+        --isl "32-$longest*2" --batch 1,2,4 --max-batch-tokens 8192 --repeats 5
+done
+for context in 128 1024; do
+    sweep "mixed-$context" "$lengthwise" openvino --engine-set chunk=512 --repeats 6 \
+        --mixed "1x$context+2048,4x$context+2048,8x$context+2048,4x$context+6144"
+done
+torch() { # name, arguments
+    local name=$1
+    shift
+    sweep "transformers-$name" "$with_torch" transformers "$@" --repeats 5
+}
+torch sdpa --model random-llama-19m --isl "32-8192*2" --batch 1,4 --max-batch-tokens 8192
+torch sdpa-bf16 --model random-llama-19m --precision bf16 --isl "32-4096*2"
+torch eager --model random-llama-19m --engine-set attention=eager --isl "32-4096*2"
+torch static --model random-llama-19m --engine-set cache=static --isl "32-2048*2"
+torch mamba --model random-mamba-20m --isl "32-1024*2"
+torch prefix --model random-llama-19m --isl "1024,2048,4096" --cached "0,512,1536"
