@@ -49,7 +49,7 @@ def expand(paths: Sequence[Path], file_format: str | None = None) -> Files:
         ignored += rest
     names = ", ".join(sorted({path.name for path in ignored})[:8])
     more = ", ..." if len({path.name for path in ignored}) > 8 else ""
-    return Files(found, f"not read, of no known format: {names}{more}" if ignored else "")
+    return Files(found, f"not read: {names}{more}" if ignored else "")
 
 
 def kind_of(path: Path) -> str:
@@ -126,13 +126,19 @@ def _in_folder(folder: Path, file_format: str | None) -> tuple[list[Path], list[
     runs = sorted(folder.rglob(_SWEEP))
     if runs:
         return runs, []
-    everything = sorted(path for path in folder.rglob("*") if path.is_file())
+    everything = sorted(
+        path for path in folder.rglob("*")
+        if path.is_file() and not _is_hidden(path.relative_to(folder))
+    )  # fmt: skip
     if len(everything) > MOST_FILES:
         raise InputError(
             f"a folder to import must hold at most {MOST_FILES:,} files",
             got=f"{len(everything):,} in {folder}", remedy="name the files or a folder inside",
         )  # fmt: skip
-    known = [path for path in everything if _is_result(path, file_format)]
+    known = [
+        path for path in everything
+        if not _is_of_a_phase(path) and _is_result(path, file_format)
+    ]  # fmt: skip
     if not known:
         raise FileFormatError(
             "a folder to import must hold result files of a benchmark tool",
@@ -141,6 +147,16 @@ def _in_folder(folder: Path, file_format: str | None) -> tuple[list[Path], list[
         )
     taken = set(known)
     return known, [path for path in everything if path not in taken]
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _is_of_a_phase(path: Path) -> bool:
+    """Whether AIPerf wrote this for one phase: warm-up, or what the files above say already."""
+    above = (parent.parent for parent in path.parents if parent.name == "phases")
+    return any(next(top.glob("profile_export*"), None) is not None for top in above)
 
 
 def _is_result(path: Path, file_format: str | None) -> bool:

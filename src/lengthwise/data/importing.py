@@ -224,8 +224,8 @@ def _check_needs(needs: Sequence[str], frame: pd.DataFrame, source: _Source) -> 
     if absent:
         title = registry.get(source.format).TITLE
         raise InputError(
-            f"a file of {title} needs {', '.join(absent)}, which it does not hold",
-            got=f"neither in {source.path} nor in its name",
+            f"a file of {title} is of use with {', '.join(absent)} only, which it does not hold",
+            got=str(source.path),
             remedy=f"say how the run was started: {' '.join(f'--set {n}=N' for n in absent)}",
         )  # fmt: skip
 

@@ -27,7 +27,7 @@ from lengthwise.data.formats.fields import (
     request_row,
     tokens,
 )
-from lengthwise.data.formats.metric_blocks import ms_per_unit, summary_row
+from lengthwise.data.formats.metric_blocks import TIMES, ms_per_unit, summary_row
 from lengthwise.data.formats.overlap import in_flight
 from lengthwise.data.formats.serving_runs import FAILED, gap_columns
 from lengthwise.units import ms_to_s
@@ -43,12 +43,12 @@ Line = Mapping[str, Any]
 def matches(document: Document) -> bool:
     """Whether the content is a line of a request or a summary."""
     found = document.objects[0] if document.objects else {}
-    return _is_line(found) or ("aiperf_version" in found and "input_config" in found)
+    return _is_line(found) or _is_summary(found)
 
 
 def read(document: Document) -> Parsed:
     """One row per request that was profiled and succeeded, or one of means for a summary."""
-    if "aiperf_version" in document.objects[0]:
+    if _is_summary(document.objects[0]):
         return _summaries(document.objects)
     dropped: Counter[str] = Counter()
     rows, spans = [], []
@@ -70,6 +70,11 @@ def read(document: Document) -> Parsed:
 
 def _is_line(found: Line) -> bool:
     return at(found, "metadata", "request_start_ns") is not None and "metrics" in found
+
+
+def _is_summary(found: Line) -> bool:
+    """Say whether this sums requests up; its export of server metrics has a version too."""
+    return "aiperf_version" in found and any(name in found for name in TIMES.values())
 
 
 def _reason_to_drop(line: Line) -> str | None:

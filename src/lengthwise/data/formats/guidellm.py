@@ -60,7 +60,7 @@ def read(document: Document) -> Parsed:
                 dropped[reason] += len(requests[part])
         rows += [_row(request) | common for request in done]
         measured = number(_of_all(benchmark, "request_latency").get("count"), "count")
-        if not done and benchmark.get("metrics"):
+        if not done and benchmark.get("metrics") and measured != 0:
             rows.append(_means(benchmark) | common)
         elif done and measured > len(done):
             notes.append(f"{len(done)} of {measured:g} requests are in the file (a sample)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -47,13 +48,7 @@ def get(name: str) -> Format:
 
 def candidates(document: Document) -> list[str]:
     """Name the formats whose shape the content has, usually one or none."""
-    return [name for name in NAMES if _there(name) and get(name).matches(document)]
-
-
-def _there(name: str) -> bool:
-    from importlib.util import find_spec
-
-    return find_spec(f"{__package__}.{MODULES[name]}") is not None
+    return [name for name in NAMES if get(name).matches(document)]
 
 
 def sniff(path: str | Path) -> str:
@@ -130,8 +125,6 @@ def unknown(document: Document) -> FileFormatError:
 
 def broken_json(document: Document) -> str:
     """Say where text that begins as JSON stops being JSON; empty for sound JSON and other text."""
-    import json
-
     if document.rows or not document.text.lstrip().startswith(("{", "[")):
         return ""
     try:

@@ -191,6 +191,10 @@ def _unpacked(document: Document) -> list[Any]:
     try:
         unpacker = msgpack.Unpacker(raw=False)
         unpacker.feed(document.data)
-        return list(unpacker)
+        messages = list(unpacker)
     except (ValueError, msgpack.exceptions.UnpackException) as error:
         raise damaged("the file must hold msgpack messages", str(error)[:80]) from None
+    if unpacker.tell() < len(document.data):
+        whole = f"{len(messages)} whole ones and a part of another"
+        raise damaged("the file must end with a whole message", whole)
+    return messages

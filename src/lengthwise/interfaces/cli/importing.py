@@ -74,8 +74,8 @@ def command(
       llmperf              llmperf
       llama-bench          llama-bench, JSON, JSON lines, CSV or SQL
       optimum-benchmark    optimum-benchmark
-      llmd-report          llm-d benchmark report 0.2
-      otel-spans           OpenTelemetry GenAI spans
+      llm-d                llm-d benchmark report 0.2
+      otel                 OpenTelemetry GenAI spans
       prometheus           Prometheus text of vLLM or SGLang
       chrome-trace         Chrome or torch trace
 
@@ -156,7 +156,8 @@ def _groups(table: pd.DataFrame) -> list[list[str]]:
         ["_deployment", "phase"], sort=False, observed=True
     ):
         length = names.get(str(phase), "isl")
-        load = "batch_size" if part.get("batch_size", part[length]).notna().any() else "concurrency"
+        batched = "batch_size" in part and part["batch_size"].notna().any()
+        load = "batch_size" if batched or "concurrency" not in part else "concurrency"
         rows.append([
             str(deployment), str(phase), f"{len(part):,}", f"{int(part['_usable'].sum()):,}",
             _span(part, length), _span(part, load),
