@@ -2,6 +2,11 @@
 
 import copy
 import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +165,7 @@ def test_a_stage_is_one_mean_row(tmp_path: Path) -> None:
     assert (row["ttft_ms"], row["e2e_ms"]) == (50, 200)
     assert (row["isl"], row["isl_mean"], row["osl"]) == (512, 512.4, 16)
     assert row["request_rate"] == 10
+    assert row["cached_tokens"] == 64
     assert row["ttft_p99_ms"] == 100
     assert any("means of 100 requests" in text for text in parsed.assumptions)
     assert dict(parsed.dropped) == {"failed request: 503 - Service Unavailable": 2}
@@ -218,3 +224,71 @@ def test_other_files_do_not_match(tmp_path: Path, data: Any) -> None:
     path = tmp_path / "x.json"
     path.write_text(json.dumps(data))
     assert not inference_perf.matches(Document(path))
+
+
+@pytest.fixture
+def tool() -> str:
+    """The real tool; it needs a newer Python than this package, so it may be anywhere."""
+    found = os.environ.get("LENGTHWISE_INFERENCE_PERF") or shutil.which("inference-perf")
+    if not found:
+        pytest.skip("needs inference-perf: install it, or name it in LENGTHWISE_INFERENCE_PERF")
+    return found
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """A server whose times are known: TTFT 30 ms + 0.1 ms per prompt token, 8 ms per token."""
+    pytest.importorskip("aiohttp")
+    words = ["--port", "0", "--ttft-ms", "30", "--ttft-ms-per-token", "0.1", "--itl-ms", "8"]
+    command = [sys.executable, "-m", "lengthwise.measurement.http.mock", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1]
+        process.terminate()
+
+
+def tokenizer_of_letters(folder: Path) -> Path:
+    """A tokenizer that makes a token of each letter, unlike the server."""
+    folder.mkdir()
+    vocabulary = {letter: index for index, letter in enumerate("abcdefghijklmnopqrstuvwxyz ")}
+    split = {"type": "Split", "pattern": {"Regex": "."}, "behavior": "Isolated", "invert": False}
+    model = {"type": "WordLevel", "vocab": vocabulary, "unk_token": "a"}
+    whole = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [],
+             "normalizer": None, "pre_tokenizer": split, "post_processor": None,
+             "decoder": {"type": "Fuse"}, "model": model}  # fmt: skip
+    (folder / "tokenizer.json").write_text(json.dumps(whole))
+    kind = {"tokenizer_class": "PreTrainedTokenizerFast", "unk_token": "a"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(kind))
+    return folder
+
+
+def test_the_real_tool_on_a_server_of_known_times(tool: str, server: str, tmp_path: Path) -> None:
+    config = {
+        "load": {"type": "constant", "stages": [{"rate": 5, "duration": 3}], "num_workers": 1},
+        "api": {"type": "completion", "streaming": True},
+        "server": {"type": "vllm", "model_name": "mock-llm", "base_url": server,
+                   "ignore_eos": True},
+        "tokenizer": {"pretrained_model_name_or_path": str(tokenizer_of_letters(tmp_path / "t"))},
+        "data": {"type": "random",
+                 "input_distribution": {"min": 50, "max": 50, "mean": 50, "std_dev": 0,
+                                        "total_count": 20},
+                 "output_distribution": {"min": 16, "max": 16, "mean": 16, "std_dev": 0,
+                                         "total_count": 20}},
+        "report": {"request_lifecycle": {"per_request": True}},
+        "storage": {"local_storage": {"path": str(tmp_path / "out")}},
+    }  # fmt: skip
+    (tmp_path / "config.yml").write_text(json.dumps(config))
+    command = [tool, "--config_file", str(tmp_path / "config.yml")]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    subprocess.run(command, check=True, capture_output=True, timeout=180, env=environment)
+    one, stage = (
+        prepare(inference_perf.read(Document(tmp_path / "out" / f"{name}_metrics.json")).frame)
+        for name in ("per_request_lifecycle", "stage_0_lifecycle")
+    )
+    truth = 30 + 0.1 * one["isl"]
+    assert ((one["ttft_ms"] - truth).median()) == pytest.approx(0, abs=15)
+    assert one["tpot_ms"].median() == pytest.approx(8, rel=0.1)
+    assert set(one["osl"]) == {16}
+    assert (one["output_tokens_client"] > 32).all()
+    assert stage["tpot_ms"].iloc[0] == pytest.approx(one["tpot_ms"].mean(), rel=0.1)
+    assert stage["tpot_tool_mean_ms"].iloc[0] < 4  # what the tool says

@@ -84,7 +84,7 @@ def test_samples_become_repeats(frame: pd.DataFrame) -> None:
     first = frame[frame["phase"] == "prefill"].iloc[:2]
     assert first["latency_ms"].tolist() == [40.0, 42.0]
     assert first["repeat"].tolist() == [0, 1]
-    assert "statistic" not in frame
+    assert "over_repeats" not in frame
 
 
 def test_depth_is_cached_part_of_the_whole_prompt(frame: pd.DataFrame) -> None:
@@ -143,7 +143,7 @@ def test_csv_and_sql_hold_means(tmp_path: Path, write: Any) -> None:
     assert frame["phase"].tolist() == ["prefill", "prefill", "decode", "request"]
     assert frame["latency_ms"].tolist()[:3] == [41.0, 60.0, 10.5]
     assert frame["isl"].tolist()[:2] == [512, 4608]
-    assert set(frame["statistic"]) == {"mean"}
+    assert set(frame["over_repeats"]) == {"mean"}
     assert frame["n_ubatch"].tolist() == [512] * 4
     assert any("mean of its repetitions" in text for text in parsed.assumptions)
 
@@ -160,6 +160,12 @@ def test_appended_runs_of_different_versions(tmp_path: Path) -> None:
         frame = prepare(parse(tmp_path, write(RECORDS) + write(newer)).frame)
         assert frame["load_mode"].tolist()[-1] == "mmap"
         assert len(frame) == 5
+
+
+def test_appended_json_runs(tmp_path: Path) -> None:
+    text = json.dumps(RECORDS[:1]) + "\n" + json.dumps(RECORDS[1:]) + "\n"
+    whole = parse(tmp_path, json.dumps(RECORDS)).frame
+    pd.testing.assert_frame_equal(parse(tmp_path, text).frame, whole)
 
 
 def test_unknown_and_missing_columns_are_tolerated(tmp_path: Path) -> None:

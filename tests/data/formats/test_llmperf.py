@@ -70,11 +70,23 @@ def test_one_token_has_no_time_per_token(tmp_path: Path) -> None:
     assert frame["tpot_ms"].isna().tolist() == [True, False]
 
 
-def test_it_is_said_who_counted_and_that_load_is_unknown(tmp_path: Path) -> None:
-    said = " ".join(parse(tmp_path, [ONE]).assumptions)
+def test_it_is_said_who_counted_and_what_is_missing(tmp_path: Path) -> None:
+    parsed = parse(tmp_path, [ONE])
+    said = " ".join(parsed.assumptions)
+    assert parsed.needs == ("concurrency",)
     assert "inter_token_latency_s" in said
     assert "tokenizer" in said
-    assert "--set concurrency=N" in said
+
+
+def test_load_and_model_come_from_the_summary_beside(tmp_path: Path) -> None:
+    (tmp_path / "m_550_100_summary.json").write_text(json.dumps(SUMMARY))
+    path = tmp_path / "m_550_100_individual_responses.json"
+    path.write_text(json.dumps([ONE, ONE]))
+    parsed = llmperf.read(Document(path))
+    assert parsed.needs == ()
+    frame = prepare(parsed.frame)
+    assert frame["concurrency"].tolist() == [4, 4]
+    assert frame["model"].unique().tolist() == ["meta-llama/Llama-2-7b-chat-hf"]
 
 
 def test_summary_is_one_mean_row(tmp_path: Path) -> None:

@@ -128,8 +128,7 @@ def test_configuration_beside_the_report(tmp_path: Path) -> None:
 def test_report_alone_needs_the_prompt_length(tmp_path: Path) -> None:
     parsed = parse(tmp_path, REPORT, "benchmark_report.json")
     assert any("--set isl=N" in text for text in parsed.assumptions)
-    with pytest.raises(InputError, match="isl"):
-        prepare(parsed.frame)
+    assert parsed.needs == ("isl",)
     frame = prepare(parsed.frame.assign(isl="512"))
     assert set(frame["phase"]) == {"prefill"}
     assert set(frame["batch_size"]) == {2}
@@ -142,7 +141,7 @@ def test_without_values_the_mean_is_one_row(tmp_path: Path) -> None:
         data["report"][name]["latency"]["values"] = []
     frame = prepare(parse(tmp_path, data).frame)
     assert frame["latency_ms"].tolist() == pytest.approx([105, 10.5])
-    assert set(frame["statistic"]) == {"mean"}
+    assert set(frame["over_repeats"]) == {"mean"}
     assert set(frame["n_runs"]) == {2}
 
 

@@ -22,7 +22,7 @@ from lengthwise.data.formats.chrome_trace_events import (
     head_of,
     load,
     sort_events,
-)  # fmt: skip
+)
 from lengthwise.data.formats.chrome_trace_steps import Annotation, said_by, steps_of
 from lengthwise.data.formats.fields import Row, at, damaged, first, number, parsed
 from lengthwise.data.report import Flag

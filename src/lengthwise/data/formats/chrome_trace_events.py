@@ -12,10 +12,6 @@ from typing import Any, NamedTuple
 from lengthwise.data.formats.base import Document
 from lengthwise.data.formats.chrome_trace_steps import Annotation
 from lengthwise.data.formats.fields import at, damaged, number
-from lengthwise.errors import FileFormatError
-
-MOST_BYTES = 4 << 30
-"""Largest trace that is unpacked."""
 
 _HEAD = 1 << 20
 _KERNELS = {"kernel"}
@@ -48,21 +44,8 @@ def head_of(document: Document) -> str:
 def load(document: Document) -> Any:
     """Read a trace, packed or not, as JSON."""
     try:
-        with document.path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        if not packed:
-            return json.loads(document.path.read_bytes())
-        with gzip.open(document.path) as file:
-            raw = file.read(MOST_BYTES + 1)
-        if len(raw) > MOST_BYTES:
-            raise FileFormatError(
-                f"a trace must not exceed {MOST_BYTES >> 30} GiB", got=str(document.path),
-                remedy="profile fewer steps (torch.profiler.schedule)",
-            )  # fmt: skip
-        return json.loads(raw)
+        return document.json if document.json is not None else json.loads(document.text)
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
-        if isinstance(error, FileFormatError):
-            raise
         raise damaged("a trace must be whole JSON", f"{document.path}: {error}"[:120]) from None
 
 

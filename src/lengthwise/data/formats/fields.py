@@ -173,7 +173,7 @@ def mismatch_flags(rows: Sequence[Row], *pairs: tuple[str, str, str]) -> list[Fl
 
 def parsed(
     rows: Iterable[Row], *, dropped: Counter[str] | None = None,
-    assumptions: Iterable[str] = (), flags: Iterable[Flag] = (),
+    assumptions: Iterable[str] = (), flags: Iterable[Flag] = (), needs: tuple[str, ...] = (),
 ) -> Parsed:  # fmt: skip
     """Put rows into a frame, known columns first; columns that no row fills are left out.
 
@@ -186,7 +186,7 @@ def parsed(
     frame = frame[known + [name for name in frame if name not in COLUMNS]]
     lost = dict(dropped or {})
     return Parsed(frame, len(frame) + sum(lost.values()), lost,
-                  tuple(dict.fromkeys(assumptions)), tuple(flags))  # fmt: skip
+                  tuple(dict.fromkeys(assumptions)), tuple(flags), needs)  # fmt: skip
 
 
 def damaged(what: str, got: str) -> FileFormatError:

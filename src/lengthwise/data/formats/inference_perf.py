@@ -32,7 +32,7 @@ from lengthwise.data.formats.fields import (
     request_row,
     tokens,
     tpot_s,
-)  # fmt: skip
+)
 from lengthwise.data.formats.inference_perf_summary import is_summary, read_summary
 from lengthwise.units import FloatArray
 

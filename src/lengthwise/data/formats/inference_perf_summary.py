@@ -12,6 +12,7 @@ from lengthwise.data.formats.base import Parsed
 from lengthwise.data.formats.fields import (
     MISMATCH,
     at,
+    cached_part,
     damaged,
     mismatch_flags,
     number,
@@ -19,7 +20,7 @@ from lengthwise.data.formats.fields import (
     request_row,
     tokens,
     tpot_s,
-)  # fmt: skip
+)
 from lengthwise.units import MS_PER_S
 
 _TIMES = {
@@ -54,9 +55,11 @@ def read_summary(data: Mapping[str, Any]) -> Parsed:
     cached = number(at(good, "prompt_tokens", "cached"), "prompt_tokens.cached") / count
     concurrency = number(at(data, "load_summary", "concurrency"), "load_summary.concurrency")
     rate = number(at(data, "load_summary", "requested_rate"), "load_summary.requested_rate")
+    isl = tokens(_or_none(prompt), "prompt_tokens")
     row = request_row(
         ttft=ttft, end=e2e, tpot=tool if agrees else tpot_s(ttft, e2e, osl),
-        isl=tokens(_or_none(prompt), "prompt_tokens"), osl=tokens(_or_none(osl), "output_tokens"),
+        isl=isl, cached_tokens=cached_part(isl, round(cached)) if cached >= 0.5 else None,
+        osl=tokens(_or_none(osl), "output_tokens"),
         concurrency=concurrency if concurrency >= 1 else None,
         request_rate=rate if 0 < rate < math.inf and not concurrency >= 1 else None,
         clock="client", statistic="mean", n_requests=count, isl_mean=prompt, osl_mean=osl,

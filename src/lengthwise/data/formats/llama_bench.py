@@ -28,7 +28,7 @@ from lengthwise.data.formats.fields import (
     numbers,
     parsed,
     unix_seconds,
-)  # fmt: skip
+)
 from lengthwise.data.formats.llama_bench_files import is_llama_bench, records_of
 from lengthwise.data.readers.rows import mean_context
 
@@ -73,7 +73,7 @@ def read(document: Document) -> Parsed:
         elif not samples:
             dropped["test without a time"] += 1
         else:
-            summed |= "statistic" in samples[0][1]
+            summed |= "over_repeats" in samples[0][1]
             rows += [
                 {
                     **_settings(record),
@@ -85,7 +85,9 @@ def read(document: Document) -> Parsed:
             ]
     notes = [*_ASSUMED]
     if summed:
-        notes.append("a row without samples_ns is the mean of its repetitions (column statistic)")
+        notes.append(
+            "a row without samples_ns is the mean of its repetitions (column over_repeats)"
+        )
     if any(row["phase"] == "request" for row in rows):
         notes.append("a row of -pg is a request of n_gen output tokens, each one decode step")
     result = parsed(rows, dropped=dropped, assumptions=notes)
@@ -113,7 +115,7 @@ def _samples(record: dict[str, Any]) -> list[tuple[float, Row]]:
     if not mean > 0:
         return []
     spread = number(record.get("stddev_ns"), "stddev_ns") / number(record["avg_ns"], "avg_ns")
-    return [(mean, {"statistic": "mean", "relative_stddev": spread})]
+    return [(mean, {"over_repeats": "mean", "relative_stddev": spread})]
 
 
 def _row(n_prompt: int, n_gen: int, depth: int, time_ms: float) -> Row:

@@ -28,7 +28,7 @@ _ALLOWED = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_TRANSACTION}
 def is_llama_bench(document: Document) -> bool:
     """Whether the content is one of the four files."""
     if document.rows:
-        sample = document.json if isinstance(document.json, list) else document.rows
+        sample = _flat(document.rows)
         return bool(sample) and isinstance(sample[0], dict) and set(MARKS) <= set(sample[0])
     text = document.text.lstrip("\ufeff \t\r\n")
     if text.startswith("["):
@@ -39,10 +39,8 @@ def is_llama_bench(document: Document) -> bool:
 
 def records_of(document: Document) -> list[dict[str, Any]]:
     """Read the file as one dictionary per test; values of CSV and SQL are text."""
-    if isinstance(document.json, list):
-        records = document.json
-    elif document.rows:
-        records = document.rows
+    if document.rows:
+        records = _flat(document.rows)
     else:
         text = document.text.lstrip("\ufeff \t\r\n")
         if text.startswith("["):
@@ -52,6 +50,11 @@ def records_of(document: Document) -> list[dict[str, Any]]:
         if not isinstance(record, dict) or not set(MARKS) <= set(record):
             raise damaged(f"each llama-bench record needs {', '.join(MARKS)}", repr(record)[:80])
     return records
+
+
+def _flat(values: list[Any]) -> list[Any]:
+    """List the records of JSON lines, of an array, or of arrays that were appended to one file."""
+    return [item for value in values for item in (value if isinstance(value, list) else [value])]
 
 
 def _is_sql(text: str) -> bool:

@@ -25,7 +25,7 @@ from lengthwise.data.formats.fields import (
     request_row,
     tokens,
     unix_seconds,
-)  # fmt: skip
+)
 from lengthwise.errors import FileFormatError, MissingExtraError
 from lengthwise.units import MS_PER_S, ms_to_s
 
@@ -80,6 +80,7 @@ def read(document: Document) -> Parsed:
             continue
         rows.append({**_row(aggregate, notes), "n_requests": count, **_scenario(report)})
         notes.append(mean_note(count))
+        notes.append("tokens are as the load tool counted them, perhaps not as the server did")
     return parsed(rows, dropped=+dropped, assumptions=notes)
 
 

@@ -9,6 +9,7 @@ Tokens of prompt and output are counted by the client, with one tokenizer for al
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from lengthwise.data.formats.fields import (
     request_row,
     tokens,
     tpot_s,
-)  # fmt: skip
+)
 from lengthwise.units import MS_PER_S
 
 NAME = "llmperf"
@@ -54,10 +55,22 @@ def matches(document: Document) -> bool:
 def read(document: Document) -> Parsed:
     """Read one row per response, or the means of a run as one row."""
     data = document.json
-    return _individual(data) if isinstance(data, list) else _summary(data)
+    return _individual(data, document) if isinstance(data, list) else _summary(data)
 
 
-def _individual(records: list[Any]) -> Parsed:
+def _summary_beside(document: Document) -> Mapping[str, Any]:
+    """Read the summary the tool wrote with the responses; empty when it is not there."""
+    name = document.path.name.replace("_individual_responses", "_summary")
+    try:
+        data = json.loads(document.path.with_name(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, Mapping) else {}
+
+
+def _individual(records: list[Any], document: Document) -> Parsed:
+    run = _summary_beside(document)
+    concurrency = number(run.get("num_concurrent_requests"), "num_concurrent_requests")
     rows: list[Row] = []
     dropped: Counter[str] = Counter()
     for record in records:
@@ -74,10 +87,13 @@ def _individual(records: list[Any]) -> Parsed:
                 ttft=number(record.get("ttft_s"), "ttft_s"),
                 end=number(record.get("end_to_end_latency_s"), "end_to_end_latency_s"),
                 isl=tokens(record.get("number_input_tokens"), "number_input_tokens"), osl=osl,
-                clock="client",
+                clock="client", model=run.get("model"),
+                concurrency=concurrency if concurrency >= 1 else None,
             ))  # fmt: skip
-    load = "how many requests were in flight is in the summary only: --set concurrency=N"
-    return parsed(rows, dropped=dropped, assumptions=(*_NOTES, load))
+    known = concurrency >= 1
+    notes = ("model and concurrency come from the summary in the same folder",) if known else ()
+    needs = () if known else ("concurrency",)
+    return parsed(rows, dropped=dropped, assumptions=(*_NOTES, *notes), needs=needs)
 
 
 def _summary(data: Mapping[str, Any]) -> Parsed:

@@ -29,7 +29,7 @@ from lengthwise.data.formats.fields import (
     numbers,
     parsed,
     tokens,
-)  # fmt: skip
+)
 from lengthwise.data.readers.rows import mean_context
 from lengthwise.units import FloatArray, s_to_ms
 
@@ -79,7 +79,8 @@ def read(document: Document) -> Parsed:
     if setup.beams > 1:
         notes.append(f"{setup.beams:g} beams make as many sequences of each: in batch_size")
     notes.append("generate is prefill and decode together and is left out")
-    return parsed(rows, dropped=dropped, assumptions=notes)
+    needs = ("isl",) if math.isnan(setup.isl) else ()
+    return parsed(rows, dropped=dropped, assumptions=notes, needs=needs)
 
 
 def _report(data: Any) -> Any:
@@ -136,7 +137,7 @@ def _times(report: Any, part: str) -> list[tuple[float, Row]]:
     count = number(at(report, part, "latency", "count"), f"{part}.latency.count")
     if math.isnan(mean):
         raise damaged(f"{part}.latency must hold values or a mean", repr(at(report, part))[:60])
-    return [(mean, {"statistic": "mean", "n_runs": count})]
+    return [(mean, {"over_repeats": "mean", "n_runs": count})]
 
 
 def _values(report: Any, part: str) -> FloatArray:

@@ -24,7 +24,7 @@ from lengthwise.data.formats.fields import (
     parsed,
     request_row,
     tokens,
-)  # fmt: skip
+)
 from lengthwise.data.formats.otel_attributes import Span, is_flat, spans_of
 
 NAME = "otel"
