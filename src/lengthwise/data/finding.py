@@ -124,8 +124,9 @@ def _is_lines(document: Document) -> bool:
 
 def _in_folder(folder: Path, file_format: str | None) -> tuple[list[Path], list[Path]]:
     runs = sorted(folder.rglob(_SWEEP))
-    if runs:
-        return runs, []
+    whole = [path for path in runs if _is_result(path, file_format)]
+    if whole:  # a run that failed leaves a file without results
+        return whole, [path for path in runs if path not in set(whole)]
     everything = sorted(
         path for path in folder.rglob("*")
         if path.is_file() and not _is_hidden(path.relative_to(folder))

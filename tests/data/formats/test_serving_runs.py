@@ -173,7 +173,9 @@ def test_a_sweep_folder_is_its_runs_and_not_their_summaries(tmp_path: Path) -> N
             (folder / f"run={number}.json").write_text(json.dumps(runs[-1]))
         (folder / "summary.json").write_text(json.dumps(runs))
     (tmp_path / "summary.csv").write_text(",max_concurrency\n0,1\n")
+    (folder / "run=2.json").write_text('{"run_number": 2, "error": "server died"}')
     table, report = import_table(tmp_path)
+    assert "not read: run=2.json" in report.assumptions
     assert len(table) == 4 * len(good(REQUESTS))
     assert report.format == "vllm-serve"
     assert table["run_number"].value_counts().to_dict() == {0: 44, 1: 44}
