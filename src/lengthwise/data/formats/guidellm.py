@@ -169,4 +169,3 @@ def _means(benchmark: Part) -> Row:
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
