@@ -11,6 +11,8 @@ import pandas as pd
 CONTENDED = 1.1
 DRIFT = 0.05
 SPREAD = 0.15
+MIN_ANCHORS = 2
+"""Visits of the anchor in a third of a run, below which drift is not judged."""
 POINT = ("phase", "isl", "batch_size", "cached_tokens", "sum_query_len", "sum_context_len")
 
 
@@ -119,7 +121,7 @@ def _drift(steady: pd.DataFrame) -> float:
         return float("nan")
     anchors = steady[steady["anchor"].astype(bool) & (steady["phase"] == "prefill")]
     third = len(anchors) // 3
-    if not third:
+    if third < MIN_ANCHORS:
         return float("nan")
     column = "cpu_ms" if "cpu_ms" in anchors and (anchors["cpu_ms"] > 0).all() else "latency_ms"
     first, last = anchors[column].iloc[:third].median(), anchors[column].iloc[-third:].median()
