@@ -32,6 +32,8 @@ class AiohttpTransport:
         For example ``http://127.0.0.1:8000``.
     """
 
+    clock = "process"
+
     def __init__(self, origin: str) -> None:
         need_aiohttp()
         import aiohttp

@@ -81,6 +81,11 @@ class Client:
         self._headers = {"Content-Type": "application/json", "Accept": "text/event-stream",
                          **target.headers}  # fmt: skip
 
+    @property
+    def clock(self) -> str:
+        """Who stamps arriving bytes: ``kernel`` or ``process``."""
+        return self._transport.clock
+
     async def request(self, job: Job) -> Record:
         """Send one request and time its answer; failures are labelled, not raised.
 

@@ -77,7 +77,15 @@ class Exchange:
 
 
 class Transport(Protocol):
-    """Sends exchanges to one server."""
+    """Sends exchanges to one server.
+
+    Attributes
+    ----------
+    clock
+        Who stamps the bytes that arrive: ``kernel``, or this ``process`` when it gets to them.
+    """
+
+    clock: str
 
     async def send(self, exchange: Exchange, timeout_s: float) -> None:
         """Send a request and read its answer to the end, or raise :class:`WireError`."""

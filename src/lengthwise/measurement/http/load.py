@@ -47,12 +47,16 @@ class Overhead:
         CPU time of this process over wall time; 1.0 is one core.
     lag_ms_p50, lag_ms_p99
         How long ready work waited for the event loop.
+    clock
+        Who stamped the bytes: ``kernel``, so that their times are right even when the process was
+        late, or ``process``, so that each may be late by the lag.
     """
 
     wall_s: float = 0.0
     cpu_share: float = 0.0
     lag_ms_p50: float = 0.0
     lag_ms_p99: float = 0.0
+    clock: str = "process"
 
 
 @dataclass

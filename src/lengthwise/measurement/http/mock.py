@@ -2,7 +2,7 @@
 
     python -m lengthwise.measurement.http.mock --port 8000 --ttft-ms 30 --itl-ms 8
 
-The first token leaves ``ttft_ms + ttft_ms_per_token * isl`` after the request was read, each
+The first token leaves ``ttft_ms + ttft_ms_per_token * isl`` after the request arrived, each
 further one ``itl_ms + itl_ms_per_token * context`` after the last was due. The schedule is
 absolute, so a late token does not delay the next; when each token really left is kept and given at
 ``GET /truth``, by the ``X-Request-Id`` of the request. Listens on loopback only.
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from lengthwise.measurement.http.aio import need_aiohttp
 from lengthwise.measurement.http.loop import new_loop, sleep_until
 from lengthwise.measurement.http.mock_metrics import Metrics
+from lengthwise.measurement.http.stamped import StampedListener, StampedSocket
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -88,7 +89,13 @@ class Behaviour:
 
 @dataclass
 class Truth:
-    """What really happened to one request, by ``time.perf_counter_ns``."""
+    """What really happened to one request, by ``time.perf_counter_ns``.
+
+    Attributes
+    ----------
+    received_ns
+        Arrival of the last byte of the request, by the kernel where it tells.
+    """
 
     received_ns: int
     isl: int
@@ -103,6 +110,7 @@ class MockServer:
         self.behaviour = behaviour
         self.truth: dict[str, Truth] = {}
         self.metrics = Metrics(MODEL)
+        self.accepted: dict[int, StampedSocket] = {}
         self._random = random.Random(behaviour.seed)
         self._answered = 0
 
@@ -165,7 +173,7 @@ class MockServer:
         from aiohttp import web
 
         body = await request.read()
-        received_ns = time.perf_counter_ns()
+        received_ns = self._arrival_ns(request)
         asked = json.loads(body)
         problem = self._refused(asked)
         if problem:
@@ -185,6 +193,11 @@ class MockServer:
         if not asked.get("stream"):
             return web.json_response(self._whole(asked, isl))
         return await self._stream(request, asked, truth, fate)
+
+    def _arrival_ns(self, request: web.Request) -> int:
+        carrier = request.transport and request.transport.get_extra_info("socket")
+        stamped = self.accepted.get(carrier.fileno()) if carrier else None
+        return stamped.stamp_ns if stamped is not None else time.perf_counter_ns()
 
     async def _stream(
         self, request: web.Request, asked: dict[str, Any], truth: Truth, fate: str
@@ -306,11 +319,12 @@ async def serve(port: int, behaviour: Behaviour) -> None:
     """Serve until cancelled; says ``listening on http://127.0.0.1:PORT`` first."""
     from aiohttp import web
 
-    runner = web.AppRunner(MockServer(behaviour).app(), access_log=None, shutdown_timeout=0.2)
+    server, listener = MockServer(behaviour), StampedListener.on_loopback(port)
+    server.accepted = listener.accepted
+    runner = web.AppRunner(server.app(), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, backlog=1024)
-    await site.start()
-    print(f"listening on http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
+    await web.SockSite(runner, listener, backlog=1024).start()
+    print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     try:
         await asyncio.Event().wait()
     finally:

@@ -162,6 +162,7 @@ async def run_point(
         await measured(work, lambda overhead: setattr(result, "overhead", overhead))
     finally:
         gc.unfreeze()
+        result.overhead.clock = client.clock
     result.complete = True
 
 

@@ -48,7 +48,7 @@ def summary_of(result: PointResult) -> dict[str, Any]:
         "point": result.point.to_dict(), "complete": result.complete, "requests": len(counted),
         "warmup_requests": len(result.records) - len(counted), "failed": len(counted) - len(good),
         "failures": failures(result.records), "metrics": metrics, **_throughput(good),
-        "client": {k: round(v, 4) for k, v in vars(over).items()},
+        "client": {k: v if isinstance(v, str) else round(v, 4) for k, v in vars(over).items()},
         "warnings": warnings_of(result, good),
     }  # fmt: skip
 
@@ -84,13 +84,14 @@ def _client_warnings(result: PointResult, good: Sequence[Record]) -> list[str]:
     over, gaps, found = result.overhead, _gaps(good), []
     gap_ms = float(np.median(gaps)) if len(gaps) else 0.0
     seen = f"bytes waited up to {over.lag_ms_p99:.1f} ms (p99) to be seen"
+    exact = over.clock == "kernel"
     if over.cpu_share > BUSY_CPU:
+        effect = "the load is below what was asked" + ("" if exact else " and times are too long")
         found.append(
-            f"the client was the bottleneck: {over.cpu_share:.0%} of a core used, {seen} - times "
-            "are too long and the load is below what was asked - run it on another machine, or "
-            "lower --concurrency or --request-rate"
+            f"the client was the bottleneck: {over.cpu_share:.0%} of a core used, {seen} - "
+            f"{effect} - run it on another machine, or lower --concurrency or --request-rate"
         )
-    elif over.lag_ms_p99 > max(LATE_MS, LATE_SHARE * gap_ms):
+    elif over.lag_ms_p99 > max(LATE_MS, LATE_SHARE * gap_ms) and not exact:
         found.append(
             f"the client was kept waiting by other work on its machine: {seen} with "
             f"{over.cpu_share:.0%} of a core used - single times are too long by up to that - give "

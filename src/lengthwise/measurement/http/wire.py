@@ -1,7 +1,8 @@
 """HTTP/1.1 with as little as possible between the socket and the clock.
 
-A byte is stamped in the callback that reads it, and looked into only after all other sockets that
-were ready have been read and stamped, so that streams do not add to each other's times.
+Bytes are stamped by the kernel where that is possible (Linux, no TLS), else in the callback that
+reads them. They are looked into only after all other sockets that were ready have been read, so
+that streams do not add to each other's times.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 from lengthwise.measurement.http.exchange import Exchange, WireError
 from lengthwise.measurement.http.framing import FramingError, ResponseReader
+from lengthwise.measurement.http.stamped import StampedSocket, connect
 
 CLOSED = "the server closed the connection before the answer was complete"
 
@@ -24,7 +26,14 @@ class LeanTransport:
     ----------
     origin
         For example ``http://127.0.0.1:8000``.
+
+    Attributes
+    ----------
+    clock
+        Who stamps the bytes: ``kernel`` or ``process``.
     """
+
+    clock = "process"
 
     def __init__(self, origin: str) -> None:
         parts = urlsplit(origin)
@@ -81,13 +90,24 @@ class LeanTransport:
                 return connection, True
         began = time.perf_counter_ns()
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: _Connection(self), self._host, self._port, ssl=self._tls
-            )
+            connection = await self._opened()
         except OSError as error:  # refused, unreachable, no such name, TLS
             raise WireError("connect", str(error) or type(error).__name__) from None
         exchange.connect_ns = time.perf_counter_ns() - began
         return connection, False
+
+    async def _opened(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        stamped = None if self._tls else await connect(self._host, self._port)
+        if stamped is not None:
+            _, connection = await loop.create_connection(
+                lambda: _Connection(self, stamped), sock=stamped
+            )
+            return connection
+        _, connection = await loop.create_connection(
+            lambda: _Connection(self), self._host, self._port, ssl=self._tls
+        )
+        return connection
 
     def _head(self, exchange: Exchange) -> bytes:
         lines = [
@@ -113,8 +133,9 @@ class LeanTransport:
 class _Connection(asyncio.Protocol):
     """One connection, carrying one exchange at a time."""
 
-    def __init__(self, owner: LeanTransport) -> None:
-        self._owner = owner
+    def __init__(self, owner: LeanTransport, stamped: StampedSocket | None = None) -> None:
+        self._owner, self._stamped = owner, stamped
+        owner.clock = "kernel" if stamped else "process"
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._done: asyncio.Future[None] | None = None
@@ -142,7 +163,8 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        self._owner._arrived(self, time.perf_counter_ns(), data)
+        now_ns = self._stamped.stamp_ns if self._stamped else time.perf_counter_ns()
+        self._owner._arrived(self, now_ns, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
