@@ -85,7 +85,6 @@ def events_of(
     [(25, 1)]
     """
     frame = load(table)
-    _check_columns(frame)
     frame = frame.assign(row=np.arange(len(frame)))
     steps = frame[frame["phase"].isin(["prefill", "decode"])]
     if steps.empty:
@@ -94,6 +93,7 @@ def events_of(
             got=f"{counted(len(frame), 'row')} of phase {', '.join(sorted(set(frame['phase'])))}",
             remedy="record every token, for example with lengthwise measure",
         )  # fmt: skip
+    _check_columns(steps)
     aside = {
         f"{phase} row": int(n)
         for phase, n in frame["phase"].value_counts().items()
@@ -177,9 +177,4 @@ def _check_columns(frame: pd.DataFrame) -> None:
             got="no column 'output_index'",
             remedy="lengthwise import FILE --map output_index=context_len-isl, if that is so"
             if derivable else "record one row per token with its output_index",
-        )  # fmt: skip
-    if not {"isl", "context_len"} & set(frame):
-        raise ColumnError(
-            "per-token events need the input length or the context size",
-            got="neither a column 'isl' nor 'context_len'", remedy="add isl and context_len",
         )  # fmt: skip

@@ -64,6 +64,15 @@ def _first_tokens(study: SubjectStudy) -> Iterator[str]:
             f"{found.first_token_squared_percent:.1f} % of the pooled ridge's squared error; "
             f"marked warm-up (which may be first tokens) is {found.warmup_squared_percent:.1f} %."
         )
+    scopes = {s.name: s.ridge for s in found.scopes}
+    pooled, later = scopes["everything pooled"], scopes.get("without first tokens")
+    if pooled is not None and later is not None:
+        yield (
+            f"Fitted without first tokens, the ridge's RMSE falls from {ms(pooled.rmse_ms)} to "
+            f"{ms(later.rmse_ms)} ms: pooling spoils the later tokens too."
+            if later.rmse_ms < pooled.rmse_ms
+            else "Fitted without first tokens, the ridge is no better."
+        )
     if found.worst:
         worst = found.worst[0]
         yield (

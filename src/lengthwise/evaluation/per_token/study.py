@@ -38,7 +38,8 @@ WORTH_DIVISIONS = ("random", "requests")
 
 def per_token_study(
     table: pd.DataFrame | str | Path, *, seed: int = 0, features: Level = "system",
-    max_events: int | None = MAX_EVENTS, progress: Callable[[str], None] | None = None,
+    quick: bool = False, max_events: int | None = MAX_EVENTS,
+    progress: Callable[[str], None] | None = None,
 ) -> PerTokenStudy:  # fmt: skip
     """Run the thesis's protocol on per-token events, with what its conclusions need beside it.
 
@@ -52,6 +53,8 @@ def per_token_study(
     features
         ``lengths`` (the thesis's two), ``known`` (all that is known before a step) or ``system``
         (also what was measured while it ran).
+    quick
+        Leave out the non-linear regressors and what the groups of features buy.
     max_events
         Events of one subject beyond which whole requests are drawn; None takes all.
     progress
@@ -67,7 +70,7 @@ def per_token_study(
     >>> n = np.arange(40.0)
     >>> rows = pd.DataFrame({"phase": "decode", "isl": 64, "context_len": 65 + n,
     ...                      "output_index": 1 + n, "latency_ms": 20 + 0.1 * n})
-    >>> found = per_token_study(rows, features="lengths").subjects[0]
+    >>> found = per_token_study(rows, quick=True).subjects[0]
     >>> found.thesis.n_train, found.thesis.n_test, round(found.thesis.context_size_ms, 2)
     (32, 8, 1.19)
     """
@@ -80,9 +83,9 @@ def per_token_study(
         raise InputError("max_events must be at least 1", got=f"{max_events}",
                          remedy="leave it out to take the usual number")  # fmt: skip
     subjects = events_of(table, max_events=max_events, seed=seed)
-    return PerTokenStudy(
-        tuple(_study(s, seed, features, progress or _quiet) for s in subjects), seed, features
-    )
+    say = progress or _quiet
+    studies = tuple(_study(s, seed, features, quick, say) for s in subjects)
+    return PerTokenStudy(studies, seed, features)
 
 
 def _quiet(line: str) -> None:
@@ -90,12 +93,12 @@ def _quiet(line: str) -> None:
 
 
 def _study(
-    events: Events, seed: int, level: Level, progress: Callable[[str], None]
+    events: Events, seed: int, level: Level, quick: bool, progress: Callable[[str], None]
 ) -> SubjectStudy:
     frame = with_system_before(events.frame)
     presence = presence_of(frame, level)
     ways = divisions(frame, seed)
-    predictors = predictors_of(presence, seed)
+    predictors = predictors_of(presence, seed, quick=quick)
     scores, parts = [], []
     random: dict[str, FloatArray] = {}
     for way in (w for w in ways if w.folds):
@@ -111,12 +114,14 @@ def _study(
                     random.setdefault(predictor.name, predicted)
     fold = ways[0].folds[0]
     slow = slow_events(frame)
-    progress(f"{events.name}: what the groups of features buy")
+    if not quick:
+        progress(f"{events.name}: what the groups of features buy")
     worth = tuple(
         worth_of(frame, way, presence, learner, seed)
         for learner in LEARNERS
         for way in ways
-        if way.name in WORTH_DIVISIONS and way.folds and any(p.used for p in presence[1:])
+        if not quick and way.name in WORTH_DIVISIONS and way.folds
+        if any(p.used for p in presence[1:])
     )
     return SubjectStudy(
         events=events,

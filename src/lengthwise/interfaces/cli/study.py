@@ -51,6 +51,12 @@ def per_token(
             "system (also measured while it ran)."
         ),
     ] = "system",
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", help="Leave out non-linear regressors and what each group of features buys."
+        ),
+    ] = False,
     max_events: Annotated[
         int, typer.Option(help="Events per model and machine; beyond, whole requests are drawn.")
     ] = 5000,
@@ -73,7 +79,7 @@ def per_token(
     if seed < 0:
         raise InputError("seed must not be negative", got=f"{seed}", remedy="write --seed 0")
     study = per_token_study(
-        table, seed=seed, features=features, max_events=max_events, progress=log
+        table, seed=seed, features=features, quick=quick, max_events=max_events, progress=log
     )
     if output is not None:
         _write(study, output)

@@ -1,0 +1,111 @@
+"""``lengthwise study per-token`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from lengthwise.errors import LengthwiseError
+from lengthwise.interfaces.cli.study import app
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Events of six prompts, whose first tokens are prefills."""
+    rows = [
+        {"phase": "decode" if index else "prefill", "isl": isl, "context_len": isl + index,
+         "output_index": index, "batch_size": 1, "load1": (isl + 3 * index) % 5,
+         "latency_ms": 10 + (isl + index) / 200 if index else 5 + isl / 5}
+        for isl in (64, 128, 256, 512, 1024, 2048)
+        for index in range(12)
+    ]  # fmt: skip
+    path = tmp_path / "events.csv"
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return path
+
+
+def study(*args: object) -> tuple[int, str]:
+    result = runner.invoke(app, ["per-token", *map(str, args)])
+    if result.exception and not isinstance(result.exception, (SystemExit, typer.Exit)):
+        raise result.exception
+    return result.exit_code, result.stdout
+
+
+def test_the_thesis_s_figures_stand_beside_ours_and_are_said_to_be_its_own(table: Path) -> None:
+    code, out = study(table, "--quick")
+    assert code == 0
+    for text in ("published by the thesis", "34.0332", "159.1067", "48.7500", "-4.2815",
+                 "hachiya-patias", "whole requests held out", "whole prompt lengths held out",
+                 "% of squared error", "its own (Mistral-7B"):  # fmt: skip
+        assert text in out
+    assert "gradient boosting" not in out
+
+
+def test_everything_is_shown_and_absent_features_are_named(table: Path) -> None:
+    code, out = study(table)
+    assert code == 0
+    for text in ("gradient boosting", "random forest", "kernel ridge", "gaussian process",
+                 "gpu_util_percent", "batch_size=1.0", "The random split leaks",
+                 "no predictor has them: cpu load"):  # fmt: skip
+        assert text in out
+
+
+def test_features_known_leaves_system_metrics_out(table: Path) -> None:
+    code, out = study(table, "--features", "known", "--json")
+    assert code == 0
+    found = json.loads(out, parse_constant=pytest.fail)
+    groups = [f["group"]["name"] for f in found["subjects"][0]["features"]]
+    assert groups == ["lengths", "position", "batch", "settings"]
+
+
+def test_the_folder_gets_the_json_and_every_prediction(table: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "study"
+    code, out = study(table, "--quick", "--json", "-o", folder)
+    assert code == 0
+    assert json.loads(out) == json.loads((folder / "study.json").read_text())
+    predictions = pd.read_csv(folder / "predictions.csv")
+    random = predictions[predictions["division"] == "random"]
+    assert (random.groupby("predictor").size() == 15).all()  # a fifth of 72, rounded up
+    assert set(random["predictor"]) == {"thesis-ridge", "linear", "hachiya-patias"}
+    ridge = random[random["predictor"] == "thesis-ridge"]
+    mae = (ridge["predicted_ms"] - ridge["actual_ms"]).abs().mean()
+    found = json.loads(out)["subjects"][0]["thesis_protocol"]
+    assert found["mae_ms"] == pytest.approx(mae)
+
+
+def test_another_seed_splits_otherwise(table: Path) -> None:
+    first, again, other = (study(table, "--quick", "--json", "--seed", s)[1] for s in (0, 0, 1))
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="output_index"), "output_index=context_len-isl"),
+        (lambda t: t.head(1), "1 event"),
+        (lambda t: t.assign(latency_ms="nan"), "72 set aside"),
+        (lambda t: t.drop(columns="phase"), "phase"),
+    ],
+)
+def test_bad_tables_end_with_a_message(table: Path, change: object, message: str) -> None:
+    change(pd.read_csv(table)).to_csv(table, index=False)  # type: ignore[operator]
+    with pytest.raises(LengthwiseError, match=message):
+        study(table)
+
+
+def test_bad_options_end_with_a_message(table: Path) -> None:
+    with pytest.raises(LengthwiseError, match="seed"):
+        study(table, "--seed", "-1")
+    with pytest.raises(LengthwiseError, match="folder"):
+        study(table, "-o", table)
+    with pytest.raises(LengthwiseError, match="max_events"):
+        study(table, "--max-events", "0")
+    assert study(table, "--features", "everything")[0] == 2
