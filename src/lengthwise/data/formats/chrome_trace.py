@@ -100,7 +100,7 @@ def _rows(
 
 def _launch_queue(items: list[DeviceWork]) -> float:
     """Sum of kernel start - launch start, us; of a graph only the first kernel waits for it."""
-    first_start: dict[Any, float] = {}
+    first_start: dict[str, float] = {}
     for item in items:
         if item.is_kernel and not math.isnan(item.launch):
             wait = item.start - item.launch
@@ -110,7 +110,7 @@ def _launch_queue(items: list[DeviceWork]) -> float:
 
 def _busy(items: list[DeviceWork]) -> float:
     """Time with any work on the device, us: union of the intervals, mean over devices."""
-    ends: dict[Any, float] = {}
+    ends: dict[str, float] = {}
     total = 0.0
     for item in items:  # sorted by start
         reached = ends.get(item.device, -math.inf)

@@ -25,8 +25,8 @@ class DeviceWork(NamedTuple):
     start: float
     end: float
     launch: float
-    correlation: Any
-    device: Any
+    correlation: str
+    device: str
     is_kernel: bool
 
 
@@ -49,11 +49,11 @@ def load(document: Document) -> Any:
         raise damaged("a trace must be whole JSON", f"{document.path}: {error}"[:120]) from None
 
 
-def sort_events(events: list[Any]) -> tuple[list[DeviceWork], list[Annotation], dict[Any, float]]:
+def sort_events(events: list[Any]) -> tuple[list[DeviceWork], list[Annotation], dict[str, float]]:
     """Tell device work, annotations and launches (start by correlation) apart."""
     device: list[tuple[float, float, Mapping[str, Any], str]] = []
     annotations: list[Annotation] = []
-    launches: dict[Any, float] = {}
+    launches: dict[str, float] = {}
     for event in events:
         if not isinstance(event, Mapping) or event.get("ph") != "X":
             continue
@@ -69,14 +69,13 @@ def sort_events(events: list[Any]) -> tuple[list[DeviceWork], list[Annotation], 
         if kind in _DEVICE:
             device.append((start, start + length, args if isinstance(args, Mapping) else {}, kind))
         elif kind in _LAUNCHES:
-            correlation = at(args, "correlation")
-            if correlation is not None:
-                launches.setdefault(correlation, start)
+            if at(args, "correlation") is not None:
+                launches.setdefault(str(at(args, "correlation")), start)
         elif kind != "gpu_user_annotation":
             annotations.append(Annotation(start, start + length, name))
     work = [
-        DeviceWork(start, end, launches.get(args.get("correlation"), math.nan),
-              args.get("correlation"), args.get("device"), kind in _KERNELS)
+        DeviceWork(start, end, launches.get(str(args.get("correlation")), math.nan),
+                   str(args.get("correlation")), str(args.get("device")), kind in _KERNELS)
         for start, end, args, kind in device
     ]  # fmt: skip
     return sorted(work, key=lambda item: item.start), annotations, launches

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,8 +44,8 @@ def first(*values: Any) -> Any:
     return next((value for value in values if value is not None and value != ""), None)
 
 
-def number(value: Any, what: str) -> float:
-    """Read a number, also one in quotes; NaN when absent.
+def number(value: Any, what: str, *, infinite: bool = False) -> float:
+    """Read a number, also one in quotes; NaN when absent. Infinity only where it is meant.
 
     >>> number("12.5", "avg_ns"), number(None, "avg_ns")
     (12.5, nan)
@@ -52,10 +53,10 @@ def number(value: Any, what: str) -> float:
     if value is None or value == "":
         return math.nan
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except (ValueError, OverflowError):
-            pass
+        with suppress(ValueError, OverflowError):
+            found = float(value)
+            if infinite or not math.isinf(found):
+                return found
     raise FileFormatError(
         f"{what} must be a number", got=repr(value)[:60],
         remedy="check that the file is as the tool wrote it",
@@ -69,7 +70,7 @@ def tokens(value: Any, what: str) -> float:
     (512.0, nan)
     """
     count = number(value, what)
-    if math.isinf(count) or count < 0:
+    if count < 0:
         raise FileFormatError(
             f"{what} must be a count of tokens", got=repr(value)[:60],
             remedy="check that the file is as the tool wrote it",

@@ -54,7 +54,8 @@ def read_summary(data: Mapping[str, Any]) -> Parsed:
     prompt = mean_of(good.get("prompt_tokens"), "prompt_tokens")
     cached = number(at(good, "prompt_tokens", "cached"), "prompt_tokens.cached") / count
     concurrency = number(at(data, "load_summary", "concurrency"), "load_summary.concurrency")
-    rate = number(at(data, "load_summary", "requested_rate"), "load_summary.requested_rate")
+    asked = at(data, "load_summary", "requested_rate")
+    rate = number(asked, "load_summary.requested_rate", infinite=True)
     isl = tokens(_or_none(prompt), "prompt_tokens")
     row = request_row(
         ttft=ttft, end=e2e, tpot=tool if agrees else tpot_s(ttft, e2e, osl),

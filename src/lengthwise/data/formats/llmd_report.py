@@ -149,8 +149,8 @@ def _rounded(mean: float) -> float:
 def _scenario(report: Any) -> Row:
     """Labels and load of a report."""
     load = at(report, "scenario", "load", "standardized")
-    concurrency = number(at(load, "concurrency"), "concurrency")
-    rate = number(at(load, "rate_qps"), "rate_qps")
+    concurrency = number(at(load, "concurrency"), "concurrency", infinite=True)
+    rate = number(at(load, "rate_qps"), "rate_qps", infinite=True)
     component = _engine(report)
     engine = at(component, "standardized")
     parallel = at(engine, "accelerator", "parallelism")
@@ -161,8 +161,8 @@ def _scenario(report: Any) -> Row:
         "concurrency": concurrency if 1 <= concurrency < math.inf else None,
         "request_rate": rate if 0 < rate < math.inf else None,
         "timestamp": unix_seconds(at(report, "run", "time", "start")),
-        "load_tool": at(load, "tool"), "stage": at(load, "stage"),
-        "replicas": at(engine, "replicas"),
+        "load_tool": at(load, "tool"), "stage": number(at(load, "stage"), "stage"),
+        "replicas": number(at(engine, "replicas"), "replicas"),
         "experiment_id": at(report, "run", "eid"), "run_id": at(report, "run", "uid"),
     }  # fmt: skip
     return row | {name: at(parallel, name) for name in ("tp", "pp", "ep", "dp")}
