@@ -20,6 +20,8 @@ from lengthwise.units import FloatArray, counted, s_to_ms
 
 Row = dict[str, Any]
 
+LARGEST_INTEGER = 2**62
+
 MISMATCH = 0.05
 """Share by which the token counts of client and server may differ unflagged."""
 
@@ -181,13 +183,18 @@ def parsed(
     >>> parsed([{"phase": "prefill", "isl": 64, "latency_ms": 2.0, "osl": None}]).frame.shape
     (1, 3)
     """
-    frame = pd.DataFrame(list(rows))
+    frame = pd.DataFrame([{name: _storable(row[name]) for name in row} for row in rows])
     frame = frame.dropna(axis="columns", how="all") if len(frame) else pd.DataFrame({"phase": []})
     known = [name for name in COLUMNS if name in frame]
     frame = frame[known + [name for name in frame if name not in COLUMNS]]
     lost = dict(dropped or {})
     return Parsed(frame, len(frame) + sum(lost.values()), lost,
                   tuple(dict.fromkeys(assumptions)), tuple(flags), needs)  # fmt: skip
+
+
+def _storable(value: Any) -> Any:
+    """Make text of an integer no column can hold."""
+    return str(value) if isinstance(value, int) and abs(value) > LARGEST_INTEGER else value
 
 
 def damaged(what: str, got: str) -> FileFormatError:

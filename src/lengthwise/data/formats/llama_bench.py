@@ -36,7 +36,6 @@ NAME = "llama-bench"
 TITLE = "llama-bench (llama.cpp): JSON, JSON lines, CSV, SQL"
 
 MS_PER_NS = 1e-6
-LARGEST_INTEGER = 2**62
 
 _PRECISION = re.compile(
     r"\b(MXFP4(?: MoE)?|NVFP4|I?Q\d+_\w+|TQ\d_\d|BF16|F16|F32)(?: - (Small|Medium|Large))?\b"
@@ -169,8 +168,7 @@ def _plain(value: Any) -> Any:
     """Make a setting the same whichever file it comes from: flags are 0 or 1, text is text."""
     if isinstance(value, bool):
         return int(value)
-    huge = isinstance(value, int) and abs(value) > LARGEST_INTEGER
-    return str(value) if huge or isinstance(value, (list, dict)) else value
+    return str(value) if isinstance(value, (list, dict)) else value
 
 
 def _tidy(values: pd.Series[Any]) -> pd.Series[Any]:
