@@ -29,7 +29,7 @@ from lengthwise.data.report import Flag
 from lengthwise.errors import FileFormatError
 
 NAME = "chrome-trace"
-TITLE = "Chrome trace of the torch profiler: .json, .json.gz"
+TITLE = "Chrome trace of the torch profiler"
 
 MS_PER_US = 1e-3
 _NEEDED = {"prefill": "isl", "decode": "context_len"}

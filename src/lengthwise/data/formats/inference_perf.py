@@ -37,7 +37,7 @@ from lengthwise.data.formats.inference_perf_summary import is_summary, read_summ
 from lengthwise.units import FloatArray
 
 NAME = "inference-perf"
-TITLE = "inference-perf: per-request, stage and summary lifecycle metrics"
+TITLE = "inference-perf"
 
 
 def matches(document: Document) -> bool:

@@ -33,7 +33,7 @@ from lengthwise.data.formats.llama_bench_files import is_llama_bench, records_of
 from lengthwise.data.readers.rows import mean_context
 
 NAME = "llama-bench"
-TITLE = "llama-bench (llama.cpp): JSON, JSON lines, CSV, SQL"
+TITLE = "llama-bench"
 
 MS_PER_NS = 1e-6
 

@@ -30,7 +30,7 @@ from lengthwise.errors import FileFormatError, MissingExtraError
 from lengthwise.units import MS_PER_S, ms_to_s
 
 NAME = "llm-d"
-TITLE = "llm-d benchmark report 0.2 and 0.2.1: YAML, JSON"
+TITLE = "llm-d benchmark report 0.2"
 
 _VERSION = re.compile(r"^version\s*:\s*['\"]?0\.\d", re.M)
 _SECTIONS = re.compile(r"^(run|results)\s*:", re.M)

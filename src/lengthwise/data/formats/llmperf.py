@@ -29,7 +29,7 @@ from lengthwise.data.formats.fields import (
 from lengthwise.units import MS_PER_S
 
 NAME = "llmperf"
-TITLE = "llmperf: individual responses and summary"
+TITLE = "llmperf"
 
 _ONE = ("ttft_s", "end_to_end_latency_s", "inter_token_latency_s")
 _SUMMARY = ("results_ttft_s_mean", "results_end_to_end_latency_s_mean")

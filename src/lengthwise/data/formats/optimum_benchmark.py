@@ -34,7 +34,7 @@ from lengthwise.data.readers.rows import mean_context
 from lengthwise.units import FloatArray, s_to_ms
 
 NAME = "optimum-benchmark"
-TITLE = "optimum-benchmark: benchmark.json, benchmark_report.json"
+TITLE = "optimum-benchmark"
 
 BESIDE = "benchmark_config.json"
 PER_TOKEN_TRUNCATED = "per_token values that do not match the runs (decode is read instead)"

@@ -28,7 +28,7 @@ from lengthwise.data.formats.fields import (
 from lengthwise.data.formats.otel_attributes import Span, is_flat, spans_of
 
 NAME = "otel"
-TITLE = "OpenTelemetry GenAI spans: OTLP JSON, JSON lines"
+TITLE = "OpenTelemetry GenAI spans"
 
 _INFERENCE = {"chat", "text_completion", "generate_content", "completion", "llm_request"}
 _GENAI = (

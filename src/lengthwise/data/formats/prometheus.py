@@ -18,7 +18,7 @@ from lengthwise.errors import NothingUsableError
 from lengthwise.units import s_to_ms
 
 NAME = "prometheus"
-TITLE = "Prometheus text (/metrics) of vLLM and SGLang"
+TITLE = "Prometheus text of vLLM or SGLang"
 
 _ENGINE = re.compile(r"^(?:# TYPE )?(vllm|sglang):\w", re.M)
 _TTFT = ("time_to_first_token_seconds",)
