@@ -10,4 +10,7 @@ What the words mean here, always by the clock of the client:
 - *ITL* = the gaps between chunks with text, a list;
 - *TPOT* = (last chunk with text - first) / (osl - 1), undefined below two tokens;
 - *E2E* = last byte of the answer - send.
+
+Arrival is when the kernel of this machine received the bytes (Linux, plain HTTP); elsewhere it is
+when this process read them, and the summary warns when it came late to that.
 """

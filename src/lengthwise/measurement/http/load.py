@@ -28,8 +28,6 @@ GONE_AFTER = 5
 ERROR_PAUSE_S = 0.05
 """Pause of a slot of the closed loop after an error, so that it does not spin."""
 
-MAX_IN_FLIGHT = 4096
-
 Sink = Callable[[Record], None]
 
 
@@ -112,7 +110,7 @@ async def closed_loop(
 
 async def open_loop(
     client: Client, jobs: Iterator[Job], offsets_s: Sequence[float], sink: Sink, *,
-    max_in_flight: int = MAX_IN_FLIGHT,
+    max_in_flight: int = 1000,
 ) -> None:  # fmt: skip
     """Send each job at its offset from now; wait for the last answer.
 

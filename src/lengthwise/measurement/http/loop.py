@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 SAMPLE_S = 0.01
+MOST_CONNECTIONS, SPARE_FILES = 16_384, 64
 MS_PER_NS = 1e-6
 
 
@@ -35,6 +36,21 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     """
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(main)
+
+
+def room_for_connections() -> int:
+    """Give how many connections this process may open; its own limit is raised if it can be."""
+    try:
+        import resource
+    except ImportError:  # no such limit on Windows
+        return MOST_CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_CONNECTIONS + SPARE_FILES
+    wanted = most if hard == resource.RLIM_INFINITY else min(hard, most)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    return MOST_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, soft - SPARE_FILES)
 
 
 async def sleep_until(when_ns: int) -> None:

@@ -21,11 +21,12 @@ from lengthwise.measurement.http.load import (
     measured,
     open_loop,
 )
+from lengthwise.measurement.http.loop import room_for_connections
 from lengthwise.measurement.http.record import Job, Record
 from lengthwise.measurement.http.traces import Trace
 
 FEWEST, PER_SLOT = 20, 4
-MAX_POINTS, MAX_REQUESTS = 1_000, 10_000_000
+MAX_POINTS, MAX_REQUESTS, MAX_LENGTH = 1_000, 10_000_000, 10_000_000
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,8 @@ def sweep(
         if rate is not None:
             arrival_times(1, rate, arrival=arrival, burstiness=burstiness)
         wanted = requests
-        if wanted is None and duration_s is not None and rate is not None:
-            wanted = max(1, int(rate * duration_s))
+        if duration_s is not None and rate is not None:
+            wanted = min(requests or MAX_REQUESTS, max(1, int(rate * duration_s)))
         elif wanted is None and duration_s is None:
             wanted = max(FEWEST, PER_SLOT * (slots or 1))
         found.append(Point(n_in, n_out, slots, rate, arrival, burstiness, wanted, duration_s,
@@ -151,11 +152,13 @@ async def run_point(
         result.records.append(record)
         sink(record)
 
-    jobs = _jobs(point, number)
+    jobs, room = _jobs(point, number), room_for_connections()
     if point.concurrency is not None:
+        _check_room(point.concurrency, room)
         work = closed_loop(client, jobs, point.concurrency, take, duration_s=point.duration_s)
     else:
-        work = open_loop(client, jobs, _offsets(point, seed + number).tolist(), take)
+        offsets = _offsets(point, seed + number).tolist()
+        work = open_loop(client, jobs, offsets, take, max_in_flight=room)
     gc.collect()
     gc.freeze()  # a collection over everything loaded so far would stop the clock for milliseconds
     try:
@@ -164,6 +167,13 @@ async def run_point(
         gc.unfreeze()
         result.overhead.clock = client.clock
     result.complete = True
+
+
+def _check_room(concurrency: int, room: int) -> None:
+    if concurrency > room:
+        raise InputError(f"this process may open {room:,} connections",
+                         got=f"concurrency {concurrency:,}",
+                         remedy="raise the limit of open files (ulimit -n)")  # fmt: skip
 
 
 def _replay(
@@ -213,6 +223,9 @@ def _check(
         if any(value < 1 for value in values):
             raise InputError(f"--{name} must be at least 1", got=str(min(values)),
                              remedy="write a positive number")  # fmt: skip
+    if max(*isl, *osl, 0) > MAX_LENGTH:
+        raise InputError(f"a request has at most {MAX_LENGTH:,} tokens",
+                         got=f"{max(*isl, *osl):,}", remedy="check the unit")  # fmt: skip
     if warmup_requests < 0:
         raise InputError("--warmup-requests must be at least 0", got=str(warmup_requests),
                          remedy="write 0 for none")  # fmt: skip

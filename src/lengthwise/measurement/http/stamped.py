@@ -18,6 +18,7 @@ _TIMESPEC = struct.Struct("@qq")
 _ROOM = socket.CMSG_SPACE(_TIMESPEC.size) if hasattr(socket, "CMSG_SPACE") else 0
 NS_PER_S = 1_000_000_000
 MAX_WAIT_NS = 60 * NS_PER_S
+CLOSE_NS = 10_000
 SUPPORTED = _ROOM > 0 and hasattr(socket, "MSG_ERRQUEUE")
 """Whether this is a kernel that stamps (Linux)."""
 
@@ -40,14 +41,40 @@ class StampedSocket(socket.socket):
             self.stamp_ns = time.perf_counter_ns()
             return data
         data, messages, _, _ = self.recvmsg(size, _ROOM, flags)
-        self.stamp_ns = time.perf_counter_ns()
+        self.stamp_ns, day_ns = _both_clocks()
         for level, kind, value in messages:
             if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
                 seconds, rest = _TIMESPEC.unpack(value[: _TIMESPEC.size])
-                waited = time.time_ns() - (seconds * NS_PER_S + rest)
+                waited = day_ns - (seconds * NS_PER_S + rest)
                 if 0 <= waited < MAX_WAIT_NS:  # else somebody set the clock of the day
                     self.stamp_ns -= waited
         return data
+
+
+def _both_clocks() -> tuple[int, int]:
+    """Read ``perf_counter`` and the clock of the day at one instant, nanoseconds.
+
+    Read again if this process was put aside in between.
+    """
+    for _ in range(5):
+        before = time.perf_counter_ns()
+        day = time.time_ns()
+        after = time.perf_counter_ns()
+        if after - before < CLOSE_NS:
+            break
+    return (before + after) // 2, day
+
+
+def keep_stamping() -> socket.socket | None:
+    """Keep the kernel stamping until the socket given is closed; None where it cannot.
+
+    It stamps while any socket asks for it, and begins a moment after the first one does.
+    """
+    if not SUPPORTED:
+        return None
+    holder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    holder.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+    return holder
 
 
 async def connect(host: str, port: int) -> StampedSocket | None:

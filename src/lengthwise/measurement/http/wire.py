@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from lengthwise.measurement.http.exchange import Exchange, WireError
 from lengthwise.measurement.http.framing import FramingError, ResponseReader
-from lengthwise.measurement.http.stamped import StampedSocket, connect
+from lengthwise.measurement.http.stamped import StampedSocket, connect, keep_stamping
 
 CLOSED = "the server closed the connection before the answer was complete"
 
@@ -42,6 +42,7 @@ class LeanTransport:
         self._port = parts.port or (443 if self._tls else 80)
         self._netloc = parts.netloc
         self._idle: list[_Connection] = []
+        self._holder = None if self._tls else keep_stamping()
         self._inbox: list[tuple[_Connection, int, bytes]] = []
 
     async def send(self, exchange: Exchange, timeout_s: float) -> None:
@@ -63,6 +64,8 @@ class LeanTransport:
         for connection in self._idle:
             connection.abort()
         self._idle.clear()
+        if self._holder is not None:
+            self._holder.close()
 
     async def _send(self, exchange: Exchange) -> None:
         while True:
