@@ -61,7 +61,16 @@ def run(title: str, table: pd.DataFrame, max_events: int | None) -> dict[str, An
     for subject in found["subjects"]:
         slow = subject["diagnosis"]["slow"]
         slow["rows"] = slow["rows"][:KEEP_SLOW]
-    return {"title": title, **found}
+    return {"title": title, **rounded(found)}
+
+
+def rounded(value: Any) -> Any:
+    """Keep six significant digits."""
+    if isinstance(value, dict):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def main() -> None:
