@@ -160,3 +160,17 @@ def test_an_unexpected_error_is_short(
     assert "RuntimeError: the cat is on the keyboard" in err
     assert "--debug" in err
     assert "Traceback" not in err
+
+
+def test_requests_are_exported_as_llmd_reports_and_come_back(tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    rows = {"phase": "request", "isl": 512, "osl": 64, "ttft_ms": [50.0, 60.0], "concurrency": 2,
+            "tpot_ms": 8.0, "e2e_ms": [554.0, 564.0], "model": "m"}  # fmt: skip
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    assert lengthwise("export", "t.csv", "-o", "r.yaml", cwd=tmp_path).returncode == 0
+    done = lengthwise("import", "r.yaml", "-o", "back.csv", "--map", "isl=isl_mean",
+                      "--map", "osl=osl_mean", cwd=tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    back = pd.read_csv(tmp_path / "back.csv")
+    assert back["ttft_ms"].tolist() == pytest.approx([55.0])
+    assert back["tpot_ms"].tolist() == pytest.approx([8.0])

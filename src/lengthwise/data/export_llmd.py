@@ -116,7 +116,7 @@ def _yaml(reports: list[Report]) -> str:
     try:
         yaml = importlib.import_module("yaml")
     except ImportError:
-        raise MissingExtraError("pyyaml", "yaml") from None
+        raise MissingExtraError("pyyaml", "formats") from None
     return str(yaml.safe_dump_all(reports, sort_keys=False, explicit_start=len(reports) > 1))
 
 

@@ -88,7 +88,7 @@ def _from_yaml(text: str) -> list[Any]:
     try:
         yaml = importlib.import_module("yaml")
     except ImportError:
-        raise MissingExtraError("pyyaml", "yaml") from None
+        raise MissingExtraError("pyyaml", "formats") from None
     try:
         return [report for report in yaml.safe_load_all(text) if report is not None]
     except (yaml.YAMLError, ValueError, RecursionError) as error:

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "See it work: fit on short prompts, predict long ones, show the error."),
     "measure": ("measure", "Time an engine in this process or a server."),
     "import": ("importing", "Turn a file of timings into a checked measurement table."),
+    "export": ("export", "Write a table as reports of other tools (llm-d)."),
     "study": ("study", "Repeat a published protocol on your own measurements."),
     "data": ("datasets", "List, fetch and read public measurements."),
     "fit": ("fit", "Learn a law from a measurement table."),

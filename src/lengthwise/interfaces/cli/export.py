@@ -1,0 +1,33 @@
+"""``lengthwise export``: a measurement table in a format of somebody else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lengthwise.interfaces.cli.common import TableFile, check_output, log
+
+
+def command(
+    table: TableFile,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="File to write: .yaml, .jsonl or .json.")
+    ],
+    to: Annotated[
+        Literal["llm-d"], typer.Option("--to", help="Format: llm-d Benchmark Report 0.2.")
+    ] = "llm-d",
+) -> None:
+    """Write the requests of a table as llm-d benchmark reports, one document per load.
+
+    For example:
+      lengthwise export served.parquet -o report.yaml
+    """
+    check_output(output)
+    from lengthwise.data.export_llmd import write_llmd
+    from lengthwise.data.table import load
+    from lengthwise.units import counted
+
+    count = write_llmd(load(table), output)
+    log(f"wrote {counted(count, f'{to} report')} to {output}")
