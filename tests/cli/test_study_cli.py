@@ -43,7 +43,8 @@ def test_the_thesis_s_figures_stand_beside_ours_and_are_said_to_be_its_own(table
     assert code == 0
     for text in ("published by the thesis", "34.0332", "159.1067", "48.7500", "-4.2815",
                  "hachiya-patias", "whole requests held out", "whole prompt lengths held out",
-                 "% of squared error", "The random split leaks", "its own (Mistral-7B"):  # fmt: skip
+                 "% of squared error", "The random split leaks",
+                 "its own (Mistral-7B"):  # fmt: skip
         assert text in out
     assert "gradient boosting" not in out
 
