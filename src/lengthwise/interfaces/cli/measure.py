@@ -60,7 +60,7 @@ def command(
     trace: Annotated[Path | None, typer.Option(help="Server: trace to replay.")] = None,
     requests: Annotated[int | None, typer.Option(help="Server: requests per point.")] = None,
     duration: Annotated[Text, typer.Option(help="Server: time per point, as 30s.")] = None,
-    endpoint: Annotated[str, typer.Option(help="Server: completions or chat.")] = "completions",
+    endpoint: Annotated[str, typer.Option(help="Server: auto, completions or chat.")] = "auto",
     timeout: Annotated[str, typer.Option(help="Server: longest request.")] = "600s",
     warmup_requests: Annotated[int, typer.Option(help="Server: requests before counting.")] = 2,
     scrape: Annotated[bool, typer.Option(help="Server: read its /metrics.")] = True,

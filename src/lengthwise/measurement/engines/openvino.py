@@ -174,7 +174,8 @@ def _mixed(
     sum_query, sum_context = running + query, running * context + seen
     return Event(
         phase="mixed", latency_ms=timer.wall_ms, cpu_ms=timer.cpu_ms,
-        isl=None, batch_size=sequences, context_len=None, query_len=None, output_index=index, timestamp=timer.started,
+        isl=None, batch_size=sequences, context_len=None, query_len=None,
+        output_index=index, timestamp=timer.started,
         sum_query_len=sum_query, sum_context_len=sum_context,
         sum_query_x_context=running * context + query * seen,
     )  # fmt: skip
