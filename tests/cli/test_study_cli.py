@@ -110,3 +110,13 @@ def test_bad_options_end_with_a_message(table: Path) -> None:
     with pytest.raises(LengthwiseError, match="max_events"):
         study(table, "--max-events", "0")
     assert study(table, "--features", "everything")[0] == 2
+
+
+def test_an_engine_is_measured_first(tmp_path: Path) -> None:
+    pytest.importorskip("openvino_genai")
+    done = runner.invoke(app, ["per-token", "openvino", "--isl", "16-128*2", "--osl", "8",
+                               "--quick", "-o", str(tmp_path / "study")])  # fmt: skip
+    assert done.exit_code == 0, done.output
+    events = pd.read_parquet(tmp_path / "study" / "events.parquet")
+    assert set(events["output_index"]) == set(range(8))
+    assert (tmp_path / "study" / "study.json").exists()

@@ -10,7 +10,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from lengthwise.errors import FitWarning, LengthwiseError
 from lengthwise.evaluation.estimator import law_set

@@ -87,7 +87,7 @@ def command(
     lengthwise measure http://127.0.0.1:8000 --isl 512 --osl 64 --concurrency 1,4,16
     """
     check_output(output)
-    given = _pairs(labels, "--set")
+    given = name_values(labels, "--set")
     if target.startswith(("http://", "https://")):
         from lengthwise.interfaces.cli.measure_server import measure_server
 
@@ -118,14 +118,19 @@ def command(
         precision=precision, device=device,
         max_tokens=max(shape.longest for shape in plan.shapes) + 1,
         max_batch=max(shape.batch_size for shape in plan.shapes),
-        settings={"seed": str(seed)} | _pairs(engine_set, "--engine-set"),
+        settings={"seed": str(seed)} | name_values(engine_set, "--engine-set"),
     )  # fmt: skip
     sweep = SweepOptions(output, _seconds(budget, "--budget"), given, resume, dry_run, quiet,
                          as_json)  # fmt: skip
     raise typer.Exit(measure_engine(target, options, plan, sweep))
 
 
-def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
+def name_values(texts: list[str] | None, option: str) -> dict[str, str]:
+    """Read options of the form NAME=VALUE.
+
+    >>> name_values(["hardware=h100"], "--set")
+    {'hardware': 'h100'}
+    """
     found = {}
     for text in texts or []:
         name, equals, value = text.partition("=")

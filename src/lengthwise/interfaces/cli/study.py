@@ -11,15 +11,17 @@ import typer
 from lengthwise.errors import InputError
 from lengthwise.interfaces.cli.common import (
     AsJson,
-    TableFile,
     check_folder,
     log,
     plain,
     print_json,
     print_table,
 )
+from lengthwise.interfaces.cli.counts import parse_counts
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lengthwise.evaluation.per_token import PerTokenStudy
 
 app = typer.Typer(
@@ -42,7 +44,9 @@ def main() -> None:
 
 @app.command("per-token")
 def per_token(
-    table: TableFile,
+    table: Annotated[
+        str, typer.Argument(help="Measurement table, or an engine to measure with first.")
+    ],
     seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
     features: Annotated[
         Features,
@@ -60,6 +64,13 @@ def per_token(
     max_events: Annotated[
         int, typer.Option(help="Events per model and machine; beyond, whole requests are drawn.")
     ] = 5000,
+    isl: Annotated[str, typer.Option(help="Engine: prompt tokens, as 16-1024*2.")] = "16-1024*2",
+    osl: Annotated[int, typer.Option(help="Engine: tokens generated per prompt.")] = 32,
+    prompts: Annotated[int, typer.Option(help="Engine: prompts per length.")] = 4,
+    model: Annotated[str | None, typer.Option(help="Engine: model, as for measure.")] = None,
+    engine_set: Annotated[
+        list[str] | None, typer.Option("--engine-set", help="Engine: NAME=VALUE of its own.")
+    ] = None,
     as_json: AsJson = False,
     output: OutputFolder = None,
 ) -> None:
@@ -69,17 +80,21 @@ def per_token(
     beside it the linear law, ours and non-linear regressors, on held-out requests and lengths too;
     where the error comes from; what each group of features buys.
 
-    The table has a prefill or decode row per token, with output_index (0 for the first token).
+    The table has a prefill or decode row per token, with output_index (0 for the first token). An
+    engine (openvino, llamacpp, transformers) is measured first, prompt by prompt, warm-up included.
 
-    Example: lengthwise study per-token events.parquet -o study
+    For example:
+      lengthwise study per-token events.parquet -o study
+      lengthwise study per-token transformers --engine-set loop=thesis --isl 16-512*2
     """
     from lengthwise.evaluation.per_token import per_token_study
 
     check_folder(output)
     if seed < 0:
         raise InputError("seed must not be negative", got=f"{seed}", remedy="write --seed 0")
+    events = _measured(table, isl, osl, prompts, model, engine_set, seed, output)
     study = per_token_study(
-        table, seed=seed, features=features, quick=quick, max_events=max_events, progress=log
+        events, seed=seed, features=features, quick=quick, max_events=max_events, progress=log
     )
     if output is not None:
         _write(study, output)
@@ -87,6 +102,49 @@ def per_token(
         print_json(study.to_dict())
     else:
         show(study)
+
+
+def _measured(
+    target: str, isl: str, osl: int, prompts: int, model: str | None,
+    engine_set: list[str] | None, seed: int, output: Path | None,
+) -> Path | pd.DataFrame:  # fmt: skip
+    """Measure token events when an engine is named; otherwise give the path of the table."""
+    from lengthwise.measurement.engines import ENGINES
+
+    if target not in ENGINES:
+        return Path(target)
+    import pandas as pd
+
+    from lengthwise.data.table import prepare, write_table
+    from lengthwise.interfaces.cli.live import Live
+    from lengthwise.interfaces.cli.measure import name_values
+    from lengthwise.measurement.engine import EngineOptions
+    from lengthwise.measurement.engines import open_engine
+    from lengthwise.measurement.plan import plan_of
+    from lengthwise.measurement.sweep import run_sweep
+
+    plan = plan_of(parse_counts(isl, "--isl"), decode_steps=osl - 1, repeats=prompts, seed=seed)
+    options = EngineOptions(
+        model=model or EngineOptions.model,
+        max_tokens=max(shape.longest for shape in plan.shapes) + 1,
+        settings={"seed": str(seed)} | name_values(engine_set, "--engine-set"),
+    )
+    log(f"measuring {plan.count} prompts with {target}")
+    engine = open_engine(target, options)
+    try:
+        result = run_sweep(engine, plan, show=Live(sparse=True), source="lengthwise study")
+    finally:
+        engine.close()
+    if result.status == "interrupted":
+        raise KeyboardInterrupt
+    if result.problem is not None:
+        raise result.problem
+    rows = pd.DataFrame(result.rows).drop(columns=["visit_rows"])
+    table = prepare(rows.rename(columns={"visit": "request"}))
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+        write_table(table, output / "events.parquet")
+    return table
 
 
 def show(study: PerTokenStudy) -> None:

@@ -289,6 +289,7 @@ def _event(chat: bool, text: str | None, *, role: bool = False) -> bytes:
     """Write one event; without text it says that the answer is complete."""
     ending = "null" if text is not None or role else '"length"'
     word = json.dumps(text or "")
+    kind = "chat.completion.chunk" if chat else "text_completion"
     if role:
         inner = '"delta":{"role":"assistant","content":""}'
     elif chat:
@@ -296,7 +297,7 @@ def _event(chat: bool, text: str | None, *, role: bool = False) -> bytes:
     else:
         inner = f'"text":{word}'
     return (
-        f'data: {{"id":"mock","object":"chunk","model":"{MODEL}","choices":'
+        f'data: {{"id":"mock","object":"{kind}","model":"{MODEL}","choices":'
         f'[{{"index":0,{inner},"finish_reason":{ending}}}]}}\n\n'
     ).encode()
 
