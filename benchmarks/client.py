@@ -170,7 +170,7 @@ def throughput(mock: Mock, client: str, request_rate: float | None) -> dict[str,
     span_s = (max(r.last_ns for r in records) - min(r.sent_ns for r in records)) * 1e-9
     point = Point(ISL, SHORT_OSL, slots, request_rate, requests=count)
     told = warnings_of(PointResult(point, records, overhead), records)
-    late = [r.queue_ms for r in records if r.queue_ms is not None]
+    late = [r.client_queue_ms for r in records if r.client_queue_ms is not None]
     return {
         "requests_per_s": round(len(records) / span_s, 1),
         "failed": sum(not r.ok for r in records),

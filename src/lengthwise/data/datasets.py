@@ -27,7 +27,12 @@ __all__ = ["DATA_VARIABLE", "available", "describe", "fetch", "names", "table"]
 DATA_VARIABLE = "LENGTHWISE_DATA"
 """Environment variable with the folder of local copies (one subfolder per dataset)."""
 
-_READERS = {"own-openvino-cpu": "own_openvino"}
+_READERS = {
+    "own-openvino-cpu": "own_openvino",
+    "own-llamacpp-cpu": "own_llamacpp",
+    "own-transformers-cpu": "own_transformers",
+    "own-mixed-cpu": "own_mixed",
+}
 
 
 def names() -> list[str]:

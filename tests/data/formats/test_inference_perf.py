@@ -68,7 +68,7 @@ def test_times_come_from_chunks_and_the_servers_count(tmp_path: Path) -> None:
 
 def test_both_counts_are_kept_and_flagged(tmp_path: Path) -> None:
     parsed = parse(tmp_path, [request(1.0), request(2.0, client=16)])
-    assert parsed.frame["output_tokens_client"].tolist() == [32, 16]
+    assert parsed.frame["osl_client"].tolist() == [32, 16]
     assert parsed.frame["osl"].tolist() == [16, 16]
     (flag,) = parsed.flags
     assert (flag.rule, flag.rows) == ("token counts differ", (0,))
@@ -176,7 +176,7 @@ def test_per_token_time_of_a_stage_is_recomputed_from_the_servers_count(tmp_path
     row = parsed.frame.iloc[0]
     assert row["tpot_ms"] == pytest.approx(150 / 15)
     assert row["tpot_tool_mean_ms"] == 5
-    assert (row["osl"], row["output_tokens_client"]) == (16, 32)
+    assert (row["osl"], row["osl_client"]) == (16, 32)
     assert [flag.rule for flag in parsed.flags] == ["token counts differ"]
 
 
@@ -289,6 +289,6 @@ def test_the_real_tool_on_a_server_of_known_times(tool: str, server: str, tmp_pa
     assert ((one["ttft_ms"] - truth).median()) == pytest.approx(0, abs=15)
     assert one["tpot_ms"].median() == pytest.approx(8, rel=0.1)
     assert set(one["osl"]) == {16}
-    assert (one["output_tokens_client"] > 32).all()
+    assert (one["osl_client"] > 32).all()
     assert stage["tpot_ms"].iloc[0] == pytest.approx(one["tpot_ms"].mean(), rel=0.1)
     assert stage["tpot_tool_mean_ms"].iloc[0] < 4  # what the tool says

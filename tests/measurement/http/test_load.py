@@ -37,12 +37,12 @@ def test_slow_answers_do_not_hold_arrivals_back(mock: Any) -> None:
     sent_s = np.array([r.sent_ns for r in records]) * 1e-9
     assert sent_s - sent_s[0] == pytest.approx(np.array(offsets), abs=0.1)
     assert max(r.in_flight for r in records) > 20  # a closed loop would have waited
-    assert all(r.ok and r.queue_ms is not None and r.queue_ms < 100 for r in records)
+    assert all(r.ok and r.client_queue_ms is not None and r.client_queue_ms < 100 for r in records)
 
 
 def test_what_waits_for_this_client_is_queue_time_and_nothing_else(mock: Any) -> None:
     records = send(mock("--ttft-ms", "100").url, [0.0, 0.0, 0.0], limit=1)
-    queue = [r.queue_ms for r in records]
+    queue = [r.client_queue_ms for r in records]
     assert queue[0] < 50 < 90 < queue[1] < queue[2]
     assert all(r.e2e_ms < 190 for r in records)
 

@@ -68,8 +68,8 @@ def read(document: Document) -> Parsed:
     for row, count in zip(rows, busy, strict=True):
         row["concurrency"] = count
     flags = mismatch_flags(
-        rows, ("osl", "output_tokens_client", "output tokens"),
-        ("isl", "prompt_tokens_client", "prompt tokens"),
+        rows, ("osl", "osl_client", "output tokens"),
+        ("isl", "isl_client", "prompt tokens"),
     )  # fmt: skip
     return parsed(rows, dropped=dropped, assumptions=notes, flags=flags)
 
@@ -131,8 +131,8 @@ def _row(record: Mapping[str, Any], notes: list[str]) -> Row:
         notes.append("requests that were not streamed have no ttft_ms and tpot_ms")
     return request_row(
         ttft=ttft, tpot=tpot, end=end - start, isl=isl, osl=osl,
-        cached_tokens=cached_part(isl, cached), output_tokens_client=osl_client,
-        prompt_tokens_client=isl_client, model=_model(record), clock="client",
+        cached_tokens=cached_part(isl, cached), osl_client=osl_client,
+        isl_client=isl_client, model=_model(record), clock="client",
         chunks=len(arrivals) or None, _start=start, _end=end,
     )  # fmt: skip
 

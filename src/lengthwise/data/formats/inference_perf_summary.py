@@ -64,7 +64,7 @@ def read_summary(data: Mapping[str, Any]) -> Parsed:
         concurrency=concurrency if concurrency >= 1 else None,
         request_rate=rate if 0 < rate < math.inf and not concurrency >= 1 else None,
         clock="client", statistic="mean", n_requests=count, isl_mean=prompt, osl_mean=osl,
-        cached_tokens_mean=cached, output_tokens_client=client,
+        cached_tokens_mean=cached, osl_client=client,
     )  # fmt: skip
     for name, column in _TIMES.items():
         own = column in ("tpot_tool_ms", "itl_ms", "ntpot_ms")
@@ -77,7 +77,7 @@ def read_summary(data: Mapping[str, Any]) -> Parsed:
             "tpot_ms is (mean E2E - mean TTFT) / (mean osl of the server - 1), because the tool "
             "counted tokens by another tokenizer"
         )
-    flags = mismatch_flags([row], ("osl", "output_tokens_client", "output tokens"))
+    flags = mismatch_flags([row], ("osl", "osl_client", "output tokens"))
     return parsed([row], dropped=dropped, assumptions=notes, flags=flags)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 REDRAW_S, LOG_S = 0.2, 5.0
 RECENT = 200
 NAMES = {"ttft_ms": "TTFT (ms)", "tpot_ms": "TPOT (ms)", "itl_ms": "ITL (ms)",
-         "e2e_ms": "E2E (ms)", "queue_ms": "client queue (ms)"}  # fmt: skip
+         "e2e_ms": "E2E (ms)", "client_queue_ms": "client queue (ms)"}  # fmt: skip
 
 
 class Live:
@@ -146,7 +146,7 @@ def _cell(value: float | None, few: bool = False) -> str:
 
 
 def _server_line(server: dict[str, Any]) -> str:
-    names = {"ttft_ms": "TTFT", "itl_ms": "ITL", "e2e_ms": "E2E", "queue_ms": "queue"}
+    names = {"ttft_ms": "TTFT", "itl_ms": "ITL", "e2e_ms": "E2E", "client_queue_ms": "queue"}
     means = [f"{title} {server[name]['mean']:.2f} ms" for name, title in names.items()
              if name in server]  # fmt: skip
     return f"means by the server itself (warm-up included): {', '.join(means)}"

@@ -48,7 +48,7 @@ class Record:
     ----------
     status
         ``ok`` or ``error``; ``error`` is then the label, ``detail`` the words.
-    queue_ms
+    client_queue_ms
         Scheduled to send: waiting for this client, opening the connection included.
     gaps_ms
         Time between chunks with text.
@@ -63,7 +63,7 @@ class Record:
     error: str = ""
     detail: str = ""
     timestamp: float = 0.0
-    queue_ms: float | None = None
+    client_queue_ms: float | None = None
     connect_ms: float | None = None
     ttft_ms: float | None = None
     tpot_ms: float | None = None
@@ -111,7 +111,7 @@ class Record:
             "repeat": job.repeat, "warmup": job.warmup, "timestamp": self.timestamp,
             "clock": "client", "request_id": job.request_id, "point": job.point,
             "status": self.status, "error": self.error, "error_detail": self.detail,
-            "queue_ms": self.queue_ms, "connect_ms": self.connect_ms,
+            "client_queue_ms": self.client_queue_ms, "connect_ms": self.connect_ms,
             "asked_isl": job.isl, "asked_osl": job.osl, "osl_client": self.osl_client,
             "token_mismatch": self.token_mismatch, "finish_reason": self.finish_reason,
             "in_flight": self.in_flight, **p, "server_prefill_ms": self.server_prefill_ms,
@@ -149,7 +149,7 @@ def record_of(job: Job, exchange: Exchange, in_flight: int, unix_offset_s: float
         record.timestamp = job.scheduled_ns * 1e-9 + unix_offset_s
         return record
     record.timestamp = sent * 1e-9 + unix_offset_s
-    record.queue_ms = max(sent - job.scheduled_ns, 0) * MS_PER_NS
+    record.client_queue_ms = max(sent - job.scheduled_ns, 0) * MS_PER_NS
     record.connect_ms = exchange.connect_ns * MS_PER_NS
     _counts(record, exchange)
     times = stream.arrivals_ns

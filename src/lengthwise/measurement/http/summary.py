@@ -12,7 +12,7 @@ from lengthwise.measurement.http.record import Record
 from lengthwise.measurement.http.session import PointResult
 from lengthwise.units import FloatArray
 
-METRICS = ("ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "queue_ms")
+METRICS = ("ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "client_queue_ms")
 MANY = 100
 """Requests from which a 99th percentile is more than the maximum."""
 
@@ -97,11 +97,11 @@ def _client_warnings(result: PointResult, good: Sequence[Record]) -> list[str]:
             f"{over.cpu_share:.0%} of a core used - single times are too long by up to that - give "
             "it a free core (taskset), or run it on another machine"
         )
-    waits = [r.queue_ms for r in good if r.queue_ms is not None]
+    waits = [r.client_queue_ms for r in good if r.client_queue_ms is not None]
     if waits and result.point.concurrency is None and np.percentile(waits, 99) > QUEUE_MS:
         found.append(
             f"requests left up to {np.percentile(waits, 99):.0f} ms (p99) late - the load was "
-            "burstier than asked; the wait is in queue_ms, not in the other times - lower "
+            "burstier than asked; the wait is in client_queue_ms, not in the other times - lower "
             "--request-rate or use a freer machine"
         )
     return found
