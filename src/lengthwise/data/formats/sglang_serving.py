@@ -77,7 +77,7 @@ def _rate(value: Any) -> float | None:
     """Read requests per second; None for no limit and for the times of a trace."""
     if value in (None, "trace"):
         return None
-    rate = number(value, "request_rate")
+    rate = number(value, "request_rate", infinite=True)
     return rate if rate > 0 and math.isfinite(rate) else None
 
 

@@ -102,5 +102,7 @@ def _is_metadata(key: str, value: Any) -> bool:
 
 
 def _finite(value: Any) -> float | None:
-    rate = number(value, "request_rate")  # "inf" is a number here, and none that is a rate
+    rate = number(
+        value, "request_rate", infinite=True
+    )  # "inf" is a number here, and none that is a rate
     return rate if rate > 0 and math.isfinite(rate) else None
