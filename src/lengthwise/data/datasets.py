@@ -39,7 +39,7 @@ def names() -> list[str]:
     """List the names of all datasets.
 
     >>> names()[:3]
-    ['own-openvino-cpu', 'splitwise', 'edgereasoning']
+    ['own-openvino-cpu', 'own-llamacpp-cpu', 'own-transformers-cpu']
     """
     return list(registry())
 
