@@ -68,8 +68,20 @@ def own(phase: str) -> Callable[[], pd.DataFrame]:
     return lambda: _phase("own-openvino-cpu", phase)
 
 
+def engines(phase: str) -> Callable[[], pd.DataFrame]:
+    """Take our own measurements of llama.cpp and of transformers in five variants."""
+    names = ("own-llamacpp-cpu", "own-transformers-cpu")
+    return lambda: pd.concat([_phase(name, phase) for name in names], ignore_index=True)
+
+
+def mixed() -> pd.DataFrame:
+    """Take our own mixed steps."""
+    return _phase("own-mixed-cpu", "mixed")
+
+
 llamacpp_prefill, llamacpp_decode = llamacpp("prefill"), llamacpp("decode")
 own_prefill, own_decode = own("prefill"), own("decode")
+engines_prefill, engines_decode = engines("prefill"), engines("decode")
 
 SUITES: dict[str, Suite] = {
     **{
@@ -91,6 +103,9 @@ SUITES: dict[str, Suite] = {
     "llamacpp_decode_length_4": Suite("llama.cpp decode, up to max/4", llamacpp_decode, "length"),
     "own_prefill_length_4": Suite("own CPU prefill, up to max/4", own_prefill, "length"),
     "own_decode_length_4": Suite("own CPU decode, up to max/4", own_decode, "length"),
+    "engines_prefill_length_4": Suite("7 CPU engines, prefill to max/4", engines_prefill, "length"),
+    "engines_decode_length_4": Suite("7 CPU engines, decode, to max/4", engines_decode, "length"),
+    "mixed_length_4": Suite("our mixed steps, to max/4", mixed, "length"),
     "prefill_batch_4": Suite("prefill, batches up to max/4", prefill_curves, "batch"),
     "decode_batch_4": Suite("decode, batches up to max/4", decode_sweeps, "batch"),
     "llamacpp_decode_batch_4": Suite("llama.cpp decode, batch to max/4", llamacpp_decode, "batch"),
@@ -100,6 +115,9 @@ SUITES: dict[str, Suite] = {
     "llamacpp_decode_in_range": Suite("llama.cpp decode, in range", llamacpp_decode, "random"),
     "own_prefill_in_range": Suite("own CPU prefill, in range", own_prefill, "random"),
     "own_decode_in_range": Suite("own CPU decode, in range", own_decode, "random"),
+    "engines_prefill_in_range": Suite("7 CPU engines, prefill", engines_prefill, "random"),
+    "engines_decode_in_range": Suite("7 CPU engines, decode", engines_decode, "random"),
+    "mixed_in_range": Suite("our mixed steps, in range", mixed, "random"),
     "prefill_deployment": Suite(
         "prefill, one deployment left out", prefill_curves, "deployment",
         formulations=("hachiya-patias", "linear"),

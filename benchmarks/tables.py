@@ -83,6 +83,9 @@ def extrapolation() -> str:
         "llamacpp_decode_length_4": "llama.cpp decode, 12 sweeps, beyond max/4",
         "own_prefill_length_4": "our CPU prefill, 2 models, beyond max/4",
         "own_decode_length_4": "our CPU decode, 2 models, beyond max/4",
+        "engines_prefill_length_4": "7 more CPU engines, prefill, beyond max/4",
+        "engines_decode_length_4": "7 more CPU engines, decode, beyond max/4",
+        "mixed_length_4": "mixed steps on a CPU, beyond max/4",
         "prefill_batch_4": "prefill, batches beyond max/4",
         "decode_batch_4": "decode, batches beyond max/4",
         "llamacpp_decode_batch_4": "llama.cpp decode, batches beyond max/4",
@@ -99,6 +102,9 @@ IN_RANGE = {
     "llamacpp_decode_in_range": "llama.cpp decode, 12 sweeps",
     "own_prefill_in_range": "our CPU prefill, 2 models",
     "own_decode_in_range": "our CPU decode, 2 models",
+    "engines_prefill_in_range": "7 more CPU engines, prefill",
+    "engines_decode_in_range": "7 more CPU engines, decode",
+    "mixed_in_range": "mixed steps on a CPU",
 }
 
 

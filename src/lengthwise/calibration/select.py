@@ -28,6 +28,7 @@ import numpy.typing as npt
 from lengthwise.calibration.folds import (
     Fold,
     Reach,
+    batch_folds,
     block_folds,
     is_interior,
     length_folds,
@@ -43,6 +44,10 @@ DEFAULT = {"e1": "quadratic", "e2": "floor", "e3": "off"}
 MIN_POINTS = 6
 GAIN = 0.05
 GAIN_AGAINST_PHYSICS = 0.25
+FEW_SIZES = 5
+GAIN_OF_FEW = 0.5
+"""What a spline over fewer distinct sizes must bring: it knows little about the next larger one.
+Folds that predict the largest batch count as out of range then too, where there are any."""
 SEARCH_POINTS = 400
 """Terms are chosen on at most this many points, spread evenly over sizes and lengths."""
 WINSOR = float(np.log(2.0))
@@ -180,7 +185,8 @@ def choose(
 
 def _changes(work: Work, fixed: dict[str, str]) -> list[tuple[dict[str, str], float]]:
     """List the changes of E2 and E1 to try with the gain each must bring."""
-    changes = [({"e2": kind}, GAIN) for kind in ("off", "tile", "hill", "spline")]
+    changes = [({"e2": kind}, GAIN) for kind in ("off", "tile", "hill")]
+    changes.append(({"e2": "spline"}, GAIN_OF_FEW if _few_sizes(work) else GAIN))
     if work.phase != "decode":
         kinds = ["off", "nlogn"]
         reference = float(np.exp(np.mean(np.log(work.context_len))))
@@ -188,6 +194,10 @@ def _changes(work: Work, fixed: dict[str, str]) -> list[tuple[dict[str, str], fl
             kinds.append("power")
         changes += [({"e1": kind}, GAIN_AGAINST_PHYSICS) for kind in kinds]
     return [(c, g) for c, g in changes if not set(c) & set(fixed)]
+
+
+def _few_sizes(work: Work) -> bool:
+    return len(np.unique(work.new_tokens)) < FEW_SIZES
 
 
 class _Search:
@@ -200,6 +210,7 @@ class _Search:
     ) -> None:  # fmt: skip
         self.work, self.y_s, self.spec, self.prior = work, y_s, spec, prior
         self.sharpness = sharpness
+        self.far = length_folds(work) + (batch_folds(work) if _few_sizes(work) else [])
         self._laws: dict[tuple[str, ...], HachiyaPatias] = {}
 
     def law(self, kinds: dict[str, str]) -> HachiyaPatias:
@@ -217,9 +228,7 @@ class _Search:
 
     def trial(self, kinds: dict[str, str], folds: str = "blocks") -> Trial:
         near = block_folds if folds == "blocks" else spread_folds
-        held = held_out(
-            self.law(kinds), self.work, self.y_s, [*near(self.work), *length_folds(self.work)]
-        )
+        held = held_out(self.law(kinds), self.work, self.y_s, [*near(self.work), *self.far])
         error = np.minimum(np.abs(held.residual), WINSOR)
         beyond = ~held.reach.inside
         inside = ~beyond & is_interior(self.work)[held.index]

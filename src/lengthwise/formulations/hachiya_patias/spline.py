@@ -19,7 +19,7 @@ import numpy as np
 
 from lengthwise.units import FloatArray
 
-MIN_DISTINCT = 5
+MIN_DISTINCT = 3
 """Distinct token counts a spline needs: the ridge keeps fewer from being identified by noise, and
 batch sweeps rarely hold more than six batches."""
 
