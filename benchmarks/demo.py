@@ -29,7 +29,9 @@ def one(name: str) -> dict[str, Any]:
     seconds = time.perf_counter() - start
     return {
         "seconds": round(seconds, 1), "load1_at_end": round(os.getloadavg()[0], 2),
-        "wall_over_cpu": round(float((table["wall_ms"] / table["latency_ms"]).median()), 3),
+        "wall_over_cpu": round(float((table["wall_ms"] / table["cpu_ms"]).median()), 3),
+        "slower_in_second_part": round(float(table["slower"].max() if table["slower"].max() > 1
+                                             else table["slower"].min()), 4),
         "lines": _lines(demo),
     }  # fmt: skip
 

@@ -127,7 +127,8 @@ def headline() -> str:
         for group in found["groups"].values():
             apart.append(group[OURS]["mape_percent"])
             worse += group[OURS]["mape_percent"] > group[TREES]["mape_percent"] + 1.0
-    far = ("prefill", "decode", "llamacpp_prefill", "llamacpp_decode", "own_prefill", "own_decode")
+    far = ("prefill", "decode", "llamacpp_prefill", "llamacpp_decode", "own_prefill", "own_decode",
+           "engines_prefill", "engines_decode", "mixed")  # fmt: skip
     beyond = [result(f"{k}_length_4")["overall"][OURS] for k in far]
     covered = sum(r["pooled_coverage"] * r["points"] for r in beyond)
     points = sum(r["points"] for r in beyond)
@@ -174,9 +175,37 @@ def speed() -> str:
     return "\n".join(["| what (CPU time) | measured |", "|---|--:|", *lines])
 
 
+def measuring() -> str:
+    """List what measuring and importing are good to."""
+    engines = result("demo")["engines"]
+    client, imported = result("client"), result("import_truth")
+    accuracy = client["accuracy"]["own"]["together"]
+    rate = client["throughput"]["own"]["closed_loop_16"]["requests_per_s"]
+    worst = max(imported["between_any_two_tools_ms"].values())
+    lines = [_demo_line(name, found) for name, found in engines.items()]
+    ttft, itl = (accuracy[f"{k}_error_ms"]["p99"] for k in ("ttft", "itl"))
+    return "\n".join([
+        *lines,
+        f"- HTTP client against known times, 50 streams at once: TTFT off by {ttft:.2f} ms and ITL by "
+        f"{itl:.2f} ms at p99; {rate:,.0f} short streams per second on one core.",
+        f"- The same {imported['requests']:,} requests in the files of "
+        f"{len(imported['from_truth_ms'])} tools give the same times within {worst:.1g} ms.",
+    ])  # fmt: skip
+
+
+def _demo_line(name: str, found: dict[str, Any]) -> str:
+    return (
+        f"- Demo with {name} on 2 cores, {len(found['runs'])} runs: TTFT at 2, 4 and 8 times the "
+        f"fitted lengths (up to {found['asked'][-1]:,} tokens) within "
+        f"**{found['worst_ttft_error_percent']:.1f} %** of what was then measured; `linear` off by "
+        f"at least {found['least_linear_ttft_error_percent']:.0f} %. Decode steps within "
+        f"{found['worst_decode_error_percent']:.0f} %. Longest run {found['longest_seconds']:.0f} s."
+    )
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "headline": headline, "curves": curves, "field": field, "extrapolation": extrapolation,
-    "in-range": in_range, "speed": speed,
+    "in-range": in_range, "measuring": measuring, "speed": speed,
 }  # fmt: skip
 
 

@@ -46,15 +46,20 @@ class Plan:
         Repetitions after the warm-up.
     seed
         Of the order.
+    anchor_shape
+        The shape to come back to; the one in the middle by tokens when None.
     """
 
     shapes: tuple[Shape, ...]
     repeats: int
     seed: int = 0
+    anchor_shape: Shape | None = None
 
     @property
     def anchor(self) -> Shape:
-        """The shape that is visited again and again: the one in the middle by tokens."""
+        """The shape that is visited again and again."""
+        if self.anchor_shape is not None:
+            return self.anchor_shape
         return sorted(self.shapes, key=lambda s: s.tokens)[(len(self.shapes) - 1) // 2]
 
     def visits(self) -> Iterator[Visit]:

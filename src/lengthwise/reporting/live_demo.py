@@ -3,13 +3,15 @@
 The long lengths are measured after the predictions were made, and with the same engine. A small
 model with random weights stands for a real one: latency does not depend on the values of weights.
 The engine runs on one thread, so its CPU time is what a step takes when nobody else wants the CPU:
-the demo compares CPU times, and says by how much the wall clock was slower.
+the demo compares CPU times, and says by how much the wall clock was slower. Clocks change too: the
+longest fitted prompt is measured again among the long ones, and when it takes more or less than
+before, the times of the second part are divided by that ratio, which is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -17,7 +19,7 @@ from lengthwise.calibration.groups import step_rows
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.data.table import load, prepare
 from lengthwise.errors import NothingUsableError
-from lengthwise.measurement.engine import Engine, EngineOptions
+from lengthwise.measurement.engine import Engine, EngineOptions, Shape
 from lengthwise.measurement.engines import open_engine
 from lengthwise.measurement.plan import Plan, plan_of
 from lengthwise.measurement.quality import CONTENDED, quality_of
@@ -26,8 +28,8 @@ from lengthwise.reporting.demo import FORMULATIONS, LEVEL, Demo, demo_of, laws_o
 from lengthwise.reporting.figures.prepare import points_at
 from lengthwise.units import format_ms, format_tokens
 
-GRID = (32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048)
-REPEATS, TRUTH_REPEATS = 7, 3
+GRID = (32, 64, 128, 256, 384, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048)
+REPEATS, TRUTH_REPEATS = 15, 3
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def run_live(
     options = EngineOptions(max_tokens=setting.asked[-1] + 16, settings=setting.options)
     engine = open_engine(name, options)
     try:
+        engine.run(Shape(setting.asked[-1], 1, 1))  # memory as after long prompts; not looked at
         say(f"measuring prompts of {setting.fitted[0]} to {format_tokens(setting.short)} tokens")
         short = _measured(engine, plan_of(setting.fitted, repeats=REPEATS), show)
         train = step_rows(load(_in_cpu_time(short)))
@@ -88,10 +91,18 @@ def run_live(
         for line in predictions(laws, train, setting):
             say(line)
         say("measuring those lengths now")
-        long = _measured(engine, plan_of(setting.asked, repeats=TRUTH_REPEATS), show)
+        anchor = Shape(setting.short)
+        plan = plan_of([setting.short, *setting.asked], repeats=TRUTH_REPEATS)
+        long = _measured(engine, replace(plan, anchor_shape=anchor), show)
     finally:
         engine.close()
-    test = step_rows(load(_in_cpu_time(long)))
+    slower = _anchor_ms(long, setting.short) / _anchor_ms(short, setting.short)
+    say(
+        f"the machine runs at {1 / slower:.2f} times the speed of the first part "
+        f"({format_tokens(setting.short)} tokens again); times are brought to that speed"
+    )
+    long = long[long["isl"] > setting.short]
+    test = step_rows(load(_in_cpu_time(long, slower)))
     busy = quality_of(pd.concat([short, long])).wall_over_cpu
     if busy > CONTENDED:
         say(f"others use this machine: wall time was {busy:.2f} times the CPU time compared here")
@@ -101,14 +112,20 @@ def run_live(
         title=f"{labels['model']} in {labels['engine']} on this machine ({labels['hardware']})",
         part=f"prompts of {setting.fitted[0]} to {format_tokens(setting.short)} tokens",
     )  # fmt: skip
-    both = _in_cpu_time(pd.concat([short, long], ignore_index=True))
+    both = pd.concat([_in_cpu_time(short), _in_cpu_time(long, slower)], ignore_index=True)
     return demo, prepare(both)
 
 
-def _in_cpu_time(table: pd.DataFrame) -> pd.DataFrame:
+def _in_cpu_time(table: pd.DataFrame, slower: float = 1.0) -> pd.DataFrame:
+    """Put CPU time, at the speed of the first part, in the place of wall time."""
     known = table["cpu_ms"] > 0
-    return table.assign(wall_ms=table["latency_ms"],
-                        latency_ms=table["cpu_ms"].where(known, table["latency_ms"]))  # fmt: skip
+    times = table["cpu_ms"].where(known, table["latency_ms"]) / slower
+    return table.assign(wall_ms=table["latency_ms"], latency_ms=times, slower=slower)
+
+
+def _anchor_ms(table: pd.DataFrame, isl: int) -> float:
+    rows = table[(table["phase"] == "prefill") & (table["isl"] == isl) & ~table["warmup"]]
+    return float(_in_cpu_time(rows)["latency_ms"].median())
 
 
 def predictions(laws: dict[str, LawSet], train: pd.DataFrame, setting: Setting) -> list[str]:
