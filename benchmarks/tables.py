@@ -186,8 +186,8 @@ def measuring() -> str:
     ttft, itl = (accuracy[f"{k}_error_ms"]["p99"] for k in ("ttft", "itl"))
     return "\n".join([
         *lines,
-        f"- HTTP client against known times, 50 streams at once: TTFT off by {ttft:.2f} ms and ITL by "
-        f"{itl:.2f} ms at p99; {rate:,.0f} short streams per second on one core.",
+        f"- HTTP client against known times, 50 streams at once: TTFT off by {ttft:.2f} ms and ITL "
+        f"by {itl:.2f} ms at p99; {rate:,.0f} short streams per second on one core.",
         f"- The same {imported['requests']:,} requests in the files of "
         f"{len(imported['from_truth_ms'])} tools give the same times within {worst:.1g} ms.",
     ])  # fmt: skip
@@ -199,7 +199,8 @@ def _demo_line(name: str, found: dict[str, Any]) -> str:
         f"fitted lengths (up to {found['asked'][-1]:,} tokens) within "
         f"**{found['worst_ttft_error_percent']:.1f} %** of what was then measured; `linear` off by "
         f"at least {found['least_linear_ttft_error_percent']:.0f} %. Decode steps within "
-        f"{found['worst_decode_error_percent']:.0f} %. Longest run {found['longest_seconds']:.0f} s."
+        f"{found['worst_decode_error_percent']:.0f} %. Longest run "
+        f"{found['longest_seconds']:.0f} s."
     )
 
 

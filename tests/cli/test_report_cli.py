@@ -84,18 +84,29 @@ def test_compare(table: Path, tmp_path: Path) -> None:
 
 def test_demo_fits_80_columns_and_beats_linear(tmp_path: Path) -> None:
     picture = tmp_path / "demo.png"
-    done = run("demo", "--plot", str(picture))
+    done = run("demo", "--recorded", "--plot", str(picture))
     assert "hachiya-patias" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
     assert picture.stat().st_size > 50_000
 
 
 def test_demo_as_json() -> None:
-    found = json.loads(run("demo", "--json").stdout)["summary"]
+    found = json.loads(run("demo", "--recorded", "--json").stdout)["summary"]
     own = found["hachiya-patias"]["mape_percent"]
     assert own * 2 < found["linear"]["mape_percent"]
     assert own * 2 < found["gradient-boosting"]["mape_percent"]
     assert found["coverage"] >= 0.85
+
+
+def test_the_demo_measures_here(tmp_path: Path) -> None:
+    pytest.importorskip("openvino_genai")
+    page = tmp_path / "demo.html"
+    done = run("demo", "--engine", "openvino", "--report", str(page))
+    assert "16,384" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 80
+    assert "predicted TTFT at 16,384 tokens" in done.stderr
+    assert len(pd.read_parquet(page.with_suffix(".parquet"))) > 500
+    assert "http://" not in page.read_text().replace("http://www.w3.org", "")
 
 
 @pytest.mark.parametrize("words", [["report", "{t}", "--json", "--no-ablation", "--plots", "{d}"],

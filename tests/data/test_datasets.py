@@ -43,7 +43,7 @@ def test_addresses_are_pinned_to_a_commit() -> None:
 
 
 @pytest.mark.data
-@pytest.mark.parametrize("name", [n for n in datasets.names() if n != OWN])
+@pytest.mark.parametrize("name", [n for n in datasets.names() if not n.startswith("own-")])
 def test_local_files_have_the_registered_bytes(needs_data: Path, name: str) -> None:
     info = datasets.describe(name)
     for file in info.files:
@@ -61,7 +61,7 @@ def test_tables_have_the_registered_rows_and_a_source(needs_data: Path, name: st
     table = datasets.table(name)
     assert len(table) == datasets.describe(name).rows
     assert table["source"].notna().all()
-    assert set(table["phase"]) <= {"prefill", "decode", "request"}
+    assert set(table["phase"]) <= {"prefill", "decode", "mixed", "request"}
     wanted = {"prefill": "isl", "decode": "context_len"}
     for phase, column in wanted.items():
         rows = table[table["phase"] == phase]
@@ -78,10 +78,11 @@ def test_tables_keep_every_rule_of_the_measurement_table(needs_data: Path, name:
     assert len(prepare(datasets.table(name))) == datasets.describe(name).rows
 
 
-def test_own_measurements_need_no_environment(nowhere: Path) -> None:
-    table = datasets.table(OWN)
-    assert len(table) == datasets.describe(OWN).rows
-    assert datasets.available(OWN)
+@pytest.mark.parametrize("name", [n for n in datasets.names() if n.startswith("own-")])
+def test_own_measurements_need_no_environment(nowhere: Path, name: str) -> None:
+    table = datasets.table(name)
+    assert len(prepare(table)) == datasets.describe(name).rows
+    assert datasets.available(name)
 
 
 def test_unknown_name_lists_close_ones() -> None:

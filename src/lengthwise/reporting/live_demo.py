@@ -29,6 +29,8 @@ from lengthwise.reporting.figures.prepare import points_at
 from lengthwise.units import format_ms, format_tokens
 
 GRID = (32, 64, 128, 256, 384, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048)
+COARSE = (32, 64, 128, 256, 384, 512, 768, 1024)
+"""For llama.cpp, whose batches of 512 tokens make prompts of 640 or 896 cost a full one more."""
 REPEATS, TRUTH_REPEATS = 15, 3
 
 
@@ -38,11 +40,12 @@ class Setting:
 
     short: int
     options: dict[str, str] = field(default_factory=dict)
+    grid: tuple[int, ...] = GRID
 
     @property
     def fitted(self) -> tuple[int, ...]:
         """Prompt lengths to learn from, tokens."""
-        return tuple(n for n in GRID if n <= self.short)
+        return tuple(n for n in self.grid if n <= self.short)
 
     @property
     def asked(self) -> tuple[int, ...]:
@@ -50,7 +53,7 @@ class Setting:
         return (2 * self.short, 4 * self.short, 8 * self.short)
 
 
-SETTINGS = {"openvino": Setting(2048), "llamacpp": Setting(1024, {"flash": "off"})}
+SETTINGS = {"openvino": Setting(2048), "llamacpp": Setting(1024, {"flash": "off"}, COARSE)}
 
 
 def run_live(

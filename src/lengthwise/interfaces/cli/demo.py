@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lengthwise.reporting.demo import Demo
 
 FORMULATIONS = ("hachiya-patias", "linear", "gradient-boosting")
-COLUMNS = ("model", "phase", "tokens", "measured", "predicted", "90 % interval", "error", "linear")
+COLUMNS = ("phase", "tokens", "measured", "predicted", "90 % interval", "error")
 
 
 def command(
@@ -104,21 +104,26 @@ def _show(demo: Demo) -> None:
     print(f"Fitted: {demo.rows_fitted:,} rows, {demo.part}.")
     print(f"Predicted: {demo.rows_held_out:,} rows at longer lengths. Shown: batch 1.")
     print()
-    print_table(COLUMNS, [_line(row) for row in demo.lines.to_dict("records")])
+    lines = demo.lines
+    many = lines["model"].nunique() > 1
+    names = ("model", *COLUMNS) if many else (*COLUMNS, "linear", "boosting")
+    print_table(names, [_line(row, many) for row in lines.to_dict("records")])
     print()
     for line in summary_lines(demo.summary):
         print(line)
 
 
-def _line(row: dict[Any, Any]) -> list[str]:
+def _line(row: dict[Any, Any], many: bool) -> list[str]:
+    """Write a line: with the model when there are several, else with the errors of the others."""
     from lengthwise.units import format_ms, format_tokens
 
     error = 100.0 * (row["predicted_ms"] / row["measured_ms"] - 1.0)
     bounds = _span(row["lo_ms"], row["hi_ms"], row["predicted_ms"])
-    model = row["model"].removeprefix("random-")
-    return [model, row["phase"], format_tokens(row["length"]), format_ms(row["measured_ms"]),
-            format_ms(row["predicted_ms"]), bounds, f"{error:+.1f} %",
-            f"{row['linear_error_percent']:.1f} %"]  # fmt: skip
+    cells = [row["phase"], format_tokens(row["length"]), format_ms(row["measured_ms"]),
+             format_ms(row["predicted_ms"]), bounds, f"{error:+.1f} %"]  # fmt: skip
+    if many:
+        return [row["model"].removeprefix("random-"), *cells]
+    return [*cells, *(f"{row[f'{name}_error_percent']:.0f} %" for name in FORMULATIONS[1:])]
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
