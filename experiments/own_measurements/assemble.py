@@ -37,10 +37,16 @@ def main() -> None:
             summary = json.loads((file.with_suffix(".run") / "summary.json").read_text())
             manifest["machine"] = run["machine"]
             manifest["sweeps"][file.stem] = {
-                "date": run["started"][:10], "engine": run["engine"], "labels": run["labels"],
+                "date": run["started"][:10],
+                "engine": run["engine"],
+                "labels": run["labels"],
                 "settings": {k: v for k, v in run["options"].items() if k != "folder"},
-                "repeats": run["plan"]["repeats"], "shapes": len(run["plan"]["shapes"]),
-                **{k: summary[k] for k in ("rows", "spread_percent", "wall_over_cpu", "drift_percent")},
+                "repeats": run["plan"]["repeats"],
+                "shapes": len(run["plan"]["shapes"]),
+                **{
+                    k: summary[k]
+                    for k in ("rows", "spread_percent", "wall_over_cpu", "drift_percent")
+                },
             }
         (out / f"{kind}_cpu.manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         print(kind, len(table), "rows", (out / f"{kind}_cpu.parquet").stat().st_size, "bytes")
