@@ -26,13 +26,17 @@ import numpy as np
 import openvino as ov
 import openvino_genai as og
 import pandas as pd
-from random_llama_gguf import SHAPES, write
+
+from lengthwise.measurement.random_model import PRESETS, write_gguf
 
 LENGTHS = [32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384]
 BATCHES = [1, 2, 4, 8]
 DECODE_STEPS = 8
 PROPERTIES = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "bf16"}
 MAX_BATCH_TOKENS = {"random-llama-19m": 65536, "random-llama-56m": 32768}
+
+
+SHAPES = {name: PRESETS[name] for name in MAX_BATCH_TOKENS}
 
 
 def pipeline(path: Path) -> og.ContinuousBatchingPipeline:
@@ -84,7 +88,7 @@ def is_warmup(event: dict, repeat: int) -> bool:
 
 
 def measure(model: str, folder: Path, repeats: int) -> pd.DataFrame:
-    pipe = pipeline(write(SHAPES[model], folder / f"{model}.gguf"))
+    pipe = pipeline(write_gguf(SHAPES[model], folder / f"{model}.gguf"))
     rng, ids, rows = random.Random(0), [0], []
     points = [p for p in product(LENGTHS, BATCHES) if p[0] * p[1] <= MAX_BATCH_TOKENS[model]]
     for isl, batch_size in [(32, 1), (512, 1), (512, 4)]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Literal
 
 import numpy as np
 
@@ -101,25 +101,6 @@ class Calibration:
         worst = [needed[known[:, 4] == d].max() for d in np.unique(known[:, 4])]
         prior = LENGTH_PRIOR[self.phase] if axis == "length" else BATCH_PRIOR
         return conformal_quantile(np.sort(np.concatenate([worst, prior])), level)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the scores as plain lists."""
-        return {
-            "phase": self.phase,
-            "edges": list(self.edges),
-            "scores": [np.round(s, 6).tolist() for s in self.scores],
-            "drift": np.round(self.drift, 6).tolist(),
-        }
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Build a calibration from :meth:`to_dict`."""
-        return cls(
-            str(data["phase"]),
-            tuple(float(e) for e in data["edges"]),
-            tuple(np.asarray(s, dtype=float) for s in data["scores"]),
-            np.asarray(data["drift"], dtype=float).reshape(-1, 5),
-        )
 
 
 def calibrate(

@@ -8,7 +8,7 @@ step. It warms nothing up, repeats nothing and marks nothing: that is the busine
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -182,7 +182,3 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Free what the engine holds; a server that was started is stopped."""
-
-
-OpenEngine = Callable[[EngineOptions], Engine]
-"""What a module in ``measurement.engines`` exposes as ``open_engine``."""

@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pandas as pd
+
+from lengthwise.data.table import prepare
 from lengthwise.errors import LengthwiseError
 from lengthwise.measurement.engine import Engine, Event, Shape
 from lengthwise.measurement.machine import load_average
@@ -131,6 +134,26 @@ def _rows(
             "repeat": visit.repeat, "warmup": visit.repeat < 0 or edge, "load1": load1,
             "anchor": visit.anchor, "visit": visit.number, "visit_rows": len(events), **fixed,
         }  # fmt: skip
+
+
+def measured_table(
+    engine: Engine, plan: Plan, show: Callable[[Progress], None], source: str
+) -> pd.DataFrame:  # fmt: skip
+    """Run a whole sweep and give its measurement table; what ends it early is raised.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        After Ctrl-C.
+    LengthwiseError, OSError
+        What the engine or the disk raised.
+    """
+    result = run_sweep(engine, plan, show=show, source=source)
+    if result.status == "interrupted":
+        raise KeyboardInterrupt
+    if result.problem is not None:
+        raise result.problem
+    return prepare(pd.DataFrame(result.rows).drop(columns=["visit_rows"]))
 
 
 class _Clock:

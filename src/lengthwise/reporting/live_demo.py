@@ -18,12 +18,11 @@ import pandas as pd
 from lengthwise.calibration.groups import step_rows
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.data.table import load, prepare
-from lengthwise.errors import NothingUsableError
-from lengthwise.measurement.engine import Engine, EngineOptions, Shape
+from lengthwise.measurement.engine import EngineOptions, Shape
 from lengthwise.measurement.engines import open_engine
-from lengthwise.measurement.plan import Plan, plan_of
+from lengthwise.measurement.plan import plan_of
 from lengthwise.measurement.quality import CONTENDED, quality_of
-from lengthwise.measurement.sweep import Progress, run_sweep
+from lengthwise.measurement.sweep import Progress, measured_table
 from lengthwise.reporting.demo import FORMULATIONS, LEVEL, Demo, demo_of, laws_of
 from lengthwise.reporting.figures.prepare import points_at
 from lengthwise.units import format_ms, format_tokens
@@ -32,6 +31,7 @@ GRID = (32, 64, 128, 256, 384, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048)
 COARSE = (32, 64, 128, 256, 384, 512, 768, 1024)
 """For llama.cpp, whose batches of 512 tokens make prompts of 640 or 896 cost a full one more."""
 REPEATS, TRUTH_REPEATS = 15, 3
+SOURCE = "lengthwise demo"
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def run_live(
     ------
     InputError
         If the engine is not installed.
-    NothingUsableError
+    KeyboardInterrupt, LengthwiseError, OSError
         If a sweep ended early.
     """
     setting = SETTINGS[name]
@@ -88,7 +88,7 @@ def run_live(
     try:
         engine.run(Shape(setting.asked[-1], 1, 1))  # memory as after long prompts; not looked at
         say(f"measuring prompts of {setting.fitted[0]} to {format_tokens(setting.short)} tokens")
-        short = _measured(engine, plan_of(setting.fitted, repeats=REPEATS), show)
+        short = measured_table(engine, plan_of(setting.fitted, repeats=REPEATS), show, SOURCE)
         train = step_rows(load(_in_cpu_time(short)))
         laws = laws_of(train)
         for line in predictions(laws, train, setting):
@@ -96,7 +96,7 @@ def run_live(
         say("measuring those lengths now")
         anchor = Shape(setting.short)
         plan = plan_of([setting.short, *setting.asked], repeats=TRUTH_REPEATS)
-        long = _measured(engine, replace(plan, anchor_shape=anchor), show)
+        long = measured_table(engine, replace(plan, anchor_shape=anchor), show, SOURCE)
     finally:
         engine.close()
     slower = _anchor_ms(long, setting.short) / _anchor_ms(short, setting.short)
@@ -148,13 +148,3 @@ def predictions(laws: dict[str, LawSet], train: pd.DataFrame, setting: Setting) 
             f"({format_ms(lo)} to {format_ms(hi)}); a linear law says {format_ms(other)}"
         )
     return lines
-
-
-def _measured(engine: Engine, plan: Plan, show: Callable[[Progress], None]) -> pd.DataFrame:
-    result = run_sweep(engine, plan, show=show, source="lengthwise demo")
-    if result.status == "interrupted":
-        raise KeyboardInterrupt
-    if result.problem is not None:
-        raise NothingUsableError("the demo must measure its points", got=str(result.problem),
-                                 remedy="lengthwise demo --recorded needs no engine")  # fmt: skip
-    return prepare(pd.DataFrame(result.rows).drop(columns=["visit", "visit_rows"]))

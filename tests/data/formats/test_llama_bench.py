@@ -191,7 +191,7 @@ def test_tests_that_say_nothing_are_counted(tmp_path: Path) -> None:
     "extra",
     [
         "DROP TABLE llama_bench;\n",
-        "ATTACH DATABASE '/tmp/x.db' AS x;\n",
+        "ATTACH DATABASE 'x.db' AS x;\n",
         "INSERT INTO llama_bench (n_prompt, n_gen, avg_ns) VALUES (zeroblob(9), 0, 1);\n",
         "INSERT INTO llama_bench (n_prompt, n_gen, avg_ns) VALUES ((SELECT 1), 0, 1);\n",
         "INSERT INTO llama_bench (n_prompt, n_gen, avg_ns) VALUES (1, 0, 1); DELETE FROM x;\n",

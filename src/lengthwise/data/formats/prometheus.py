@@ -13,6 +13,7 @@ import re
 from lengthwise.data.formats.aggregates import mean_note
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import Row, cached_part, parsed, request_row, tokens, tpot_s
+from lengthwise.data.prometheus_names import ENGINES, LENGTHS, TIMES
 from lengthwise.data.prometheus_text import Histogram, Metrics, parse
 from lengthwise.errors import NothingUsableError
 from lengthwise.units import s_to_ms
@@ -21,17 +22,10 @@ NAME = "prometheus"
 TITLE = "Prometheus text of vLLM or SGLang"
 
 _ENGINE = re.compile(r"^(?:# TYPE )?(vllm|sglang):\w", re.M)
-_TTFT = ("time_to_first_token_seconds",)
-_TPOT = ("request_time_per_output_token_seconds",)
-_ITL = ("inter_token_latency_seconds", "time_per_output_token_seconds")
-_E2E = ("e2e_request_latency_seconds",)
-_ISL = ("request_prompt_tokens", "prompt_tokens_histogram")
-_OSL = ("request_generation_tokens", "generation_tokens_histogram")
 _PARTS = {
-    "queue": ("request_queue_time_seconds", "queue_time_seconds"),
-    "prefill": ("request_prefill_time_seconds",), "decode": ("request_decode_time_seconds",),
+    **{part: TIMES[part] for part in ("queue", "prefill", "decode")},
     "inference": ("request_inference_time_seconds",),
-}  # fmt: skip
+}
 _CACHED = ("prompt_tokens_cached_total", "cached_tokens_total")
 _ABORTED = ("num_aborted_requests_total",)
 
@@ -47,7 +41,7 @@ def read(document: Document) -> Parsed:
     rows: list[Row] = []
     notes = ["means run from the start of the server, its warm-up included",
              "load is not in the page: --set concurrency=N or --set request_rate=R"]  # fmt: skip
-    for engine in ("vllm", "sglang"):
+    for engine in ENGINES:
         for model in _models(metrics, engine):
             row = _row(_of_model(metrics, model), engine, notes)
             if row:
@@ -63,7 +57,7 @@ def read(document: Document) -> Parsed:
 def _models(metrics: Metrics, engine: str) -> list[str]:
     """Names of the models an engine reports times for; one empty name when it names none."""
     found: dict[str, None] = {}
-    for name in (*_E2E, *_TTFT):
+    for name in (*TIMES["e2e"], *TIMES["ttft"]):
         for labels in metrics.labels(f"{engine}:{name}_count"):
             found[labels.get("model_name", "")] = None
     return list(found)
@@ -80,13 +74,13 @@ def _of_model(metrics: Metrics, model: str) -> Metrics:
 
 
 def _row(metrics: Metrics, engine: str, notes: list[str]) -> Row | None:
-    times = {"ttft": _TTFT, "tpot": _TPOT, "itl": _ITL, "e2e": _E2E}
-    found = {key: _histogram(metrics, engine, names) for key, names in times.items()}
-    ttft, tpot, itl, e2e = (_mean(found[key]) for key in times)
+    keys = ("ttft", "tpot", "itl", "e2e")
+    found = {key: _histogram(metrics, engine, TIMES[key]) for key in keys}
+    ttft, tpot, itl, e2e = (_mean(found[key]) for key in keys)
     counts = [histogram.count for histogram in (found["e2e"], found["ttft"]) if histogram]
     if not any(counts):
         return None
-    isl, osl = (_mean(_histogram(metrics, engine, names)) for names in (_ISL, _OSL))
+    isl, osl = (_mean(_histogram(metrics, engine, names)) for names in LENGTHS.values())
     if math.isnan(tpot):
         tpot, how = _other_tpot(ttft, itl, e2e, osl)
         notes.append(how)

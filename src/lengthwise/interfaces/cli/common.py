@@ -8,12 +8,13 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lengthwise.errors import InputError
+from lengthwise.errors import InputError, LengthwiseError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -72,6 +73,18 @@ def check_folder(path: Path | None) -> None:
     if path is not None and path.exists() and not path.is_dir():
         raise InputError("the output must be a folder", got=f"the file {path}",
                          remedy="name a folder; it is made if it is absent")  # fmt: skip
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a full disk or a lost folder into a message; what is in ``folder`` already stays."""
+    try:
+        yield
+    except OSError as error:
+        raise LengthwiseError(
+            "the results must be written", got=f"{error.strerror or error} ({error.filename})",
+            remedy=f"free some space or name another file with -o; finished steps are in {folder}",
+        ) from None  # fmt: skip
 
 
 def width() -> int:

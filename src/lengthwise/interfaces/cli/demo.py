@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from lengthwise.reporting.demo import Demo
 
-FORMULATIONS = ("hachiya-patias", "linear", "gradient-boosting")
 COLUMNS = ("phase", "tokens", "measured", "predicted", "90 % interval", "error")
 
 
@@ -86,6 +85,7 @@ def _recorded(asked: bool) -> tuple[Demo, pd.DataFrame]:
 def _write_report(table: pd.DataFrame, demo: Demo, path: Path, factor: float) -> None:
     from lengthwise.data.table import write_table
     from lengthwise.reporting.content import Options, build
+    from lengthwise.reporting.demo import FORMULATIONS
     from lengthwise.reporting.html import write
     from lengthwise.reporting.sources import read_all
 
@@ -115,6 +115,7 @@ def _show(demo: Demo) -> None:
 
 def _line(row: dict[Any, Any], many: bool) -> list[str]:
     """Write a line: with the model when there are several, else with the errors of the others."""
+    from lengthwise.reporting.demo import FORMULATIONS
     from lengthwise.units import format_ms, format_tokens
 
     error = 100.0 * (row["predicted_ms"] / row["measured_ms"] - 1.0)

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.errors import InputError, LengthwiseError, NothingUsableError
-from lengthwise.interfaces.cli.common import log, plain, print_json, print_table
+from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.interfaces.cli.common import disk_errors, log, plain, print_json, print_table
 from lengthwise.interfaces.cli.live import Live
 from lengthwise.units import format_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pandas as pd
 
     from lengthwise.measurement.engine import Engine, EngineOptions
@@ -75,7 +72,7 @@ def _run(
         "labels": dict(engine.labels), "notes": dict(engine.notes), "machine": describe(),
         "cpu_pressure_percent": pressure(), "output": options.output.name,
     }  # fmt: skip
-    with _disk(into.path):
+    with disk_errors(into.path):
         if options.resume:
             kept = into.rows()
             into.keep(kept)
@@ -102,7 +99,7 @@ def _finish(
                                                    got="no finished step")  # fmt: skip
     table = prepare(pd.DataFrame(result.rows).drop(columns=["visit_rows"]))
     summary = {"status": result.status, **summary_of(table, threads)}
-    with _disk(into.path):
+    with disk_errors(into.path):
         write_table(table, options.output)
         into.write_manifest(manifest | {"status": result.status, "rows": len(table)})
         into.write_text("summary.json", json.dumps(plain(summary), indent=1) + "\n")
@@ -190,19 +187,3 @@ def _resumed(into: RunDirectory, asked: dict[str, Any]) -> dict[str, Any]:
                 remedy=f"repeat the command of {into.path / 'run.json'}, or leave --resume out",
             )  # fmt: skip
     return asked
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    """Turn a full disk or a missing folder into a message; what is on the disk stays."""
-    try:
-        yield
-    except OSError as error:
-        raise _DiskError(
-            "the results must be written", got=f"{error.strerror or error} ({error.filename})",
-            remedy=f"free some space or name another folder; finished steps are in {path}",
-        ) from None  # fmt: skip
-
-
-class _DiskError(LengthwiseError):
-    """Results could not be written."""

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.errors import FileFormatError, InputError, LengthwiseError, NothingUsableError
-from lengthwise.interfaces.cli.common import check_output, log, plain, print_json, print_table
+from lengthwise.errors import FileFormatError, InputError, NothingUsableError
+from lengthwise.interfaces.cli.common import (
+    check_output,
+    disk_errors,
+    log,
+    plain,
+    print_json,
+    print_table,
+)
 from lengthwise.units import counted
 
 if TYPE_CHECKING:
@@ -75,7 +80,7 @@ def _measure(points: list[Point], asked: _Asked) -> int:
     into = RunDirectory(asked.output.with_suffix(".run"))
     manifest = _manifest(points, asked)
     live = Live(len(points), asked.quiet)
-    with _disk(into.path):
+    with disk_errors(into.path):
         into.start(manifest)
         with Recorder(into.path) as recorder:
             outcome = run_server(asked.url, points, asked.options, recorder,
@@ -95,7 +100,7 @@ def _finish(outcome: ServerRun, into: RunDirectory, manifest: dict[str, Any], as
     for result, view in zip(outcome.results, outcome.views, strict=True):
         points.append(summary_of(result) | ({"server": view.to_dict()} if view else {}))
     summary = {"status": outcome.status, "notes": outcome.notes, "points": points}
-    with _disk(into.path):
+    with disk_errors(into.path):
         if rows:
             write_table(prepare(pd.DataFrame(rows)), asked.output)
         into.write_manifest(manifest | _found(outcome) | {"rows": len(rows)})
@@ -205,15 +210,3 @@ def _check_table(output: Path) -> None:
     if output.suffix.lower() not in SUFFIXES:
         raise FileFormatError("the suffix must name a format", got=output.name,
                               remedy="use .csv, .tsv, .parquet or .jsonl")  # fmt: skip
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    """Turn what goes wrong with the disk into a message."""
-    try:
-        yield
-    except OSError as error:
-        raise LengthwiseError(
-            "the run directory must be writable", got=f"{path}: {error}",
-            remedy="free some space or write elsewhere with -o",
-        ) from None  # fmt: skip

@@ -9,6 +9,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from lengthwise.interfaces.cli.common import log, print_table
+from lengthwise.measurement.http.summary import MANY
 
 if TYPE_CHECKING:
     from lengthwise.measurement.http.client import Client
@@ -91,9 +92,9 @@ def show_summary(points: list[dict[str, Any]]) -> None:
         _show_one(points[0])
     else:
         _show_many(points)
-    starred = any(0 < p["metrics"]["e2e_ms"]["n"] < 100 for p in points)
+    starred = any(0 < p["metrics"]["e2e_ms"]["n"] < MANY for p in points)
     if starred:
-        print("* p99 of fewer than 100 requests is little more than their maximum")
+        print(f"* p99 of fewer than {MANY} requests is little more than their maximum")
     for point in points:
         for label, failed in point["failures"].items():
             print(f"{failed['n']} failed with {label}, for example: {failed['example']}")
@@ -103,7 +104,7 @@ def show_summary(points: list[dict[str, Any]]) -> None:
 
 
 def _show_one(point: dict[str, Any]) -> None:
-    few = point["metrics"]["e2e_ms"]["n"] < 100
+    few = point["metrics"]["e2e_ms"]["n"] < MANY
     rows = [
         [NAMES[name], *(_cell(stats[k]) for k in ("mean", "p50", "p90")),
          _cell(stats["p99"], few), f"{stats['n']:,}"]
@@ -122,7 +123,7 @@ def _show_many(points: list[dict[str, Any]]) -> None:
     rows = []
     for point in points:
         m, p = point["metrics"], point["point"]
-        few = m["e2e_ms"]["n"] < 100
+        few = m["e2e_ms"]["n"] < MANY
         rows.append([
             p["isl"], p["osl"], p["load"], _cell(m["ttft_ms"]["p50"]),
             _cell(m["ttft_ms"]["p99"], few), _cell(m["tpot_ms"]["p50"]),

@@ -113,15 +113,13 @@ def _measured(
 
     if target not in ENGINES:
         return Path(target)
-    import pandas as pd
-
-    from lengthwise.data.table import prepare, write_table
+    from lengthwise.data.table import write_table
     from lengthwise.interfaces.cli.live import Live
     from lengthwise.interfaces.cli.measure import name_values
     from lengthwise.measurement.engine import EngineOptions
     from lengthwise.measurement.engines import open_engine
     from lengthwise.measurement.plan import plan_of
-    from lengthwise.measurement.sweep import run_sweep
+    from lengthwise.measurement.sweep import measured_table
 
     plan = plan_of(parse_counts(isl, "--isl"), decode_steps=osl - 1, repeats=prompts, seed=seed)
     options = EngineOptions(
@@ -132,15 +130,10 @@ def _measured(
     log(f"measuring {plan.count} prompts with {target}")
     engine = open_engine(target, options)
     try:
-        result = run_sweep(engine, plan, show=Live(sparse=True), source="lengthwise study")
+        table = measured_table(engine, plan, Live(sparse=True), "lengthwise study")
     finally:
         engine.close()
-    if result.status == "interrupted":
-        raise KeyboardInterrupt
-    if result.problem is not None:
-        raise result.problem
-    rows = pd.DataFrame(result.rows).drop(columns=["visit_rows"])
-    table = prepare(rows.rename(columns={"visit": "request"}))
+    table = table.rename(columns={"visit": "request"})
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
         write_table(table, output / "events.parquet")

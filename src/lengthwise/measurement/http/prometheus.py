@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lengthwise.data.prometheus_names import ENGINES, LENGTHS, TIMES
 from lengthwise.data.prometheus_text import Histogram, Metrics, parse
 from lengthwise.errors import FileFormatError
 from lengthwise.measurement.http.discover import fetch, split_url
@@ -17,28 +18,6 @@ from lengthwise.measurement.http.exchange import Transport, WireError
 from lengthwise.units import s_to_ms
 
 __all__ = ["ServerView", "difference", "parse", "scrape"]
-
-TIMES: dict[str, tuple[str, ...]] = {
-    "ttft_ms": ("vllm:time_to_first_token_seconds", "sglang:time_to_first_token_seconds"),
-    "itl_ms": (
-        "vllm:inter_token_latency_seconds", "sglang:inter_token_latency_seconds",
-        "vllm:time_per_output_token_seconds", "sglang:time_per_output_token_seconds",
-    ),
-    "tpot_ms": (
-        "vllm:request_time_per_output_token_seconds",
-        "sglang:request_time_per_output_token_seconds",
-    ),
-    "e2e_ms": ("vllm:e2e_request_latency_seconds", "sglang:e2e_request_latency_seconds"),
-    "queue_ms": ("vllm:request_queue_time_seconds", "sglang:queue_time_seconds"),
-    "prefill_ms": ("vllm:request_prefill_time_seconds",),
-    "decode_ms": ("vllm:request_decode_time_seconds",),
-}  # fmt: skip
-"""Histograms in seconds by our name; old names come last."""
-
-LENGTHS: dict[str, tuple[str, ...]] = {
-    "isl": ("vllm:request_prompt_tokens", "sglang:prompt_tokens_histogram"),
-    "osl": ("vllm:request_generation_tokens", "sglang:generation_tokens_histogram"),
-}
 
 
 @dataclass(frozen=True)
@@ -124,18 +103,19 @@ def difference(before: Metrics, after: Metrics) -> ServerView:
     lengths: dict[str, Histogram] = {}
     sources: dict[str, str] = {}
     problems: list[str] = []
-    for table, into in ((TIMES, times), (LENGTHS, lengths)):
+    for table, into, unit in ((TIMES, times, "_ms"), (LENGTHS, lengths, "")):
         for name, candidates in table.items():
-            source = next((c for c in candidates if after.histogram(c) is not None), None)
+            known = (f"{engine}:{candidate}" for candidate in candidates for engine in ENGINES)
+            source = next((c for c in known if after.histogram(c) is not None), None)
             if source is None:
                 continue
             added = _added(before, after, source)
             if added is None:
                 problems.append(f"{source} began anew: the server was restarted in between")
             elif added.count:
-                into[name], sources[name] = added, source
+                into[name + unit], sources[name + unit] = added, source
     names = " ".join(after.samples)
-    engine = next((e for e in ("vllm", "sglang") if f"{e}:" in names), "")
+    engine = next((e for e in ENGINES if f"{e}:" in names), "")
     return ServerView(engine, times, lengths, tuple(problems), sources)
 
 
