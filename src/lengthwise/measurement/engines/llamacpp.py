@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import math
 import select
 import subprocess
 import sys
@@ -32,7 +33,8 @@ from lengthwise.measurement.machine import hardware_label
 from lengthwise.measurement.random_model.locate import gguf_of
 from lengthwise.measurement.settings import read_settings
 
-SETTINGS = {"batch": 0, "ubatch": 512, "flash": ("auto", "on", "off"), "seed": 0}
+SETTINGS = {"batch": 0, "ubatch": 512, "flash": ("auto", "on", "off"),
+            "temperature": 0.0, "seed": 0}  # fmt: skip
 FLASH = {"auto": -1, "on": 1, "off": 0}
 START_S = 60.0
 STOP_S = 5.0
@@ -63,7 +65,8 @@ class LlamaCppEngine:
     ----------
     options
         ``precision`` is the quantisation of a random model (``q8_0`` by default). Settings:
-        ``batch`` and ``ubatch`` (tokens of a logical and a physical batch), ``flash``, ``seed``.
+        ``batch`` and ``ubatch`` (tokens of a logical and a physical batch), ``flash``, ``temperature`` (0 for the
+        likeliest token), ``seed``.
     """
 
     def __init__(self, options: EngineOptions) -> None:
@@ -72,6 +75,7 @@ class LlamaCppEngine:
         if options.device != "cpu":
             raise InputError("llamacpp runs on the CPU here", got=f"device {options.device!r}",
                              remedy="start a GPU build yourself and give its URL")  # fmt: skip
+        self._temperature = temperature_of(settings)
         self._rng = np.random.default_rng(settings["seed"])
         precision = options.precision or "q8_0"
         name, path = gguf_of(options, precision, self._held)
@@ -105,6 +109,10 @@ class LlamaCppEngine:
     def pid(self) -> int:
         """Process of the server."""
         return self._server.pid
+
+    def adjust(self, settings: Mapping[str, str]) -> None:
+        """Set what belongs to a request, not to the server: ``temperature``."""
+        self._temperature = temperature_of(read_settings("llamacpp", settings, SETTINGS))
 
     def run(self, shape: Shape) -> list[Event]:
         """Send the prompts together and read the server's timings."""
@@ -164,7 +172,8 @@ class LlamaCppEngine:
     ) -> None:  # fmt: skip
         body = json.dumps({
             "prompt": prompt, "n_predict": tokens, "ignore_eos": True, "stream": True,
-            "timings_per_token": True, "cache_prompt": keep, "temperature": 0, "id_slot": slot,
+            "timings_per_token": True, "cache_prompt": keep, "temperature": self._temperature,
+            "id_slot": slot,
         })  # fmt: skip
         connection = http.client.HTTPConnection(self._address, timeout=TIMEOUT_S)
         try:
@@ -205,6 +214,19 @@ class LlamaCppEngine:
         if self._server.stdout:
             self._server.stdout.close()
         self._held.close()
+
+
+def temperature_of(settings: Mapping[str, Any]) -> float:
+    """Check the temperature at which tokens are drawn.
+
+    >>> temperature_of({"temperature": 0.8})
+    0.8
+    """
+    temperature = float(settings["temperature"])
+    if not 0 <= temperature < math.inf:
+        raise InputError("temperature of llamacpp must be a number from 0", got=f"{temperature:g}",
+                         remedy="write temperature=0 for the likeliest token")  # fmt: skip
+    return temperature
 
 
 def open_engine(options: EngineOptions) -> LlamaCppEngine:
