@@ -73,6 +73,7 @@ def test_steps_say_what_was_in_them() -> None:
     {}, {"cache": "static"}, {"cache": "none"}, {"precision": "bf16"}, {"precision": "f16"},
     {"precision": "int8"}, {"attention": "eager"}, {"loop": "thesis"}, {"beams": 2},
     {"decoding": "sample", "temperature": 0.7, "top_k": 5}, {"decoding": "sample"},
+    {"temperature": 0.7, "beams": 2},
 ], ids=lambda given: "-".join(map(str, given.values())) or "default")  # fmt: skip
 def test_every_way_to_run_gives_a_table(model: str, given: dict[str, Any]) -> None:
     with opened(model, **given) as engine:
@@ -154,6 +155,47 @@ def test_beam_search_finds_the_likeliest_sequence() -> None:
     for first, found in zip(start, best, strict=True):
         all_pairs = chances[first][:, None] + chances
         assert found == list(divmod(int(all_pairs.argmax()), 6))
+
+
+def test_drawn_beams_follow_the_likelihood_and_never_repeat() -> None:
+    from lengthwise.measurement.engines.hf_decoding import Beams
+
+    logits = torch.tensor([[0.0, 3.0, 1.0, 2.0]]).expand(4000, 4)
+    generator = torch.Generator().manual_seed(0)
+    tokens, origin = Beams(2, 1.0, generator)(logits)
+    assert origin.tolist() == [i // 2 for i in range(8000)]
+    pairs = tokens.view(-1, 2)
+    assert (pairs[:, 0] != pairs[:, 1]).all()
+    share = (pairs == 1).any(1).float().mean().item()
+    chance = logits[0].softmax(-1)
+    others = sum(float(chance[i] * chance[1] / (1 - chance[i])) for i in (0, 2, 3))
+    assert share == pytest.approx(float(chance[1]) + others, abs=0.03)
+    cold, _ = Beams(2, 1e-4, generator)(logits)
+    assert {tuple(pair) for pair in cold.view(-1, 2).tolist()} == {(1, 3)}
+
+
+def test_a_temperature_is_in_force_without_another_word() -> None:
+    ids = torch.randint(32000, (1, 40), generator=torch.Generator().manual_seed(7))
+    with opened() as engine:
+        greedy = tokens_of(engine, 4, Shape(40, 1, 3), ids)
+    for temperature, same in ((0, True), (5.0, False)):
+        with opened(temperature=temperature) as engine:
+            assert (tokens_of(engine, 4, Shape(40, 1, 3), ids) == greedy) is same
+
+
+def test_settings_of_a_request_change_on_the_loaded_model() -> None:
+    with opened() as engine:
+        plain = engine.labels
+        engine.adjust({"beams": "3", "temperature": "0.7"})
+        events = engine.run(Shape(48, 2, 3))
+        assert [e.batch_size for e in events] == [2, 6, 6, 6]
+        assert {(e.extra["beams"], e.extra["temperature"]) for e in events} == {(3.0, 0.7)}
+        assert engine.labels["engine_version"] == f"{transformers.__version__}+sample.beams3"
+        with pytest.raises(InputError, match="beams at least 1"):
+            engine.adjust({"beams": "0"})
+        engine.adjust({"beams": "1", "temperature": "0"})
+        assert engine.labels == plain
+        assert [e.batch_size for e in engine.run(Shape(48, 2, 3))] == [2, 2, 2, 2]
 
 
 def test_sampling_keeps_to_the_best_tokens() -> None:
@@ -239,9 +281,10 @@ def test_threads_are_given_back() -> None:
     ({"speed": 1}, "settings of transformers are"),
     ({"attention": "linear"}, "attention of transformers must be one of"),
     ({"beams": 0}, "beams at least 1"),
-    ({"beams": 2, "decoding": "sample"}, "does not sample"),
+    ({"decoding": "greedy", "temperature": 0.7}, "leave decoding out"),
+    ({"decoding": "sample", "temperature": 0}, "decoding=sample one above"),
     ({"beams": 2, "cache": "static"}, "a cache that grows"),
-    ({"temperature": "nan"}, "temperature must be positive"),
+    ({"temperature": "nan"}, "temperature and top_k must not be negative"),
     ({"precision": "q4_0"}, "must be one of f32, bf16"),
     ({"precision": "int8", "device": "cuda"}, "transformers on cuda must be one of bf16"),
     ({"device": "tpu"}, "device must be one of"),

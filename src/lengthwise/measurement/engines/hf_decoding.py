@@ -1,4 +1,4 @@
-"""How the next tokens are chosen: greedily, by sampling, or by beam search."""
+"""How the next tokens are chosen: greedily, by sampling, by beam search, or by drawn beams."""
 
 from __future__ import annotations
 
@@ -49,24 +49,39 @@ class Sample:
 
 
 class Beams:
-    """Beam search: of all continuations of a prompt's beams, the likeliest ``width`` go on."""
+    """Beam search: of all continuations of a prompt's beams, the likeliest ``width`` go on.
 
-    def __init__(self, width: int) -> None:
-        self._width = width
+    With a temperature they are drawn, without replacement, from the softmax of their scores, where
+    the likelihood of a token is taken at that temperature.
+    """
+
+    def __init__(
+        self, width: int, temperature: float = 0.0, generator: torch.Generator | None = None
+    ) -> None:
+        self._width, self._temperature, self._generator = width, temperature, generator
         self._scores: torch.Tensor | None = None
 
     def __call__(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Choose ``width`` tokens per prompt; the first call sees one sequence per prompt."""
         import torch
 
-        chances = logits.float().log_softmax(-1)
+        logits = logits.float()
+        chances = (logits / self._temperature if self._temperature else logits).log_softmax(-1)
         beams = 1
         if self._scores is not None:
             beams = self._width
             chances = chances + self._scores.view(-1, 1)
         vocabulary = chances.shape[-1]
         chances = chances.view(-1, beams * vocabulary)
-        self._scores, best = chances.topk(self._width)
+        self._scores, best = self._best(chances)
         first = torch.arange(len(best), device=best.device)[:, None] * beams
         origin = first + best.div(vocabulary, rounding_mode="floor")
         return (best % vocabulary).view(-1), origin.view(-1)
+
+    def _best(self, chances: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if not self._temperature:
+            found: tuple[torch.Tensor, torch.Tensor] = chances.topk(self._width)
+            return found
+        noise = chances.new_empty(chances.shape).exponential_(generator=self._generator)
+        drawn = (chances - noise.log()).topk(self._width).indices  # Gumbel noise: a draw by topk
+        return chances.gather(-1, drawn), drawn

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import InputError
 from lengthwise.measurement.engine import EngineOptions, Event, Shape
+from lengthwise.measurement.engines.hf_cache import Caches
 from lengthwise.measurement.engines.hf_clock import Lap, time_gaps, time_steps
 from lengthwise.measurement.engines.hf_decoding import Beams, Choice, Greedy, Sample
 from lengthwise.measurement.engines.hf_generation import Forward, Generation
+from lengthwise.measurement.engines.hf_limits import Limits
 from lengthwise.measurement.engines.hf_load import (
     TYPES,
     cache_argument,
@@ -27,7 +29,7 @@ from lengthwise.measurement.engines.hf_load import (
     precision_of,
     quiet,
 )
-from lengthwise.measurement.engines.hf_memory import check_shape, footprint_of
+from lengthwise.measurement.engines.hf_memory import footprint_of
 from lengthwise.measurement.engines.hf_models import config_of
 from lengthwise.measurement.engines.hf_settings import columns, settings_of, variant
 from lengthwise.measurement.machine import hardware_label, versions
@@ -37,8 +39,6 @@ if TYPE_CHECKING:
 
 KERNELS = ("torch", "transformers", "flash-attn", "mamba-ssm", "causal-conv1d")
 """Packages whose presence changes the time of a step."""
-FORGETFUL = ("mamba", "falcon_mamba", "jamba", "zamba")
-"""Their scan in transformers starts from nothing when several tokens follow a cached prefix."""
 
 
 class TransformersEngine:
@@ -68,13 +68,15 @@ class TransformersEngine:
         self._config: Any = self._model.config
         self._attention = str(self._config._attn_implementation)
         self._keep = last_logits_only(self._model)
-        self._footprint = footprint_of(
+        footprint = footprint_of(
             self._config, getattr(torch, TYPES[self._precision]).itemsize,
             fused=self._attention != "eager", all_logits=not self._keep,
         )  # fmt: skip
         self._prompts = torch.Generator().manual_seed(seed)
         self._sampling = torch.Generator(self._options.device).manual_seed(seed)
-        self._static: Any = None
+        self._caches = Caches(self._settings["cache"], self._config, self._options.max_tokens)
+        self._limits = Limits(self._options, self._settings["cache"], self._config.model_type,
+                              footprint)  # fmt: skip
         self._prefill, self._decode = self._passes()
         self.labels: Mapping[str, str | int] = {
             "model": name, "hardware": self._hardware(), "engine": "transformers",
@@ -82,6 +84,20 @@ class TransformersEngine:
             "precision": self._precision, "tp": 1,
         }  # fmt: skip
         self.notes: Mapping[str, Any] = self._describe()
+
+    def adjust(self, settings: Mapping[str, str]) -> None:
+        """Change settings of ``hf_settings.PER_REQUEST``; the loaded model stays.
+
+        Raises
+        ------
+        InputError
+            If they do not go with the others.
+        """
+        options = replace(self._options, settings={**self._options.settings, **settings})
+        self._settings, self._options = settings_of(options), options
+        number = version("transformers") + variant(self._settings)
+        self.labels = {**self.labels, "engine_version": number}
+        self.notes = self._describe()
 
     def _hardware(self) -> str:
         if self._options.device == "cpu":
@@ -136,7 +152,7 @@ class TransformersEngine:
         """
         import torch
 
-        self._check(shape)
+        self._limits.check(shape, self._settings["beams"])
         torch.set_num_threads(self._options.threads)
         try:
             with torch.inference_mode(), quiet():
@@ -155,7 +171,7 @@ class TransformersEngine:
 
     def _laps(self, shape: Shape) -> list[Lap]:
         ids = self.tokens(shape.batch_size, shape.isl).to(self._options.device)
-        cache = self._cache(shape.batch_size)
+        cache = self._caches.empty(shape.batch_size)
         arguments = {**self._keep, "use_cache": cache is not None}
         if cache is not None:
             arguments[cache_argument(self._model)] = cache
@@ -166,26 +182,10 @@ class TransformersEngine:
             return time_gaps(generation.step, steps)
         return time_steps(generation.step, steps, self._options.device)
 
-    def _cache(self, batch_size: int) -> Any:
-        """Give an empty cache; a static one is kept, as a CUDA graph knows its address."""
-        from transformers import DynamicCache, StaticCache
-
-        if self._settings["cache"] == "none":
-            return None
-        if self._settings["cache"] == "dynamic":
-            return DynamicCache(config=self._config)
-        if self._static is None or self._static[0] != batch_size:
-            self._static = None  # free the old one first
-            cache = StaticCache(config=self._config, max_cache_len=self._options.max_tokens)
-            self._static = batch_size, cache
-        else:
-            self._static[1].reset()
-        return self._static[1]
-
     def _choice(self) -> Choice:
         s = self._settings
         if s["beams"] > 1:
-            return Beams(s["beams"])
+            return Beams(s["beams"], s["temperature"], self._sampling)
         if s["decoding"] == "sample":
             return Sample(s["temperature"], s["top_k"], self._sampling)
         return Greedy()
@@ -201,39 +201,12 @@ class TransformersEngine:
             event = replace(event, batch_size=shape.batch_size * self._settings["beams"])
         return event
 
-    def _check(self, shape: Shape) -> None:
-        if shape.running:
-            raise InputError("mixed steps need continuous batching", got="engine transformers",
-                             remedy="measure them with the engine openvino")  # fmt: skip
-        if shape.isl < 1 or shape.batch_size < 1 or not 0 <= shape.cached_tokens < shape.isl:
-            raise InputError(
-                "a shape needs a sequence, a token, and fewer cached tokens than prompt tokens",
-                got=f"isl={shape.isl}, batch_size={shape.batch_size}, "
-                    f"cached_tokens={shape.cached_tokens}", remedy="mend the shape",
-            )  # fmt: skip
-        if shape.longest > self._options.max_tokens:
-            raise InputError(
-                "the engine must be opened for the longest sequence",
-                got=f"{shape.longest} tokens where max_tokens={self._options.max_tokens}",
-                remedy="raise max_tokens, or measure shorter prompts",
-            )  # fmt: skip
-        cache, kind = self._settings["cache"], self._config.model_type
-        if shape.cached_tokens and (cache == "none" or kind in FORGETFUL):
-            raise InputError("cached tokens need a cache from which a prompt can go on",
-                             got=f"cache={cache}, {kind}",
-                             remedy="write cache=dynamic, and measure Mamba-1 without a prefix",
-                             )  # fmt: skip
-        reserved = self._options.max_tokens if cache == "static" else 0
-        need = self._footprint.step_bytes(shape, self._settings["beams"], reserved)
-        check_shape(need, shape, self._options.device)
-
     def close(self) -> None:
         """Free the model and give the threads back."""
         import torch
         from transformers.utils import logging
 
-        self._static = None
-        del self._model, self._prefill, self._decode
+        del self._model, self._prefill, self._decode, self._caches
         torch.set_num_threads(self._before[0])
         logging.set_verbosity(self._before[1])
         if self._options.device == "cuda":
