@@ -86,9 +86,63 @@ def test_kill_9_loses_one_visit_at_most_and_resume_completes(tmp_path: Path) -> 
     assert "resuming: " in err
     resumed = int(err.split("resuming: ")[1].split(" of ")[0])
     assert kept // 5 - 1 <= resumed <= visits
-    code, _, err = measure("openvino", "--isl", "64", "-o", str(table), "--resume")
-    assert code == 2
-    assert "a resumed run must have the same" in err
+    manifest = json.loads((tmp_path / "t.run" / "run.json").read_text())
+    assert [part["seconds"] > 0 for part in manifest["parts"]] == [True, True]
+    assert manifest["seconds"] == pytest.approx(sum(p["seconds"] for p in manifest["parts"]))
+
+
+@pytest.fixture
+def finished(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> tuple[list[str], Path]:
+    """Give the words and the run directory of a short complete run."""
+    words = ["measure", "openvino", "--isl", "64", "--repeats", "1", "--decode-steps", "2",
+             "--quiet", "-o", str(tmp_path / "t.csv")]  # fmt: skip
+    with pytest.raises(SystemExit) as stopped:
+        run(words)
+    assert not stopped.value.code
+    capfd.readouterr()
+    return [*words, "--resume"], tmp_path / "t.run"
+
+
+def test_a_complete_run_is_told_again_without_loading(
+    finished: tuple[list[str], Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    words, folder = finished
+    steps = folder / "steps.jsonl"
+    before = steps.read_text()
+    steps.write_text(before + '{"visit": 7, "visit_rows": 3, "pha')  # torn
+    with pytest.raises(SystemExit) as stopped:
+        run(words)
+    assert not stopped.value.code
+    err = capfd.readouterr().err
+    assert "nothing is left to measure: all 6 visits are there" in err
+    assert "loading" not in err
+    assert steps.read_text() == before
+    assert len(pd.read_csv(folder.with_suffix(".csv"))) == before.count("\n") == 18
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--isl", "32"], "the same plan, but got plan.shapes[0].isl is 32 and was 64"),
+        (["--threads", "2"], "the same options, but got options.threads is 2 and was 1"),
+        (["--set", "hardware=h100"], "but got labels.hardware is h100 and was cpu-"),
+    ],
+)
+def test_a_resumed_run_must_ask_for_the_same(
+    finished: tuple[list[str], Path], capfd: pytest.CaptureFixture[str], change: list[str],
+    message: str,
+) -> None:  # fmt: skip
+    words, folder = finished
+    steps = folder / "steps.jsonl"
+    steps.write_text("".join(steps.read_text().splitlines(keepends=True)[:-4]))
+    before = {path.name: path.read_text() for path in folder.iterdir()}
+    with pytest.raises(SystemExit) as stopped:
+        run([*words, *change])
+    assert stopped.value.code == 2
+    err = capfd.readouterr().err
+    assert message in err
+    assert "Traceback" not in err
+    assert {path.name: path.read_text() for path in folder.iterdir()} == before
 
 
 def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:

@@ -1,26 +1,44 @@
 """The directory of one run: what was asked, every step as it is measured, what came of it.
 
-    run.json      manifest: command, settings, machine, versions, seed, status
-    steps.jsonl   one line per step, in the order measured; written and synced after each visit
-    summary.json  medians, spread and quality of the measurement
-    summary.csv   one row per point
+    run.json        manifest: command, settings, machine, versions, seed, status
+    requests.jsonl  a server: one row of the measurement table per finished request
+    steps.jsonl     an engine: one line per step, synced after each visit; a server: one per gap
+    points.jsonl    a server: one line per whole point, its figures and where its lines end
+    summary.json    medians, spread and quality of the measurement
+    summary.csv     one row per point
 
-A process that is killed loses at most the visit in flight: a visit whose lines are not all there is
-dropped when the run is resumed.
+A process that is killed loses at most what was in flight: the visit of an engine, the point of a
+server. What is not whole is dropped when the run is resumed.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lengthwise.errors import InputError
 
-MANIFEST, STEPS = "run.json", "steps.jsonl"
+MANIFEST, REQUESTS, STEPS, POINTS = "run.json", "requests.jsonl", "steps.jsonl", "points.jsonl"
+SUMMARY, SUMMARY_TABLE = "summary.json", "summary.csv"
 SCHEMA_VERSION = 1
+
+
+def objects(lines: bytes) -> Iterator[dict[str, Any] | None]:
+    r"""Read lines of JSON; None stands for one that is torn or no object.
+
+    >>> list(objects(b'{"a": 1}\n{"a": \n'))
+    [{'a': 1}, None]
+    """
+    for line in lines.splitlines():
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = None  # in flight when the process ended
+        yield found if isinstance(found, dict) else None
 
 
 class RunDirectory:
@@ -40,10 +58,20 @@ class RunDirectory:
         """Whether a run was started here."""
         return (self.path / MANIFEST).is_file()
 
-    def start(self, manifest: Mapping[str, Any]) -> None:
-        """Begin a run: an earlier one in this directory is replaced."""
+    def start(self, manifest: Mapping[str, Any], lines: Sequence[str] = (STEPS,)) -> None:
+        """Begin a run: an earlier one in this directory is replaced.
+
+        Parameters
+        ----------
+        lines
+            Names of the files it will add lines to; they are empty from now on.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / STEPS).write_text("")
+        for name in (REQUESTS, STEPS, POINTS, SUMMARY, SUMMARY_TABLE):
+            if name not in lines:
+                (self.path / name).unlink(missing_ok=True)
+        for name in lines:
+            (self.path / name).write_text("")
         self.write_manifest(manifest)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
@@ -63,18 +91,28 @@ class RunDirectory:
         Raises
         ------
         InputError
-            If it is absent or damaged.
+            If it is absent, damaged or of another version.
         """
-        path = self.path / MANIFEST
+        path, again = self.path / MANIFEST, "start again without --resume"
         try:
-            found = json.loads(path.read_text())
+            found = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise InputError("a run to resume must have been started", got=f"no {path}",
                              remedy="leave --resume out") from None  # fmt: skip
         except ValueError as error:
             raise InputError("the manifest of a run must be JSON", got=f"{path} ({error})",
-                             remedy="start again without --resume") from None  # fmt: skip
-        return dict(found)
+                             remedy=again) from None  # fmt: skip
+        if not isinstance(found, dict) or found.get("schema_version") != SCHEMA_VERSION:
+            version = found.get("schema_version") if isinstance(found, dict) else "none"
+            raise InputError(f"the manifest of a run must have schema version {SCHEMA_VERSION}",
+                             got=f"{version} in {path}", remedy=again)  # fmt: skip
+        return found
+
+    def read_bytes(self, name: str) -> bytes:
+        """Read a file of the run; empty where there is none."""
+        with suppress(FileNotFoundError):
+            return (self.path / name).read_bytes()
+        return b""
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add the rows of one visit and sync them to the disk."""
@@ -87,12 +125,9 @@ class RunDirectory:
     def rows(self) -> list[dict[str, Any]]:
         """Read the rows of all complete visits; torn lines and visits are left out."""
         found: dict[int, list[dict[str, Any]]] = {}
-        for line in (self.path / STEPS).read_text().splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue  # the line in flight when the process ended
-            found.setdefault(row["visit"], []).append(row)
+        for row in objects(self.read_bytes(STEPS)):
+            if row is not None and "visit" in row:
+                found.setdefault(row["visit"], []).append(row)
         whole = [v for v in found.values() if len(v) == v[0]["visit_rows"]]
         return [row for visit in whole for row in visit]
 

@@ -65,7 +65,7 @@ def command(
     warmup_requests: Annotated[int, typer.Option(help="Server: requests before counting.")] = 2,
     scrape: Annotated[bool, typer.Option(help="Server: read its /metrics.")] = True,
     budget: Annotated[Text, typer.Option(help="Engine: stop repeating after, as 60s.")] = None,
-    seed: Annotated[int, typer.Option(help="Of order and prompts.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of order, arrivals and an engine's prompts.")] = 0,
     labels: Annotated[
         list[str] | None, typer.Option("--set", help="Label of all rows, as hardware=h100.")
     ] = None,
@@ -78,7 +78,8 @@ def command(
 
     Repeats are interleaved in random order, first visits are marked as warm-up, CPU time stands
     beside wall time. Beside the table a run directory (NAME.run) keeps every step as it is
-    measured: a run that is killed loses one point at most and goes on with --resume.
+    measured: a run that is killed loses one point at most and goes on with the same command and
+    --resume.
 
     lengthwise measure openvino --isl 128-8192*2 --batch 1,4 --budget 60s -o table.parquet
 
@@ -99,7 +100,7 @@ def command(
             requests=requests, duration_s=_seconds(duration, "--duration"), endpoint=endpoint,
             model=model, timeout_s=_seconds(timeout, "--timeout") or 600.0,
             warmup_requests=warmup_requests, labels=given, scrape=scrape, seed=seed,
-            as_json=as_json, quiet=quiet, dry_run=dry_run,
+            as_json=as_json, quiet=quiet, dry_run=dry_run, resume=resume,
         ))  # fmt: skip
     from lengthwise.interfaces.cli.measure_engine import SweepOptions, measure_engine
     from lengthwise.measurement.engine import EngineOptions

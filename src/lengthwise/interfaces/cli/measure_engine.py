@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.errors import InputError, NothingUsableError
-from lengthwise.interfaces.cli.common import disk_errors, log, plain, print_json, print_table
+from lengthwise.errors import NothingUsableError
+from lengthwise.interfaces.cli.common import disk_errors, log, print_json, print_table
 from lengthwise.interfaces.cli.live import Live
+from lengthwise.interfaces.cli.measure_run import INTERRUPTED, MeasuredRun
 from lengthwise.units import format_tokens
 
 if TYPE_CHECKING:
@@ -20,10 +18,7 @@ if TYPE_CHECKING:
 
     from lengthwise.measurement.engine import Engine, EngineOptions
     from lengthwise.measurement.plan import Plan
-    from lengthwise.measurement.run_directory import RunDirectory
     from lengthwise.measurement.sweep import SweepResult
-
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -42,56 +37,64 @@ class SweepOptions:
 def measure_engine(name: str, engine: EngineOptions, plan: Plan, options: SweepOptions) -> int:
     """Open an engine, run a sweep, write table and run directory; give the exit code."""
     from lengthwise.measurement.engines import open_engine
-    from lengthwise.measurement.run_directory import RunDirectory
 
-    into = RunDirectory(options.output.with_suffix(".run"))
-    asked = {"engine": name, "options": plain(asdict(engine)), "plan": plain(asdict(plan))}
-    if options.resume:
-        asked = _resumed(into, asked)
+    asked = {"engine": name, "plan": asdict(plan), "options": asdict(engine)}
+    run = MeasuredRun(options.output, asked, resume=options.resume)
+    if options.resume and not options.dry_run:
+        kept = run.into.rows()
+        if len(_visits(kept)) == plan.count:
+            return _nothing_left(kept, run, plan.count, engine.threads, options)
     log(f"loading {engine.model} in {name}")
     opened = open_engine(name, engine)
     try:
         opened.labels = {**opened.labels, **options.labels}
         if options.dry_run:
             return _dry_run(opened, plan, options)
-        return _run(opened, plan, into, asked, engine.threads, options)
+        return _run(opened, plan, run, engine.threads, options)
     finally:
         opened.close()
 
 
 def _run(
-    engine: Engine, plan: Plan, into: RunDirectory, asked: dict[str, Any], threads: int,
-    options: SweepOptions,
+    engine: Engine, plan: Plan, run: MeasuredRun, threads: int, options: SweepOptions
 ) -> int:  # fmt: skip
-    from lengthwise.measurement.machine import describe, pressure
+    from lengthwise.measurement.run_directory import STEPS
     from lengthwise.measurement.sweep import run_sweep
 
-    manifest = {
-        "command": " ".join(sys.argv), "status": "running",
-        "started": datetime.now(UTC).isoformat(timespec="seconds"), **asked,
-        "labels": dict(engine.labels), "notes": dict(engine.notes), "machine": describe(),
-        "cpu_pressure_percent": pressure(), "output": options.output.name,
-    }  # fmt: skip
-    with disk_errors(into.path):
+    facts = {"labels": dict(engine.labels), "notes": dict(engine.notes)}
+    with disk_errors(run.into.path):
+        kept = run.into.rows() if options.resume else []
         if options.resume:
-            kept = into.rows()
-            into.keep(kept)
-            log(f"resuming: {len({r['visit'] for r in kept})} of {plan.count} visits are there")
-        else:
-            into.start(manifest)
+            run.check_same({"labels": facts["labels"]}, remedy="use the same versions and --set")
+            run.into.keep(kept)
+        there = f"{len(_visits(kept))} of {plan.count} visits are there"
+        run.begin(facts, (STEPS,), there=there)
     show = Live(options.quiet)
-    result = run_sweep(engine, plan, into=into, budget_s=options.budget_s, show=show)
+    result = run_sweep(engine, plan, into=run.into, budget_s=options.budget_s, show=show)
     show.end()
-    return _finish(result, into, manifest, threads, options)
+    return _finish(result, run, threads, options)
 
 
-def _finish(
-    result: SweepResult, into: RunDirectory, manifest: dict[str, Any], threads: int,
-    options: SweepOptions,
-) -> int:  # fmt: skip
+def _visits(rows: list[dict[str, Any]]) -> set[int]:
+    return {row["visit"] for row in rows}
+
+
+def _nothing_left(
+    kept: list[dict[str, Any]], run: MeasuredRun, visits: int, threads: int, options: SweepOptions
+) -> int:
+    """Give table and summary of a run that has every visit, without loading the engine."""
+    from lengthwise.measurement.sweep import SweepResult
+
+    log(f"nothing is left to measure: all {visits} visits are there")
+    with disk_errors(run.into.path):
+        run.into.keep(kept)
+    return _finish(SweepResult(kept), run, threads, options)
+
+
+def _finish(result: SweepResult, run: MeasuredRun, threads: int, options: SweepOptions) -> int:
     import pandas as pd
 
-    from lengthwise.data.table import prepare, write_table
+    from lengthwise.data.table import prepare
     from lengthwise.measurement.quality import summary_of
 
     if not result.rows:
@@ -99,15 +102,12 @@ def _finish(
                                                    got="no finished step")  # fmt: skip
     table = prepare(pd.DataFrame(result.rows).drop(columns=["visit_rows"]))
     summary = {"status": result.status, **summary_of(table, threads)}
-    with disk_errors(into.path):
-        write_table(table, options.output)
-        into.write_manifest(manifest | {"status": result.status, "rows": len(table)})
-        into.write_text("summary.json", json.dumps(plain(summary), indent=1) + "\n")
-        into.write_text("summary.csv", pd.DataFrame(summary["points"]).to_csv(index=False))
+    with disk_errors(run.into.path):
+        run.end(table, summary, summary["points"], {"status": result.status})
     if options.as_json:
-        print_json({"output": str(options.output), "run": str(into.path), **summary})
+        print_json({"output": str(options.output), "run": str(run.into.path), **summary})
     else:
-        _print(table, summary, options, into)
+        _print(table, summary, run)
     return _exit_code(result)
 
 
@@ -124,9 +124,7 @@ def _exit_code(result: SweepResult) -> int:
     return 0
 
 
-def _print(
-    table: pd.DataFrame, summary: dict[str, Any], options: SweepOptions, into: RunDirectory
-) -> None:
+def _print(table: pd.DataFrame, summary: dict[str, Any], run: MeasuredRun) -> None:
     points = summary["points"]
     prefixes = any(point.get("cached_tokens") for point in points)
     rows = [_line(point, prefixes) for point in points]
@@ -138,8 +136,8 @@ def _print(
     )  # fmt: skip
     for warning in summary["warnings"]:
         log(f"warning: {warning}")
-    log(f"wrote {len(table):,} rows to {options.output} and the run to {into.path}")
-    log(f"next: lengthwise fit {options.output} -o law.json")
+    run.say_written()
+    log(f"next: lengthwise fit {run.output} -o law.json")
 
 
 def _line(point: Mapping[str, Any], prefixes: bool) -> list[str]:
@@ -175,15 +173,3 @@ def _dry_run(engine: Engine, plan: Plan, options: SweepOptions) -> int:
     )  # fmt: skip
     print(f"about {seconds:.0f} s (within a factor of two); nothing was written")
     return 0
-
-
-def _resumed(into: RunDirectory, asked: dict[str, Any]) -> dict[str, Any]:
-    """Check that the run to go on with asked for the same."""
-    before = into.manifest()
-    for name in ("engine", "options", "plan"):
-        if before.get(name) != asked[name]:
-            raise InputError(
-                f"a resumed run must have the same {name}", got=f"{asked[name]}",
-                remedy=f"repeat the command of {into.path / 'run.json'}, or leave --resume out",
-            )  # fmt: skip
-    return asked

@@ -2,42 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import FileFormatError, InputError, NothingUsableError
-from lengthwise.interfaces.cli.common import (
-    check_output,
-    disk_errors,
-    log,
-    plain,
-    print_json,
-    print_table,
-)
-from lengthwise.units import counted
+from lengthwise.interfaces.cli.common import check_output, disk_errors, log, print_json, print_table
+from lengthwise.interfaces.cli.measure_run import INTERRUPTED, MeasuredRun
 
 if TYPE_CHECKING:
+    from lengthwise.measurement.http.recorder import Recorder
     from lengthwise.measurement.http.server_run import RunOptions, ServerRun
     from lengthwise.measurement.http.session import Point
-    from lengthwise.measurement.run_directory import RunDirectory
 
-INTERRUPTED = 130
+SAME_SERVER = ("model", "engine", "engine_version", "path", "prompts")
+"""What a server must say of itself for a run on it to go on."""
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """What the command line asked, for manifest and messages."""
+    """What the command line asked."""
 
     url: str
     output: Path
     options: RunOptions
     as_json: bool
     quiet: bool
+    resume: bool
 
 
 def measure_server(
@@ -45,7 +36,7 @@ def measure_server(
     request_rate: list[float], arrival: str, burstiness: float, trace: Path | None,
     requests: int | None, duration_s: float | None, endpoint: str, model: str | None,
     timeout_s: float, warmup_requests: int, labels: dict[str, str], scrape: bool, seed: int,
-    as_json: bool, quiet: bool, dry_run: bool,
+    as_json: bool, quiet: bool, dry_run: bool, resume: bool = False,
 ) -> int:  # fmt: skip
     """Run every combination of lengths and loads against a server; give the exit code.
 
@@ -69,50 +60,56 @@ def measure_server(
         return _dry_run(url, points, as_json)
     _check_table(output)
     options = RunOptions(endpoint, model, timeout_s, scrape, seed, labels)
-    return _measure(points, _Asked(url, output, options, as_json, quiet))
+    return _measure(points, _Asked(url, output, options, as_json, quiet, resume))
 
 
 def _measure(points: list[Point], asked: _Asked) -> int:
     from lengthwise.interfaces.cli.measure_server_text import Live
-    from lengthwise.measurement.http.server_run import Recorder, run_server
-    from lengthwise.measurement.run_directory import RunDirectory
+    from lengthwise.measurement.http.recorder import LINES, Recorder, whole_points
+    from lengthwise.measurement.http.server_run import run_server
 
-    into = RunDirectory(asked.output.with_suffix(".run"))
-    manifest = _manifest(points, asked)
+    run = MeasuredRun(asked.output, _settings(points, asked), resume=asked.resume)
+    kept = whole_points(run.into) if asked.resume else []
+
+    def record(outcome: ServerRun) -> Recorder:
+        found = _found(outcome)
+        if kept:
+            same = {f"server.{name}": found["server"][name] for name in SAME_SERVER}
+            run.check_same(same, remedy="start the same server")
+        run.begin(found, LINES, there=f"{len(kept)} of {len(points)} points are there")
+        return Recorder(run.into.path, kept)
+
     live = Live(len(points), asked.quiet)
-    with disk_errors(into.path):
-        into.start(manifest)
-        with Recorder(into.path) as recorder:
-            outcome = run_server(asked.url, points, asked.options, recorder,
-                                 begin=live.begin, show=live.show)  # fmt: skip
+    with disk_errors(run.into.path):
+        if len(kept) == len(points):
+            Recorder(run.into.path, kept).close()  # cuts off what no point claims
+        outcome = run_server(asked.url, points, asked.options, record, kept=kept,
+                             begin=live.begin, show=live.show)  # fmt: skip
     live.end()
-    return _finish(outcome, into, manifest, asked)
+    return _finish(outcome, run, asked)
 
 
-def _finish(outcome: ServerRun, into: RunDirectory, manifest: dict[str, Any], asked: _Asked) -> int:
+def _finish(outcome: ServerRun, run: MeasuredRun, asked: _Asked) -> int:
     import pandas as pd
 
-    from lengthwise.data.table import prepare, write_table
-    from lengthwise.measurement.http.summary import summary_of
+    from lengthwise.data.table import prepare
 
-    rows = outcome.rows(asked.options.labels)
-    points = []
-    for result, view in zip(outcome.results, outcome.views, strict=True):
-        points.append(summary_of(result) | ({"server": view.to_dict()} if view else {}))
+    if outcome.target is None:
+        log(f"nothing is left to measure: all {len(outcome.kept)} points are there")
+        outcome.notes = run.manifest.get("notes", [])
+    rows, points = outcome.rows(asked.options.labels), outcome.summaries()
+    table = prepare(pd.DataFrame(rows)) if rows else None
     summary = {"status": outcome.status, "notes": outcome.notes, "points": points}
-    with disk_errors(into.path):
-        if rows:
-            write_table(prepare(pd.DataFrame(rows)), asked.output)
-        into.write_manifest(manifest | _found(outcome) | {"rows": len(rows)})
-        into.write_text("summary.json", json.dumps(plain(summary), indent=1) + "\n")
-        into.write_text("summary.csv", pd.DataFrame(map(_flat, points)).to_csv(index=False))
+    with disk_errors(run.into.path):
+        run.end(table, summary, [_flat(point) for point in points],
+                {"status": outcome.status, "notes": outcome.notes})  # fmt: skip
     if asked.as_json:
-        print_json({"output": str(asked.output), "run": str(into.path), **summary})
+        print_json({"output": str(asked.output), "run": str(run.into.path), **summary})
     else:
         _show(summary)
     if rows:
-        log(f"wrote {counted(len(rows), 'row')} to {asked.output} and the run to {into.path}")
-    return _exit_code(outcome)
+        run.say_written()
+    return _exit_code(outcome, rows)
 
 
 def _show(summary: dict[str, Any]) -> None:
@@ -128,51 +125,49 @@ def _show(summary: dict[str, Any]) -> None:
         log(f"warning: {text}" + (f" [{where[0]}]" if len(summary["points"]) > 1 else ""))
 
 
-def _exit_code(outcome: ServerRun) -> int:
+def _exit_code(outcome: ServerRun, rows: list[dict[str, Any]]) -> int:
     if outcome.status == "interrupted":
-        log("interrupted: what was measured is kept, requests in flight are not")
+        log("interrupted: what was measured is kept; go on with --resume")
         return INTERRUPTED
     if outcome.problem is not None:
         log(f"error: {outcome.problem}")
-        log("the run ended early: what was measured is kept")
+        log("the run ended early: what was measured is kept; go on with --resume")
         return 1
-    if not any(record.ok for record in outcome.records):
-        first = next((r for r in outcome.records), None)
+    if not any(row["status"] == "ok" for row in rows):
         raise NothingUsableError(
             "at least one request must succeed",
-            got=f"{first.error}: {first.detail}" if first else "no request",
+            got=f"{rows[0]['error']}: {rows[0]['error_detail']}" if rows else "no request",
             remedy="see the log of the server, or raise --timeout",
         )  # fmt: skip
     return 0
 
 
-def _manifest(points: list[Point], asked: _Asked) -> dict[str, Any]:
-    from lengthwise.measurement.machine import describe, load_average, pressure
-
-    options = asked.options
-    return {
-        "command": shlex.join(sys.argv), "status": "running",
-        "started": datetime.now(UTC).isoformat(timespec="seconds"), "url": asked.url,
-        "seed": options.seed, "endpoint": options.endpoint, "timeout_s": options.timeout_s,
-        "labels": dict(options.labels), "points": [plain(p.to_dict()) for p in points],
-        "machine": describe(), "load_average": load_average(), "cpu_pressure_percent": pressure(),
-        "output": asked.output.name, "clock": "client",
+def _settings(points: list[Point], asked: _Asked) -> dict[str, Any]:
+    """Give what all parts of a resumed run share, ready for the manifest."""
+    options, trace = asked.options, points[0].trace
+    found = {
+        "url": asked.url, "points": [point.to_dict() for point in points], "seed": options.seed,
+        "endpoint": options.endpoint, "asked_model": options.model,
+        "timeout_s": options.timeout_s, "scrape": options.scrape, "labels": dict(options.labels),
+        "clock": "client",
     }  # fmt: skip
+    if trace is not None:
+        found["trace"] = {"format": trace.format, "requests": len(trace.isl),
+                          "sha256": trace.digest}  # fmt: skip
+    return found
 
 
 def _found(outcome: ServerRun) -> dict[str, Any]:
-    """Add to the manifest what only the server could say; headers may hold a key and stay out."""
+    """Give what only the server could say; headers sent may hold a key and stay out."""
     target = outcome.target
-    if target is None:
-        return {"status": outcome.status}
+    assert target is not None
     server = {
         "model": target.model, "engine": target.engine, "engine_version": target.engine_version,
         "path": target.path, "prompts": "ids" if target.ids else "words",
         "tokens_per_word": target.tokens_per_word, "template_tokens": target.template_tokens,
         "extras": dict(target.extras), "headers": dict(target.server),
     }  # fmt: skip
-    return {"status": outcome.status, "server": server, "notes": outcome.notes,
-            "finished": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
+    return {"server": server, "notes": list(outcome.notes)}
 
 
 def _flat(point: dict[str, Any]) -> dict[str, Any]:

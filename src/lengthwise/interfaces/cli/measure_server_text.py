@@ -35,13 +35,13 @@ class Live:
         """Begin a point."""
         self.end()
         self._client, self._point = client, outcome.results[-1].point
-        self._number = len(outcome.results)
+        self._number = outcome.results[-1].number + 1
         self._done = self._failed = 0
         self._ttft: deque[float] = deque(maxlen=RECENT)
         self._itl: deque[float] = deque(maxlen=RECENT)
         self._start = time.monotonic()
         self._next = self._start + (0 if self._tty else LOG_S)
-        if self._number == 1 and not self._quiet:
+        if len(outcome.results) == 1 and not self._quiet:
             target = client.target
             prompts = "token ids" if target.ids else "words"
             engine = f" on {target.engine} {target.engine_version}".rstrip()

@@ -71,7 +71,7 @@ class Client:
     """
 
     def __init__(
-        self, target: Target, transport: Transport, *, timeout_s: float = 600.0, seed: int = 0
+        self, target: Target, transport: Transport, *, timeout_s: float = 600.0, seed: int | str = 0
     ) -> None:
         self.target, self.prompts = target, Prompts(seed, target.vocabulary)
         self.in_flight = 0

@@ -15,6 +15,7 @@ import asyncio
 import json
 import random
 import time
+import zlib
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -95,10 +96,13 @@ class Truth:
     ----------
     received_ns
         Arrival of the last byte of the request, by the kernel where it tells.
+    checksum
+        Of the request, to tell whether a prompt came twice.
     """
 
     received_ns: int
     isl: int
+    checksum: int = 0
     sent_ns: list[int] = field(default_factory=list)
     closed_ns: int = 0
 
@@ -179,7 +183,7 @@ class MockServer:
         if problem:
             return web.json_response({"error": {"message": problem, "code": 400}}, status=400)
         isl = self._prompt_tokens(asked)
-        truth = Truth(received_ns, isl)
+        truth = Truth(received_ns, isl, zlib.crc32(body))
         self.truth[request.headers.get("X-Request-Id", str(len(self.truth)))] = truth
         fate = self.behaviour.fate(self._random.random())
         self._answered += 1

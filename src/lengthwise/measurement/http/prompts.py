@@ -37,7 +37,7 @@ class Prompts:
     (1000, 500)
     """
 
-    def __init__(self, seed: int, vocabulary: int = 8000) -> None:
+    def __init__(self, seed: int | str, vocabulary: int = 8000) -> None:
         self._random = random.Random(seed)
         top = min(vocabulary, 8000)
         low, high = (1000, top) if top > 2000 else (100, min(top, 1000))

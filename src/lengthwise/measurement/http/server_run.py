@@ -1,63 +1,28 @@
-"""A whole measurement of a server: find it, run the points, keep every request at once.
-
-Files beside those of :class:`~lengthwise.measurement.run_directory.RunDirectory`::
-
-    requests.jsonl   one row of the measurement table per finished request
-    steps.jsonl      one line per gap between tokens
-
-Both are handed to the system after each request, so a killed process loses what was in flight.
-"""
+"""A whole measurement of a server: find it, run the points, keep every request at once."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from lengthwise.data.prometheus_text import Metrics
 from lengthwise.errors import LengthwiseError
 from lengthwise.measurement.http.aio import AiohttpTransport
 from lengthwise.measurement.http.client import Client, Target
 from lengthwise.measurement.http.discover import find_target, split_url
 from lengthwise.measurement.http.exchange import Transport
+from lengthwise.measurement.http.load import Sink
 from lengthwise.measurement.http.loop import run
-from lengthwise.measurement.http.prometheus import ServerView, difference, scrape
+from lengthwise.measurement.http.prometheus import difference, scrape
 from lengthwise.measurement.http.record import Record
+from lengthwise.measurement.http.recorder import KeptPoint, Recorder
 from lengthwise.measurement.http.session import Point, PointResult, run_point
+from lengthwise.measurement.http.summary import summary_of
 from lengthwise.measurement.http.wire import LeanTransport
-
-REQUESTS, STEPS = "requests.jsonl", "steps.jsonl"
-
-
-class Recorder:
-    """Writes finished requests to a run directory; a context manager."""
-
-    def __init__(self, folder: Path) -> None:
-        self._requests = (folder / REQUESTS).open("w", encoding="utf-8")
-        self._steps = (folder / STEPS).open("w", encoding="utf-8")
-        self.labels: dict[str, Any] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:  # fmt: skip
-        for file in (self._requests, self._steps):
-            with suppress(OSError):  # all was flushed; a full disk was reported when it was met
-                file.close()
-
-    def __call__(self, record: Record) -> None:
-        """Keep one request; raises OSError when the disk is full."""
-        self._requests.write(record.request_line(self.labels))
-        self._requests.flush()
-        self._steps.write(record.step_lines())
-        self._steps.flush()
 
 
 @dataclass
@@ -66,8 +31,12 @@ class ServerRun:
 
     Attributes
     ----------
-    results, views
-        One per point begun; a view is None where the server gives no metrics.
+    kept
+        Whole points of an earlier part of a resumed run: the first ones.
+    results
+        One per point begun now.
+    notes
+        What is to be known of all points.
     status
         ``complete``, ``interrupted`` or ``failed``.
     problem
@@ -75,15 +44,15 @@ class ServerRun:
     """
 
     target: Target | None = None
+    kept: Sequence[KeptPoint] = ()
     results: list[PointResult] = field(default_factory=list)
-    views: list[ServerView | None] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     status: str = "complete"
     problem: LengthwiseError | OSError | None = None
 
     @property
     def records(self) -> list[Record]:
-        """All requests, in the order they finished."""
+        """Requests sent now, in the order they finished."""
         return [record for result in self.results for record in result.records]
 
     def labels(self, given: Mapping[str, str]) -> dict[str, Any]:
@@ -95,9 +64,14 @@ class ServerRun:
         return {k: v for k, v in found.items() if v} | {"source": self.target.origin, **given}
 
     def rows(self, given: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Give the rows of the measurement table."""
+        """Give the rows of the measurement table, those kept first."""
         labels = self.labels(given)
-        return [record.to_row() | labels for record in self.records]
+        kept = [row for point in self.kept for row in point.rows]
+        return kept + [record.to_row() | labels for record in self.records]
+
+    def summaries(self) -> list[dict[str, Any]]:
+        """Give the figures of every point begun, ready for JSON."""
+        return [point.summary for point in self.kept] + [summary_of(r) for r in self.results]
 
 
 def model_label(name: str) -> str:
@@ -123,14 +97,21 @@ class RunOptions:
 
 
 def run_server(
-    url: str, points: Sequence[Point], options: RunOptions, recorder: Recorder,
-    *, begin: Callable[[ServerRun, Client], None] = lambda outcome, client: None,
+    url: str, points: Sequence[Point], options: RunOptions,
+    record: Callable[[ServerRun], Recorder], *, kept: Sequence[KeptPoint] = (),
+    begin: Callable[[ServerRun, Client], None] = lambda outcome, client: None,
     show: Callable[[Record], None] = lambda record: None,
 ) -> ServerRun:  # fmt: skip
     """Measure a server; what was measured survives Ctrl-C, a dead server and a full disk.
 
     Parameters
     ----------
+    record
+        Called once, when the server was found and before anything is measured; gives what keeps
+        the requests.
+    kept
+        Whole points of an earlier part: these are not measured again. If all are, the server is
+        not asked.
     begin
         Called as each point begins, its result being the last.
     show
@@ -140,11 +121,17 @@ def run_server(
     ------
     LengthwiseError
         If not even the first point could begin.
+    KeyboardInterrupt
+        The same, after Ctrl-C.
     """
-    outcome = ServerRun()
+    outcome = ServerRun(kept=kept)
+    if len(kept) >= len(points):
+        return outcome
     try:
-        run(_run(url, points, options, recorder, outcome, begin, show))
+        run(_run(url, points, options, record, outcome, begin, show))
     except KeyboardInterrupt:
+        if not outcome.results:
+            raise
         outcome.status = "interrupted"
     except (LengthwiseError, OSError) as error:
         if not outcome.results:
@@ -165,16 +152,11 @@ def transport_for(url: str) -> Transport:
 
 
 async def _run(
-    url: str, points: Sequence[Point], options: RunOptions, recorder: Recorder,
-    outcome: ServerRun, begin: Callable[[ServerRun, Client], None],
-    show: Callable[[Record], None],
+    url: str, points: Sequence[Point], options: RunOptions,
+    record: Callable[[ServerRun], Recorder], outcome: ServerRun,
+    begin: Callable[[ServerRun, Client], None], show: Callable[[Record], None],
 ) -> None:  # fmt: skip
     transport = transport_for(url)
-
-    def sink(record: Record) -> None:
-        recorder(record)
-        show(record)
-
     try:
         target = await find_target(
             transport, url, endpoint=options.endpoint, model=options.model,
@@ -184,24 +166,42 @@ async def _run(
         outcome.notes += target.notes
         if isinstance(transport, AiohttpTransport):
             outcome.notes.append("requests go through a proxy: its time is part of the figures")
-        recorder.labels = outcome.labels(options.labels)
-        client = Client(target, transport, timeout_s=options.timeout_s, seed=options.seed)
-        for number, point in enumerate(points):
-            result = PointResult(point)
-            before, why = await _scraped(transport, url, target, options)
-            outcome.results.append(result)
-            outcome.views.append(None)
-            begin(outcome, client)
-            await run_point(client, number, result, sink=sink, seed=options.seed)
-            after, why = await _scraped(transport, url, target, options)
-            if before is not None and after is not None:
-                view = difference(before, after)
-                outcome.views[-1] = view if view.times else None
-            elif options.scrape and not number:
-                outcome.notes.append(f"no server metrics ({why})")
+        fresh = f"{options.seed} {uuid.uuid4().hex}"  # a prompt sent before may be in a cache
+        client = Client(target, transport, timeout_s=options.timeout_s, seed=fresh)
+        with record(outcome) as recorder:
+            recorder.labels = outcome.labels(options.labels)
+
+            def sink(one: Record) -> None:
+                recorder(one)
+                show(one)
+
+            for number in range(len(outcome.kept), len(points)):
+                outcome.results.append(PointResult(points[number], number=number))
+                begin(outcome, client)
+                await _point(client, transport, url, outcome, options, sink)
+                done = outcome.results[-1]
+                recorder.end_point(number, len(done.records), summary_of(done))
     finally:
         await transport.close()
 
 
-async def _scraped(transport: Transport, url: str, target: Target, options: RunOptions) -> Any:
-    return await scrape(transport, url, target.headers) if options.scrape else (None, "")
+async def _point(
+    client: Client, transport: Transport, url: str, outcome: ServerRun, options: RunOptions,
+    sink: Sink,
+) -> None:  # fmt: skip
+    """Run the point begun last, between two looks at what the server says of itself."""
+    result, headers = outcome.results[-1], client.target.headers
+    before, _ = await _scraped(transport, url, headers, options)
+    await run_point(client, result, sink=sink, seed=options.seed)
+    after, why = await _scraped(transport, url, headers, options)
+    if before is not None and after is not None:
+        view = difference(before, after)
+        result.view = view if view.times else None
+    elif options.scrape and len(outcome.results) == 1:
+        outcome.notes.append(f"no server metrics ({why})")
+
+
+async def _scraped(
+    transport: Transport, url: str, headers: Mapping[str, str], options: RunOptions
+) -> tuple[Metrics | None, str]:
+    return await scrape(transport, url, headers) if options.scrape else (None, "")

@@ -22,6 +22,7 @@ from lengthwise.measurement.http.load import (
     open_loop,
 )
 from lengthwise.measurement.http.loop import room_for_connections
+from lengthwise.measurement.http.prometheus import ServerView
 from lengthwise.measurement.http.record import Job, Record
 from lengthwise.measurement.http.traces import Trace
 
@@ -89,12 +90,22 @@ class Point:
 
 @dataclass
 class PointResult:
-    """What one point gave."""
+    """What one point gave.
+
+    Attributes
+    ----------
+    number
+        Its place in the sweep.
+    view
+        What the server said of it, None where it gives no metrics.
+    """
 
     point: Point
     records: list[Record] = field(default_factory=list)
     overhead: Overhead = field(default_factory=Overhead)
     complete: bool = False
+    number: int = 0
+    view: ServerView | None = None
 
 
 def sweep(
@@ -140,11 +151,9 @@ def sweep(
     return found
 
 
-async def run_point(
-    client: Client, number: int, result: PointResult, *, sink: Sink, seed: int = 0
-) -> None:
+async def run_point(client: Client, result: PointResult, *, sink: Sink, seed: int = 0) -> None:
     """Run one point; finished requests are added to ``result`` and given to ``sink`` at once."""
-    point = result.point
+    point, number = result.point, result.number
     units = point.isl if client.target.ids else client.target.words_for(point.isl)
     client.prompts.reserve(units)
 

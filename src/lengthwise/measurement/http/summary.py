@@ -50,6 +50,7 @@ def summary_of(result: PointResult) -> dict[str, Any]:
         "failures": failures(result.records), "metrics": metrics, **_throughput(good),
         "client": {k: v if isinstance(v, str) else round(v, 4) for k, v in vars(over).items()},
         "warnings": warnings_of(result, good),
+        **({"server": result.view.to_dict()} if result.view else {}),
     }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ Known are Mooncake (JSON lines: ``timestamp`` in ms, ``input_length``, ``output_
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,12 @@ class Trace:
         """Mean rate, requests/s; that of one per second for a single instant."""
         span = float(self.arrival_s[-1])
         return (len(self.arrival_s) - 1) / span if span > 0 else float(len(self.arrival_s))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of arrivals and lengths, to tell traces apart."""
+        parts = (self.arrival_s, self.isl, self.osl)
+        return hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
 
     def head(self, n: int) -> Trace:
         """Give the first ``n`` requests."""

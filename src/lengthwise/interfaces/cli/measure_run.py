@@ -1,0 +1,177 @@
+"""The run directory of a measurement, whatever is measured: begun or gone on with, and ended."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lengthwise.errors import InputError
+from lengthwise.interfaces.cli.common import log, plain
+from lengthwise.measurement.run_directory import (
+    MANIFEST,
+    REQUESTS,
+    STEPS,
+    SUMMARY,
+    SUMMARY_TABLE,
+    RunDirectory,
+)
+from lengthwise.units import counted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+INTERRUPTED = 130
+
+
+class MeasuredRun:
+    """One measurement: its table, its run directory and its manifest.
+
+    Parameters
+    ----------
+    output
+        The table; the run directory stands beside it as ``NAME.run``.
+    asked
+        Settings that all parts of a resumed run share.
+    resume
+        Go on with the run that is there.
+
+    Raises
+    ------
+    InputError
+        If the run to resume is absent or damaged, or was asked for something else.
+    """
+
+    def __init__(self, output: Path, asked: Mapping[str, Any], *, resume: bool) -> None:
+        self.output, self.resume = output, resume
+        self.into = RunDirectory(output.with_suffix(".run"))
+        self.manifest: dict[str, Any] = {"command": _command(), "status": "running", **plain(asked)}
+        self._begun: float | None = None
+        if resume:
+            self.manifest = self.into.manifest()
+            self.check_same(asked)
+
+    def check_same(self, now: Mapping[str, Any], *, remedy: str = "") -> None:
+        """Refuse to go on with a run that had other settings; dots lead into the manifest."""
+        remedy = remedy or f"repeat the command in {self.into.path / MANIFEST}"
+        for name, value in plain(now).items():
+            was: Any = self.manifest
+            for key in name.split("."):
+                was = was.get(key) if isinstance(was, dict) else None
+            found = difference(was, value, name)
+            if found:
+                raise InputError(f"a resumed run must have the same {name}", got=found,
+                                 remedy=f"{remedy}, or leave --resume out")  # fmt: skip
+
+    def begin(self, facts: Mapping[str, Any], lines: Sequence[str], *, there: str = "") -> None:
+        """Write the manifest, now that measuring begins.
+
+        Parameters
+        ----------
+        facts
+            What was found out besides what was asked.
+        lines
+            Files the run adds lines to; a new run empties them.
+        there
+            What of a resumed run is there already, in words.
+        """
+        from lengthwise.measurement.machine import describe, load_average, pressure
+
+        now = datetime.now(UTC)
+        started = now.isoformat(timespec="seconds")
+        parts = [*self._parts(), {"started": now.isoformat(timespec="milliseconds")}]
+        self.manifest |= {"started": self.manifest.get("started", started), "status": "running",
+                          **facts, "machine": describe(), "load_average": load_average(),
+                          "cpu_pressure_percent": pressure(), "output": self.output.name,
+                          "parts": parts}  # fmt: skip
+        self._begun = time.monotonic()
+        if self.resume:
+            log(f"resuming: {there}")
+            self.into.write_manifest(self.manifest)
+        else:
+            self.into.start(self.manifest, lines)
+
+    def end(
+        self, table: pd.DataFrame | None, summary: Mapping[str, Any],
+        points: Sequence[Mapping[str, Any]], facts: Mapping[str, Any],
+    ) -> None:  # fmt: skip
+        """Write table, manifest and summaries.
+
+        Parameters
+        ----------
+        table
+            What was measured; None for nothing, and then no table is written.
+        summary, points
+            For ``summary.json`` and, one row each, for ``summary.csv``.
+        facts
+            Status and whatever else is known at the end.
+        """
+        import pandas as pd
+
+        from lengthwise.data.table import write_table
+
+        if table is not None:
+            write_table(table, self.output)
+        self.manifest |= {**facts, **self._time(), "rows": 0 if table is None else len(table)}
+        self.into.write_manifest(self.manifest)
+        self.into.write_text(SUMMARY, json.dumps(plain(summary), indent=1) + "\n")
+        self.into.write_text(SUMMARY_TABLE, pd.DataFrame(points).to_csv(index=False))
+
+    def say_written(self) -> None:
+        """Tell where table and run are."""
+        rows = counted(self.manifest["rows"], "row")
+        log(f"wrote {rows} to {self.output} and the run to {self.into.path}")
+
+    def _time(self) -> dict[str, Any]:
+        """Close the part that was begun; nothing changes where none was."""
+        if self._begun is None:
+            return {}
+        last = self.manifest["parts"][-1]
+        last["seconds"] = round(time.monotonic() - self._begun, 1)
+        seconds = sum(part["seconds"] for part in self.manifest["parts"])
+        finished = datetime.now(UTC).isoformat(timespec="seconds")
+        return {"finished": finished, "seconds": round(seconds, 1)}
+
+    def _parts(self) -> list[dict[str, Any]]:
+        """Give the earlier parts; one that was killed took until its last line."""
+        parts = [dict(part) for part in self.manifest.get("parts", [])] if self.resume else []
+        if parts and "seconds" not in parts[-1]:
+            files = [self.into.path / name for name in (REQUESTS, STEPS)]
+            last = max((f.stat().st_mtime for f in files if f.is_file()), default=0.0)
+            start = datetime.fromisoformat(parts[-1]["started"]).timestamp()
+            parts[-1]["seconds"] = round(max(last - start, 0.0), 1)
+        return parts
+
+
+def difference(was: Any, now: Any, name: str) -> str | None:
+    """Name the first value that differs, None if none does.
+
+    >>> difference({"repeats": 5, "seed": 0}, {"repeats": 9, "seed": 0}, "plan")
+    'plan.repeats is 9 and was 5'
+    >>> difference([1, 2], [1], "points")
+    'points are 1 and were 2'
+    """
+    if isinstance(was, dict) and isinstance(now, dict):
+        pairs = [(was.get(k), now.get(k), f"{name}.{k}") for k in dict.fromkeys([*was, *now])]
+    elif isinstance(was, list) and isinstance(now, list):
+        if len(was) != len(now):
+            return f"{name} are {len(now)} and were {len(was)}"
+        pairs = [(a, b, f"{name}[{i}]") for i, (a, b) in enumerate(zip(was, now, strict=True))]
+    else:
+        return None if was == now else f"{name} is {_said(now)} and was {_said(was)}"
+    return next((found for pair in pairs if (found := difference(*pair))), None)
+
+
+def _said(value: Any) -> str:
+    text = "not set" if value is None or value == "" else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _command() -> str:
+    """Give the command as one would type it, whichever way it was started."""
+    return shlex.join(["lengthwise", *sys.argv[1:]])
