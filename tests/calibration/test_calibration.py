@@ -87,7 +87,7 @@ def test_the_search_reports_what_each_term_bought() -> None:
     kept = [t for t in trials if t.kept]
     assert len(kept) >= 1
     assert kept[0].score <= min(t.score for t in trials) * 1.4
-    nothing = next(t for t in trials if t.kinds == {"e1": "off", "e2": "off", "e3": "off"})
+    nothing = next(t for t in trials if (t.e1, t.e2, t.e3) == ("off", "off", "off"))
     assert kept[0].out_of_range < 0.5 * nothing.out_of_range
     assert law.e1_ == "quadratic"
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from lengthwise.data.table import prepare
+from lengthwise.data.work import work_of
 from lengthwise.errors import InputError, LengthwiseError
 from lengthwise.measurement.engine import Engine, EngineOptions, Shape
 from lengthwise.measurement.engines import open_engine
@@ -83,13 +84,33 @@ def test_mixed_steps_hold_a_chunk_and_the_running_decodes() -> None:
     ))  # fmt: skip
     try:
         events = opened.run(Shape(900, 4, 0, running=3, running_context=64))
-        with pytest.raises(InputError, match="whole prompts need unsplit steps"):
-            opened.run(Shape(64))
     finally:
         opened.close()
     assert [e.phase for e in events] == 4 * ["mixed"]
     assert [e.sum_query_len for e in events] == [256, 256, 256, 900 - 3 * 253 + 3]
     assert len(prepare(pd.DataFrame([e.to_row() for e in events]))) == 4
+
+
+@pytest.mark.parametrize("name", list(NEEDS))
+def test_a_prompt_in_chunks_has_a_row_per_step(name: str) -> None:
+    pytest.importorskip(NEEDS[name])
+    opened = open_engine(name, EngineOptions(max_tokens=1100, settings={"chunk": "256"}))
+    try:
+        opened.run(Shape(900, 1, 2))
+        events = opened.run(Shape(900, 1, 2))
+        with pytest.raises(InputError, match="goes alone"):
+            opened.run(Shape(64, 2))
+    finally:
+        opened.close()
+    assert [e.phase for e in events] == 4 * ["prefill"] + 2 * ["decode"]
+    assert [e.query_len for e in events[:4]] == [256, 256, 256, 132]
+    assert [e.cached_tokens for e in events[:4]] == [0, 256, 512, 768]
+    assert [e.output_index for e in events] == [0, 0, 0, 0, 1, 2]
+    assert [e.context_len for e in events[4:]] == [901, 902]
+    assert all(e.latency_ms > 0 for e in events)
+    assert {e.extra["request_isl"] for e in events[:4]} == {900}
+    table = prepare(pd.DataFrame([e.to_row() | dict(opened.labels) for e in events]))
+    assert work_of(table[table["phase"] == "prefill"]).kv_tokens.tolist() == [256, 512, 768, 900]
 
 
 @pytest.mark.parametrize("quantisation", ["f16", "q8_0", "q4_0"])

@@ -38,6 +38,7 @@ from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work, thinned
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.formulations.hachiya_patias.nonlinear import power_is_identified
+from lengthwise.formulations.hachiya_patias.terms import can_part
 from lengthwise.units import FloatArray
 
 DEFAULT = {"e1": "quadratic", "e2": "floor", "e3": "off"}
@@ -65,6 +66,8 @@ class Trial:
         Mean winsorised |log error| on held-out points; NaN where no fold exists.
     folds
         What in-range points were held out: ``blocks``, or ``neighbours`` (to judge E3).
+    prefix
+        Whether tokens on top of a cached prefix have a cost of their own: ``same`` or ``apart``.
     kept
         Whether the change was accepted.
     """
@@ -76,6 +79,7 @@ class Trial:
     out_of_range: float
     folds: str = "blocks"
     kept: bool = False
+    prefix: str = "same"
 
     @property
     def score(self) -> float:
@@ -88,8 +92,8 @@ class Trial:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """The three kinds as parameters of the family."""
-        return {"e1": self.e1, "e2": self.e2, "e3": self.e3}
+        """The kinds as parameters of the family."""
+        return {"e1": self.e1, "e2": self.e2, "e3": self.e3, "prefix": self.prefix}
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,8 @@ def choose(
 
 def _changes(work: Work, fixed: dict[str, str]) -> list[tuple[dict[str, str], float]]:
     """List the changes of E2 and E1 to try with the gain each must bring."""
-    changes = [({"e2": kind}, GAIN) for kind in ("off", "tile", "hill")]
+    changes = [({"prefix": "apart"}, GAIN)] if can_part(work) else []
+    changes += [({"e2": kind}, GAIN) for kind in ("off", "tile", "hill")]
     changes.append(({"e2": "spline"}, GAIN_OF_FEW if _few_sizes(work) else GAIN))
     if work.phase != "decode":
         kinds = ["off", "nlogn"]
@@ -214,14 +219,14 @@ class _Search:
         self._laws: dict[tuple[str, ...], HachiyaPatias] = {}
 
     def law(self, kinds: dict[str, str]) -> HachiyaPatias:
-        key = (kinds["e1"], kinds["e2"], kinds["e3"])
+        key = (kinds["e1"], kinds["e2"], kinds["e3"], kinds.get("prefix", "same"))
         if key not in self._laws:
-            floor = self._laws.get((kinds["e1"], "floor", "off"))
+            floor = self._laws.get((kinds["e1"], "floor", "off", key[3]))
             settings: dict[str, Any] = {"sharpness": self.sharpness}
             if kinds["e2"] == "tile" and floor is not None:
                 settings["sharpness"] = floor.scaling_.settings()["k"]
             law = HachiyaPatias(
-                key[0], key[1], key[2], **settings, spec=self.spec, prior=self.prior
+                *key[:3], **settings, prefix=key[3], spec=self.spec, prior=self.prior
             )
             self._laws[key] = law.fit_work(self.work, self.y_s)
         return self._laws[key]
@@ -235,8 +240,10 @@ class _Search:
         if not inside.any():
             inside = ~beyond
         out = float(error[beyond].mean()) if beyond.any() else float("nan")
-        e1, e2, e3 = kinds["e1"], kinds["e2"], kinds["e3"]
-        return Trial(e1, e2, e3, float(error[inside].mean()), out, folds)
+        return Trial(
+            kinds["e1"], kinds["e2"], kinds["e3"], float(error[inside].mean()), out, folds,
+            prefix=kinds.get("prefix", "same"),
+        )  # fmt: skip
 
 
 def held_out(law: HachiyaPatias, work: Work, y_s: FloatArray, folds: Sequence[Fold]) -> HeldOut:

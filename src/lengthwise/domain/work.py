@@ -93,6 +93,11 @@ class Work:
         return type(self)(phase=self.phase, **arrays)
 
     @property
+    def is_fresh(self) -> npt.NDArray[np.bool_]:
+        """Which steps see their own new tokens only, nothing cached, shape (n,)."""
+        return np.asarray(self.kv_tokens <= self.new_tokens)
+
+    @property
     def length(self) -> FloatArray:
         """Tokens per sequence that the step reaches back over: the axis laws extrapolate along."""
         return self.context_len

@@ -101,6 +101,24 @@ class Event:
             output_index=index, timestamp=timer.started, extra=extra,
         )  # fmt: skip
 
+    @classmethod
+    def part(cls, shape: Shape, done: int, query: int, timer: Timer, **extra: float) -> Event:
+        """Describe the prefill step that brings ``query`` more tokens of a prompt to ``done``.
+
+        It is a prefill of ``done`` tokens of which ``done - query`` were cached; the length of the
+        whole prompt is kept in ``request_isl``.
+
+        >>> event = Event.part(Shape(700), 700, 188, Timer())
+        >>> event.isl, event.query_len, event.cached_tokens, event.extra["request_isl"]
+        (700, 188, 512, 700)
+        """
+        return cls(
+            phase="prefill", latency_ms=timer.wall_ms, cpu_ms=timer.cpu_ms, isl=done,
+            batch_size=shape.batch_size, context_len=done, query_len=query,
+            cached_tokens=done - query, timestamp=timer.started,
+            extra={"request_isl": shape.isl, **extra},
+        )  # fmt: skip
+
     def to_row(self) -> dict[str, Any]:
         """Give the event as a row of the measurement table."""
         row = {k: v for k, v in vars(self).items() if k != "extra" and v is not None}

@@ -125,7 +125,7 @@ def run_sweep(
 def _rows(
     visit: Visit, events: list[Event], fixed: Mapping[str, Any]
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    load1, last = load_average(), len(events) - 1
+    load1, last = load_average(), max((event.output_index for event in events), default=0)
     steady = last - EDGE_FIRST - EDGE_LAST >= MIN_STEADY
     for event in events:
         index = event.output_index
@@ -189,6 +189,7 @@ class _Clock:
         if self._budget_s is not None:
             left = min(left, max(self._budget_s - self.elapsed_s, 0.0))
         return Progress(
-            visit.number + 1, self._plan.count, visit, rows[0]["latency_ms"],
+            visit.number + 1, self._plan.count, visit,
+            sum(row["latency_ms"] for row in rows if row["phase"] != "decode"),
             decode[len(decode) // 2] if decode else float("nan"), self.elapsed_s, left,
         )  # fmt: skip

@@ -14,9 +14,10 @@ from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.data.identity import deployment_of
 from lengthwise.prediction.advice import check_reach
 from lengthwise.prediction.answers import AnswerTable, StepAnswer
+from lengthwise.prediction.chunked import prefill_answer, prefill_seconds
 from lengthwise.prediction.compiled import request_laws
 from lengthwise.prediction.points import is_request
-from lengthwise.prediction.requests import Requests, decode_total
+from lengthwise.prediction.requests import Requests, chunk_of, decode_total
 from lengthwise.units import FloatArray, s_to_ms
 
 Index = npt.NDArray[np.intp]
@@ -52,9 +53,10 @@ class Answering:
         steps = np.flatnonzero(~asked)
         for index, law, work in self.laws.parts(points.iloc[steps]) if len(steps) else ():
             check_reach(self.laws, law, work, self.max_extrapolation)
-            seconds[steps[index]] = law.law.predict_work(work)
+            chunk = _chunk(points, steps[index], law)
+            seconds[steps[index]] = prefill_seconds(law.law, work, chunk)
         for index, prefill, decode, requests in self._requests(points, np.flatnonzero(asked)):
-            first = prefill.law.predict_work(requests.prefill())
+            first = prefill_seconds(prefill.law, requests.prefill(), requests.prefill_chunk)
             seconds[index] = first + decode_total(decode.law, requests)
         return np.asarray(s_to_ms(seconds))
 
@@ -67,7 +69,8 @@ class Answering:
         steps = np.flatnonzero(~asked)
         for index, law, work in self.laws.parts(points.iloc[steps]) if len(steps) else ():
             check_reach(self.laws, law, work, self.max_extrapolation)
-            answer = StepAnswer.of(self.laws, law, work, self.level)
+            chunk = _chunk(points, steps[index], law)
+            answer = prefill_answer(self.laws, law, work, chunk, self.level)
             times = (answer.time_s, answer.low_s, answer.high_s)
             out.write(steps[index], dict(zip(STEP_TIMES, times, strict=True)))
             out.write_flags(steps[index], answer.in_domain, answer.factor, answer.regime,
@@ -97,7 +100,9 @@ class Answering:
         self, out: AnswerTable, index: Index, prefill: PhaseLaw, decode: PhaseLaw,
         requests: Requests,
     ) -> None:  # fmt: skip
-        first = StepAnswer.of(self.laws, prefill, requests.prefill(), self.level)
+        first = prefill_answer(
+            self.laws, prefill, requests.prefill(), requests.prefill_chunk, self.level
+        )
         steps = [StepAnswer.of(self.laws, decode, requests.decode_at(where), self.level)
                  for where in ("middle", "first", "last")]  # fmt: skip
         total = decode_total(decode.law, requests)
@@ -117,3 +122,10 @@ class Answering:
         regime = np.where(total > first.time_s, steps[0].regime, first.regime)
         sources = f"prefill: {first.provenance}; decode: {steps[0].provenance}"
         out.write_flags(index, inside, factor, regime, sources)
+
+
+def _chunk(points: pd.DataFrame, rows: Index, law: PhaseLaw) -> FloatArray:
+    """Most prompt tokens of a step, shape of ``rows``; only prefills are taken in chunks."""
+    if law.phase != "prefill" or "prefill_chunk" not in points:
+        return np.full(len(rows), np.inf)
+    return chunk_of(points.iloc[rows])

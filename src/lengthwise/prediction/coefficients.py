@@ -24,8 +24,14 @@ _NAMES = {
     "ln_n0_tokens": ("n0", "tokens"), "ln_nh_tokens": ("n_h", "tokens"), "ln_r": ("r", ""),
     "eta": ("eta", ""),
 }  # fmt: skip
-_SYMBOLS = {"E1": "alpha_2", "KV": "alpha_kv", "B": "alpha_b", "overhead": "alpha_0"}
-_BASES = {"KV": "KV", "B": "B", "overhead": "1"}
+_SYMBOLS = {
+    "E1": "alpha_2", "KV": "alpha_kv", "B": "alpha_b", "overhead": "alpha_0",
+    "fresh": "alpha_f", "resumed": "alpha_r",
+}  # fmt: skip
+_BASES = {
+    "KV": "KV", "B": "B", "overhead": "1",
+    "fresh": "T (nothing cached)", "resumed": "T (on a cached prefix)",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ def compile_request(
         if isl == math.floor(isl) and isl + osl <= LONGEST:
             start, stop = int(isl), int(isl + osl) - 1
             return ttft + MS_PER_S * sums.between(start, stop, batch_size)
-        one = (np.array([float(v)]) for v in (isl, osl, cached_tokens, batch_size))
+        one = (np.array([float(v)]) for v in (isl, osl, cached_tokens, batch_size, math.inf))
         return ttft + MS_PER_S * float(decode_total(decode.law, Requests(*one))[0])
 
     return predict

@@ -146,7 +146,7 @@ class LatencyLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
     def estimate(
         self, *, phase: str | None = None, isl: float | None = None, osl: float | None = None,
         context_len: float | None = None, batch_size: float = 1, cached_tokens: float = 0,
-        level: float = 0.9, **labels: Any,
+        prefill_chunk: float | None = None, level: float = 0.9, **labels: Any,
     ) -> Estimate | RequestEstimate:  # fmt: skip
         """Predict one point: a step, or a request when both ``isl`` and ``osl`` are given.
 
@@ -156,6 +156,8 @@ class LatencyLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
             ``prefill``, ``decode`` or ``request``; follows from the lengths when left out.
         isl, osl, context_len, batch_size, cached_tokens
             Tokens per sequence and sequences.
+        prefill_chunk
+            Most prompt tokens of one step, when the engine prefills prompts in chunks.
         level
             Coverage of the intervals.
         labels
@@ -166,7 +168,7 @@ class LatencyLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
         row |= {"batch_size": batch_size, **clean_labels(labels)}
         row["phase"] = phase or _phase_of(row)
         if row["phase"] != "decode":
-            row["cached_tokens"] = cached_tokens
+            row |= {"cached_tokens": cached_tokens, "prefill_chunk": prefill_chunk}
         answer = self.predict_table(pd.DataFrame([row]), level).iloc[0]
         if row["phase"] == "request":
             tpot = None if np.isnan(answer["tpot_ms"]) else _estimate(answer, "tpot_", level)

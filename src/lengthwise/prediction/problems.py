@@ -13,7 +13,8 @@ REQUIRED = {phase: tuple(c for c in names if c != "latency_ms") for phase, names
 REQUIRED["request"] = ("isl", "osl")
 """Columns points of each phase must have."""
 
-OPTIONAL = ("batch_size", "concurrency", "cached_tokens", "query_len", "context_len", "isl")
+OPTIONAL = ("batch_size", "concurrency", "cached_tokens", "query_len", "context_len", "isl",
+            "prefill_chunk")  # fmt: skip
 COUNTS = tuple(c for c in DEPLOYMENT if c in ("tp", "pp", "ep", "dp"))
 
 BoolArray = npt.NDArray[np.bool_]
@@ -95,6 +96,8 @@ def _check_phase(problems: Problems, points: pd.DataFrame, rows: BoolArray, phas
         values = _values(points, name)
         problems.add(rows & ~np.isnan(values) & ~((values > 0) & (values < np.inf)),
                      f"{name} must be positive")  # fmt: skip
+    chunk = _values(points, "prefill_chunk")
+    problems.add(rows & ~np.isnan(chunk) & ~(chunk >= 1), "prefill_chunk must be at least 1")
     _check_chunk(problems, points, rows, phase)
 
 

@@ -1,6 +1,6 @@
 r"""A request as the steps it consists of.
 
-    TTFT = prefill of the prompt (isl, cached_tokens, batch_size)
+    TTFT = prefill of the prompt (isl, cached_tokens, batch_size), in one step or in chunks
     E2E  = TTFT + sum over c = isl + 1 ... isl + osl - 1 of decode(c, batch_size)
     TPOT = (E2E - TTFT) / (osl - 1), undefined for osl < 2
 
@@ -45,6 +45,7 @@ class Requests:
     osl: FloatArray
     cached_tokens: FloatArray
     batch_size: FloatArray
+    prefill_chunk: FloatArray
 
     @classmethod
     def of(cls, points: pd.DataFrame) -> Requests:
@@ -56,7 +57,7 @@ class Requests:
         batch = _numbers(points, "batch_size", np.nan)
         batch = np.where(np.isnan(batch), _numbers(points, "concurrency", 1.0), batch)
         found = cls(_numbers(points, "isl"), _numbers(points, "osl"),
-                    _numbers(points, "cached_tokens", 0.0), batch)  # fmt: skip
+                    _numbers(points, "cached_tokens", 0.0), batch, chunk_of(points))  # fmt: skip
         _refuse("isl", found.isl, ~((found.isl > 0) & np.isfinite(found.isl)), "positive")
         whole = found.osl == np.floor(found.osl)
         _refuse("osl", found.osl, ~(whole & (found.osl >= 1) & np.isfinite(found.osl)),
@@ -72,10 +73,10 @@ class Requests:
     def take(self, index: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Requests:
         """Select requests by an index array or mask."""
         return Requests(self.isl[index], self.osl[index], self.cached_tokens[index],
-                        self.batch_size[index])  # fmt: skip
+                        self.batch_size[index], self.prefill_chunk[index])  # fmt: skip
 
     def prefill(self) -> Work:
-        """Work of the prefill steps."""
+        """Work of the prefills, as if each were one step."""
         return Work.of("prefill", query_len=self.isl - self.cached_tokens, context_len=self.isl,
                        batch_size=self.batch_size)  # fmt: skip
 
@@ -88,6 +89,17 @@ class Requests:
         }
         return Work.of("decode", query_len=1.0, context_len=np.maximum(context[where], 1.0),
                        batch_size=self.batch_size)  # fmt: skip
+
+
+def chunk_of(points: pd.DataFrame) -> FloatArray:
+    """Read the most prompt tokens of a step, shape (n,); infinite where a prompt is one step.
+
+    >>> chunk_of(pd.DataFrame({"isl": [9, 9], "prefill_chunk": [4, None]})).tolist()
+    [4.0, inf]
+    """
+    chunk = _numbers(points, "prefill_chunk", np.inf)
+    _refuse("prefill_chunk", chunk, ~(chunk >= 1), "at least 1, or empty for whole prompts")
+    return chunk
 
 
 def decode_total(law: Formulation, requests: Requests) -> FloatArray:

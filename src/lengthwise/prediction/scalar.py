@@ -27,7 +27,7 @@ from lengthwise.units import MS_PER_S
 StepSeconds = Callable[[float, float, float, float, float], float]
 """(sequences, new tokens, attention pairs, KV tokens, context) -> seconds."""
 
-TERMS = ("E1", "KV", "B", "overhead")
+TERMS = ("E1", "KV", "B", "overhead", "fresh", "resumed")
 
 
 def compile_step(law: PhaseLaw) -> StepSeconds:
@@ -38,7 +38,8 @@ def compile_step(law: PhaseLaw) -> StepSeconds:
     coefficient = dict.fromkeys(TERMS, 0.0)
     coefficient |= dict(zip((t.name for t in own.terms_), own._coef, strict=True))
     a1, psi, tokens_of = own._a1, own._psi.tolist(), own.scaling_.scalar
-    c_e1, c_kv, c_b, c_0 = (coefficient[name] for name in TERMS)
+    c_e1, c_kv, c_b, c_0, c_fresh, c_resumed = (coefficient[name] for name in TERMS)
+    two_kernels = c_fresh > 0.0 or c_resumed > 0.0
     kind, span, reference, power = own.e1_, own.span_, own.reference_, own.power_
     correct = None if own.correction_.is_identity else compile_correction(own.correction_)
     plain = kind == "quadratic" or c_e1 == 0.0
@@ -46,6 +47,8 @@ def compile_step(law: PhaseLaw) -> StepSeconds:
     def step(sequences: float, new: float, pairs: float, kv: float, context: float) -> float:
         e1 = pairs if plain else scalar_basis(kind, pairs, context, span, reference, power)
         seconds = a1 * tokens_of(new, psi) + c_e1 * e1 + c_kv * kv + c_b * sequences + c_0
+        if two_kernels:
+            seconds += (c_fresh if kv <= new else c_resumed) * new
         if correct is not None:
             seconds *= correct(new, context, seconds)
         return seconds if seconds > FLOOR_S else FLOOR_S

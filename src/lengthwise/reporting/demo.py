@@ -9,6 +9,7 @@ contexts come in runs of neighbours (one generation); a run is one line.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ from lengthwise.data.splits import length_split
 from lengthwise.data.table import load
 from lengthwise.evaluation.scores import ape_percent, coverage
 from lengthwise.reporting.figures.chart import Chart
-from lengthwise.reporting.figures.prepare import base_batch, curve_chart, points_at
+from lengthwise.reporting.figures.prepare import Laws, base_batch, curve_chart, points_at
 from lengthwise.units import s_to_ms
 
 DATASET = "own-openvino-cpu"
@@ -98,16 +99,18 @@ def run(dataset: str = DATASET) -> Demo:
     return demo_of(train, test, laws_of(train), title=describe(dataset).title)
 
 
-def laws_of(train: pd.DataFrame) -> dict[str, LawSet]:
-    """Fit every formulation of the demo; the first has intervals."""
+def laws_of(
+    train: pd.DataFrame, formulations: tuple[str, ...] = FORMULATIONS
+) -> dict[str, LawSet]:  # fmt: skip
+    """Fit formulations of the demo; the first has intervals."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return {name: LawSet(name, intervals=i == 0).fit(train)
-                for i, name in enumerate(FORMULATIONS)}  # fmt: skip
+        return {name: LawSet(name, intervals=name == FORMULATIONS[0]).fit(train)
+                for name in formulations}  # fmt: skip
 
 
 def demo_of(
-    train: pd.DataFrame, test: pd.DataFrame, laws: dict[str, LawSet], **words: str
+    train: pd.DataFrame, test: pd.DataFrame, laws: Mapping[str, Laws], **words: str
 ) -> Demo:  # fmt: skip
     """Hold laws that were fitted on ``train`` against ``test``.
 
@@ -116,7 +119,7 @@ def demo_of(
     train, test
         Step rows of one or several deployments.
     laws
-        From :func:`laws_of`.
+        By formulation, as from :func:`laws_of`.
     words
         ``title`` and, when they differ from the recorded demo, ``dataset`` and ``part``.
     """
@@ -131,7 +134,7 @@ def demo_of(
                 charts=tuple(charts), **words)  # fmt: skip
 
 
-def _predicted(group: Group, laws: dict[str, LawSet]) -> pd.DataFrame:
+def _predicted(group: Group, laws: Mapping[str, Laws]) -> pd.DataFrame:
     work, measured = group.work, s_to_ms(group.y_s)
     asked = pd.concat(
         [points_at(group.phase, group.labels, np.array([length]), float(batch))
@@ -148,7 +151,7 @@ def _predicted(group: Group, laws: dict[str, LawSet]) -> pd.DataFrame:
     })  # fmt: skip
 
 
-def _chart(group: Group, laws: dict[str, LawSet], cut: float) -> Chart:
+def _chart(group: Group, laws: Mapping[str, Laws], cut: float) -> Chart:
     chart = curve_chart(group, laws, level=LEVEL, cut=cut, beyond=1.0)
     title = f"{group.phase}, {group.labels.get('model')}, batch {base_batch(group):g}"
     return Chart(**(vars(chart) | {"title": title}))

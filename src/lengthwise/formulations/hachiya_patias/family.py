@@ -8,7 +8,8 @@ r"""The Hachiya-Patias family: linear law + three switchable terms.
 
 After K. Hachiya and I. Patias, "Latency formulations ... across varying sequence lengths" (2026):
 three enhancements of linear formulations. All coefficients are positive and every term grows with
-its work, so times never fall when length, batch or context grows. Fitting: robust maximum a
+its work, so times never fall when length, batch or context grows (``prefix = apart`` aside: a first
+short prefix may make a step cheaper). Fitting: robust maximum a
 posteriori on ln t (see objective) with the priors of priors and terms.
 """
 
@@ -34,6 +35,7 @@ from lengthwise.units import FloatArray
 E1_KINDS = ("quadratic", "power", "nlogn", "off")
 E2_KINDS = ("floor", "tile", "hill", "tilt", "spline", "off")
 E3_KINDS = ("off", "residual", "isotonic")
+PREFIX_KINDS = ("same", "apart")
 SHARPNESS = (2, 1, 4, 8)
 TILES = (16, 64, 128, 256)
 
@@ -57,6 +59,8 @@ class HachiyaPatias(Formulation):
         k of the floor; profiled over 1, 2, 4, 8 when None.
     tile
         Tile of E2 = tile in tokens; profiled when None.
+    prefix
+        ``apart``: a token costs something else on top of a cached prefix (see terms); ``same``.
     spec
         Architecture of the model; sets the prior of the quadratic to linear ratio.
     prior
@@ -103,12 +107,13 @@ class HachiyaPatias(Formulation):
         power: float | None = None,
         sharpness: int | None = None,
         tile: int | None = None,
+        prefix: str = "same",
         spec: ModelSpec | None = None,
         prior: dict[str, tuple[float, float]] | None = None,
     ) -> None:
         self.e1, self.e2, self.e3 = e1, e2, e3
         self.power, self.sharpness, self.tile = power, sharpness, tile
-        self.spec, self.prior = spec, prior
+        self.prefix, self.spec, self.prior = prefix, spec, prior
 
     scaling_: scaling.Scaling
     terms_: tuple[Term, ...]
@@ -129,7 +134,7 @@ class HachiyaPatias(Formulation):
         self.reference_ = float(np.exp(np.mean(np.log(work.context_len))))
         self.span_ = (float(work.context_len.min()), float(work.context_len.max()))
         self.e1_ = self._identified_e1(work)
-        self.terms_ = choose_terms(work, y_s, self.e1_, self.e2, self.spec)
+        self.terms_ = choose_terms(work, y_s, self.e1_, self.e2, self.spec, self.prefix)
         best: Posterior | None = None
         for power in self._powers():
             for form in self._forms(work):
@@ -228,6 +233,7 @@ class HachiyaPatias(Formulation):
     def _check_kinds(self) -> None:
         for value, allowed, label in (
             (self.e1, E1_KINDS, "e1"), (self.e2, E2_KINDS, "e2"), (self.e3, E3_KINDS, "e3"),
+            (self.prefix, PREFIX_KINDS, "prefix"),
         ):  # fmt: skip
             if value not in allowed:
                 raise InputError(

@@ -7,9 +7,15 @@ r"""The linear terms of the law beside the scaled tokens, and which of them data
     KV           s/KV token      bytes of KV against bytes of weights (see priors)
     B            s/sequence      5 tokens per sequence, sd 2
     1            s               50 tokens, sd 3; only when E2 is off (a floor replaces it)
+    fresh        s/token         a twentieth of a token, sd 2: T where nothing was cached
+    resumed      s/token         the same: T on top of a cached prefix
 
 A term enters when its basis is not proportional to another one over the data: KV in a prefill only
 with cached prefixes, B only when batch varies apart from T. This is the identifiability rule.
+``fresh`` and ``resumed`` are asked for (``prefix = apart``) and enter a prefill when steps of one
+size were measured with and without a cached prefix: engines run different kernels for the two, and
+what the first step of a prompt costs more must not be read as a slope in context. With ``fresh`` a
+step on top of a short prefix may cost less than the same step without one.
 """
 
 from __future__ import annotations
@@ -28,6 +34,7 @@ from lengthwise.units import FloatArray
 SEQUENCE_TOKENS = LogNormal(math.log(5.0), 2.0)
 OVERHEAD_TOKENS = LogNormal(math.log(50.0), 3.0)
 NLOGN_SHARE = LogNormal(math.log(0.2), 2.0)
+KERNEL_TOKENS = LogNormal(math.log(0.05), 2.0)
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Term:
 
 
 def choose_terms(
-    work: Work, y_s: FloatArray, e1: str, e2: str, spec: ModelSpec | None
+    work: Work, y_s: FloatArray, e1: str, e2: str, spec: ModelSpec | None, prefix: str = "same"
 ) -> tuple[Term, ...]:
     """Choose the terms the data can tell apart.
 
@@ -50,6 +57,8 @@ def choose_terms(
         Training steps and their times, seconds.
     e1, e2
         Kinds of the nonlinear and the scaling term.
+    prefix
+        ``apart`` when steps on a cached prefix may cost more or less per token than others.
     spec
         Architecture, when known.
     """
@@ -63,6 +72,8 @@ def choose_terms(
         batch_varies = bool(np.ptp(work.sequences) > 0)
         if batch_varies:
             terms.append(Term("B", "s/sequence", SEQUENCE_TOKENS))
+    if prefix == "apart" and can_part(work):
+        terms += [Term(name, "s/token", KERNEL_TOKENS) for name in ("fresh", "resumed")]
     if e2 == "off":
         terms.append(Term("overhead", "s", OVERHEAD_TOKENS))
     return tuple(terms)
@@ -76,7 +87,17 @@ def phi(name: str, work: Work, e1: str, span: Span, reference: float, power: flo
         return work.kv_tokens
     if name == "B":
         return work.sequences
+    if name in ("fresh", "resumed"):
+        return np.where(work.is_fresh == (name == "fresh"), work.new_tokens, 0.0)
     return np.ones(len(work))
+
+
+def can_part(work: Work) -> bool:
+    """Tell whether prefills of one size were measured with and without a cached prefix."""
+    fresh = work.is_fresh
+    return work.phase == "prefill" and bool(
+        np.intersect1d(work.new_tokens[fresh], work.new_tokens[~fresh]).size
+    )
 
 
 def proportional(a: FloatArray, b: FloatArray) -> bool:

@@ -38,6 +38,10 @@ def command(
     ] = None,
     batch_size: Annotated[Text, typer.Option(help="Sequences in the step.")] = None,
     cached_tokens: Annotated[Text, typer.Option(help="Prompt tokens already in the cache.")] = None,
+    prefill_chunk: Annotated[
+        Text,
+        typer.Option(help="Most prompt tokens of a step, if the engine prefills in chunks."),
+    ] = None,
     table: Annotated[
         Path | None, typer.Option(help="Table of points to predict (.csv, .parquet, .jsonl).")
     ] = None,
@@ -59,7 +63,8 @@ def command(
 ) -> None:
     """Predict times with intervals: a step, a request, a grid or a whole table.
 
-    A request (isl and osl) is its prefill and the exact sum of its decode steps. Lengths over 8
+    A request (isl and osl) is its prefill and the exact sum of its decode steps; with a chunk the
+    prefill is the sum of its steps, which takes a law measured in such steps. Lengths over 8
     times the longest one measured are refused; the message names the measurement that would help.
 
     lengthwise predict law.json --phase prefill --isl 65536
@@ -88,7 +93,7 @@ def command(
     given: dict[str, Any] = {k: v for k, v in labels.items() if v is not None}
     sizes = {
         "isl": isl, "osl": osl, "context_len": context_len, "batch_size": batch_size,
-        "cached_tokens": cached_tokens,
+        "cached_tokens": cached_tokens, "prefill_chunk": prefill_chunk,
     }  # fmt: skip
     if table is not None:
         _check_table_options(sizes, output)

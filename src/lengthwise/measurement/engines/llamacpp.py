@@ -2,10 +2,13 @@
 
 Every streamed token carries the server's ``timings``: ``prompt_ms`` is the prefill and differences
 of ``predicted_ms`` are the decode steps, so that no HTTP, parsing or client time is in a row
-(``client_ms`` has it beside). CPU time is that of the server process. With several sequences the
-prompts are sent together, each in a slot of its own; the server may prefill them in more than one
-step, so the prefill is the client's time from sending to the last first token. Decode steps are
-read from the slot that started last, while all of them run.
+(``client_ms`` has it beside). With the setting ``chunk`` the server takes a prompt in batches of
+that many tokens and reports after each: every one is a row. CPU time is that of the server process.
+With several sequences the prompts are sent together, each in a slot of its own; the server may
+prefill them in more than one step, so the prefill is the client's time from sending to the last
+first token. Decode steps are read from the slot that started last, while all of them run. CPU time
+is read when a token arrives here, which may be milliseconds late: that of the decode steps of a
+request is read at its ends and shared out by their times.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,7 +37,7 @@ from lengthwise.measurement.machine import hardware_label
 from lengthwise.measurement.random_model.locate import gguf_of
 from lengthwise.measurement.settings import read_settings
 
-SETTINGS = {"batch": 0, "ubatch": 512, "flash": ("auto", "on", "off"),
+SETTINGS = {"chunk": 0, "batch": 0, "ubatch": 512, "flash": ("auto", "on", "off"),
             "temperature": 0.0, "seed": 0}  # fmt: skip
 FLASH = {"auto": -1, "on": 1, "off": 0}
 START_S = 60.0
@@ -55,6 +59,8 @@ class _Stream:
     arrived_ns: list[int] = field(default_factory=list)
     cpu_ns: list[int] = field(default_factory=list)
     timings: list[dict[str, float]] = field(default_factory=list)
+    parts: list[tuple[float, float, int]] = field(default_factory=list)
+    """Prompt tokens done, milliseconds and CPU nanoseconds so far, after each part of a prompt."""
     problem: str = ""
 
 
@@ -65,7 +71,9 @@ class LlamaCppEngine:
     ----------
     options
         ``precision`` is the quantisation of a random model (``q8_0`` by default). Settings:
-        ``batch`` and ``ubatch`` (tokens of a logical and a physical batch), ``flash``, ``temperature`` (0 for the
+        ``chunk`` (tokens of a prompt in one step, each step a row; 0 takes prompts as they are, in
+        physical batches, and times them whole), ``batch`` and ``ubatch`` (tokens of a logical and a
+        physical batch), ``flash``, ``temperature`` (0 for the
         likeliest token), ``seed``.
     """
 
@@ -80,6 +88,9 @@ class LlamaCppEngine:
         precision = options.precision or "q8_0"
         name, path = gguf_of(options, precision, self._held)
         batch = settings["batch"] or max(2048, options.max_tokens * options.max_batch)
+        self.chunk: int = settings["chunk"]
+        if self.chunk:
+            batch = settings["ubatch"] = self.chunk
         command = [
             sys.executable, "-m", "lengthwise.measurement.engines.llamacpp_server", str(path),
             "--threads", str(options.threads), "--slots", str(options.max_batch),
@@ -119,6 +130,10 @@ class LlamaCppEngine:
         if shape.running:
             raise InputError("mixed steps need an engine with known steps", got="llamacpp",
                              remedy="measure them with openvino")  # fmt: skip
+        if self.chunk and shape.batch_size > 1:
+            raise InputError("a prompt that is prefilled in chunks goes alone here",
+                             got=f"chunk={self.chunk}, batch {shape.batch_size}",
+                             remedy="measure batches without chunk")  # fmt: skip
         prompts = self._rng.integers(FIRST_TOKEN, VOCABULARY, (shape.batch_size, shape.isl))
         if shape.cached_tokens:
             self._together(prompts[:, : shape.cached_tokens], 1, keep=True)
@@ -137,10 +152,14 @@ class LlamaCppEngine:
         cached = timings.get("cache_n", 0)
         events = [replace(prefill, cached_tokens=cached, query_len=shape.isl - cached,
                           clock="client" if together else "server")]  # fmt: skip
-        for i in range(1, min(shape.decode_steps + 1, len(last.timings))):
+        if self.chunk:
+            events = _parts(shape, last, started)
+        count = min(shape.decode_steps + 1, len(last.timings))
+        share = _cpu_share(last, count - 1)
+        for i in range(1, count):
             wall = last.timings[i]["predicted_ms"] - last.timings[i - 1]["predicted_ms"]
             gap = (last.arrived_ns[i] - last.arrived_ns[i - 1]) * MS_PER_NS
-            step = Timer(wall, (last.cpu_ns[i] - last.cpu_ns[i - 1]) * MS_PER_NS,
+            step = Timer(wall, wall * share,
                          started + (last.arrived_ns[i - 1] - sent_ns) * 1e-9)  # fmt: skip
             events.append(Event.of(shape, i, step, client_ms=gap))
         return events
@@ -174,6 +193,7 @@ class LlamaCppEngine:
             "prompt": prompt, "n_predict": tokens, "ignore_eos": True, "stream": True,
             "timings_per_token": True, "cache_prompt": keep, "temperature": self._temperature,
             "id_slot": slot,
+            "return_progress": bool(self.chunk),
         })  # fmt: skip
         connection = http.client.HTTPConnection(self._address, timeout=TIMEOUT_S)
         try:
@@ -191,6 +211,10 @@ class LlamaCppEngine:
 
     def _take(self, into: _Stream, chunk: dict[str, Any]) -> None:
         if chunk.get("stop"):
+            return
+        if "prompt_progress" in chunk:
+            done, ms = chunk["prompt_progress"]["processed"], chunk["timings"]["prompt_ms"]
+            into.parts.append((done, ms, self._cpu_ns()))
             return
         into.arrived_ns.append(time.perf_counter_ns())
         into.cpu_ns.append(self._cpu_ns())
@@ -214,6 +238,21 @@ class LlamaCppEngine:
         if self._server.stdout:
             self._server.stdout.close()
         self._held.close()
+
+
+def _cpu_share(stream: _Stream, last: int) -> float:
+    """CPU time over wall time of the decode steps up to ``last``; 0 where nothing is known."""
+    wall_ms = stream.timings[last]["predicted_ms"] - stream.timings[0]["predicted_ms"]
+    return (stream.cpu_ns[last] - stream.cpu_ns[0]) * MS_PER_NS / wall_ms if wall_ms > 0 else 0.0
+
+
+def _parts(shape: Shape, stream: _Stream, started: float) -> list[Event]:
+    """One event per part of a prompt; the server's first report is of nothing done."""
+    events = []
+    for (before, from_ms, from_ns), (done, ms, ns) in pairwise(stream.parts):
+        step = Timer(ms - from_ms, (ns - from_ns) * MS_PER_NS, started + from_ms * 1e-3)
+        events.append(Event.part(shape, int(done), int(done - before), step))
+    return events
 
 
 def temperature_of(settings: Mapping[str, Any]) -> float:

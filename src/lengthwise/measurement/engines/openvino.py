@@ -1,8 +1,9 @@
 """OpenVINO GenAI's continuous batching in this process: every ``step()`` is timed.
 
 The batch of a step is known exactly: no prefix cache, and without split-fuse one prefill is one
-step. ``run_mixed`` turns split-fuse to use: a prompt that joins running sequences is prefilled in
-chunks, each in one step with a decode of every running sequence.
+step. With split-fuse (setting ``chunk``) a prompt is prefilled in parts, each a timed step on top
+of the parts before; ``run_mixed`` lets it join running sequences, so that each of its steps holds a
+decode of every running sequence too.
 """
 
 from __future__ import annotations
@@ -80,22 +81,29 @@ class OpenVinoEngine:
                              remedy="give a GGUF of a Llama or Qwen model") from None  # fmt: skip
 
     def run(self, shape: Shape) -> list[Event]:
-        """Prefill the prompts in one step and decode; prompts are random tokens."""
+        """Prefill the prompts, in one step or in chunks, and decode; prompts are random tokens."""
         if shape.running:
             return self.run_mixed(shape.running, shape.running_context, shape.isl)
         if shape.cached_tokens:
             raise InputError("openvino runs without a prefix cache here",
                              got=f"cached_tokens={shape.cached_tokens}",
                              remedy="use transformers or llamacpp for cached prefixes")  # fmt: skip
-        if self.chunk:
-            raise InputError("whole prompts need unsplit steps", got=f"chunk={self.chunk}",
-                             remedy="leave chunk out, or give --mixed")  # fmt: skip
+        if self.chunk and shape.batch_size > 1:
+            raise InputError("a prompt that is prefilled in chunks goes alone here",
+                             got=f"chunk={self.chunk}, batch {shape.batch_size}",
+                             remedy="measure batches without chunk, or give --mixed")  # fmt: skip
         handles = [self._add(shape.isl, shape.decode_steps + 1) for _ in range(shape.batch_size)]
         events: list[Event] = []
+        parts = -(-shape.isl // self.chunk) if self.chunk else 0
         while self._pipe.has_non_finished_requests():
             with timed() as timer:
                 self._pipe.step()
-            events.append(Event.of(shape, len(events), timer))
+            number = len(events)
+            if number < parts:
+                done = min((number + 1) * self.chunk, shape.isl)
+                events.append(Event.part(shape, done, done - number * self.chunk, timer))
+            else:
+                events.append(Event.of(shape, number - max(parts - 1, 0), timer))
         for handle in handles:
             handle.read_all()
         return events

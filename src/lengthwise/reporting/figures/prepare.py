@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from lengthwise.calibration.groups import Group
+from lengthwise.calibration.intervals import Calibration
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.evaluation.ablation import AblationResult
@@ -39,6 +40,24 @@ LENGTH_LABEL = {
 TIME_LABEL = {"prefill": "prefill step", "decode": "decode step", "mixed": "mixed step"}
 
 
+class Laws(Protocol):
+    """Fitted laws a curve can be drawn of: a law set, or one that answers for prompts in chunks."""
+
+    @property
+    def laws_(self) -> Mapping[tuple[str, str], PhaseLaw]:
+        """Laws by deployment and phase."""
+
+    @property
+    def calibration_(self) -> Mapping[str, Calibration]:
+        """Calibration of the intervals by phase; empty without intervals."""
+
+    def predict(self, points: pd.DataFrame) -> FloatArray:
+        """Predict times, shape (n,), milliseconds."""
+
+    def predict_interval(self, points: pd.DataFrame, level: float = 0.9) -> FloatArray:
+        """Predict intervals, shape (n, 2), milliseconds."""
+
+
 def points_at(
     phase: str, labels: Mapping[str, object], lengths: FloatArray, batch_size: float
 ) -> pd.DataFrame:
@@ -62,7 +81,7 @@ def base_batch(group: Group) -> float:
 
 
 def curve_chart(
-    group: Group, laws: Mapping[str, LawSet], *, level: float = 0.9, cut: float | None = None,
+    group: Group, laws: Mapping[str, Laws], *, level: float = 0.9, cut: float | None = None,
     beyond: float = 2.0,
 ) -> Chart:  # fmt: skip
     """Measured points, the curves of several formulations and the band of the first.
