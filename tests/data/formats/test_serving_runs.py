@@ -80,12 +80,76 @@ def test_several_tokens_in_a_chunk(save: Any, tmp_path: Path) -> None:
     assert flag.count == (table["osl"] > 1).sum()
 
 
-def test_a_whole_answer_in_one_chunk_has_no_tpot(tmp_path: Path) -> None:
-    one = json.loads(as_vllm(REQUESTS))
+@pytest.mark.parametrize(("accepted", "severity"), [(1.9, "info"), (None, "warning")])
+def test_chunks_without_a_known_cause_are_a_warning(
+    accepted: float | None, severity: str, tmp_path: Path
+) -> None:
+    """A client that was told no counts believes its own tokenizer: 13 tokens for each of 1."""
+    run = json.loads(as_sglang(REQUESTS, accept_length=accepted))
+    run["output_lens"] = [13 * n for n in run["output_lens"]]
+    _, report = imported(tmp_path, json.dumps(run))
+    flag = next(flag for flag in report.flags if flag.rule == "tokens in chunks")
+    assert flag.severity == severity
+    assert ("--map osl=chunks" in flag.remedy) == (severity == "warning")
+
+
+def test_the_remedy_for_foreign_counts_gives_the_truth(tmp_path: Path) -> None:
+    run = json.loads(as_vllm(REQUESTS))
+    run["output_lens"] = [13 * n for n in run["output_lens"]]
+    maps = ["osl=chunks", "tpot_ms=itl_mean_ms"]
+    table, _ = imported(tmp_path, json.dumps(run), maps=maps)
+    wanted = [(r.osl, r.tpot * 1e3) for r in good(REQUESTS) if r.osl > 1]
+    found = table[table["osl"] > 1][["osl", "tpot_ms"]].to_numpy()
+    np.testing.assert_allclose(found, wanted)
+
+
+@pytest.mark.parametrize("save", [as_vllm, as_sglang])
+def test_an_empty_chunk_at_the_end_is_no_token(save: Any, tmp_path: Path) -> None:
+    """llama.cpp says why it stopped in a chunk without text, which vLLM's client times too."""
+    run = json.loads(save(REQUESTS))
+    run["itls"] = [[*gaps, 1e-5] if n else [] for gaps, n in
+                   zip(run["itls"], run["output_lens"], strict=True)]  # fmt: skip
+    table, report = imported(tmp_path, json.dumps(run))
+    plain, _ = imported(tmp_path, save(REQUESTS))
+    for column in ("ttft_ms", "tpot_ms", "itl_mean_ms", "chunks"):
+        np.testing.assert_allclose(table[column], plain[column])
+    assert "tokens in chunks" not in [flag.rule for flag in report.flags]
+
+
+@pytest.mark.parametrize("save", [as_vllm, as_sglang])
+def test_a_run_that_was_not_streamed_has_no_ttft(save: Any, tmp_path: Path) -> None:
+    """Both clients then call the time of the whole answer ttft."""
+    one = json.loads(save(REQUESTS))
     one["itls"] = [[] for _ in REQUESTS]
-    one["latencies"] = one["ttfts"]
-    table, _ = imported(tmp_path, json.dumps(one))
-    assert "tpot_ms" not in table or table["tpot_ms"].isna().all()
+    one["ttfts"] = [0.0 if r.failed else r.e2e for r in REQUESTS]
+    one.pop("latencies", None)
+    table, report = imported(tmp_path, json.dumps(one))
+    np.testing.assert_allclose(table["e2e_ms"], [r.e2e * 1e3 for r in good(REQUESTS)])
+    for column in ("ttft_ms", "tpot_ms"):
+        assert column not in table or table[column].isna().all()
+    assert any("not streamed" in text for text in report.assumptions)
+
+
+def test_means_of_a_run_that_was_not_streamed_have_no_ttft(tmp_path: Path) -> None:
+    run = json.loads(as_sglang(REQUESTS, detailed=False))
+    run |= {key: 0.0 for key in run if key.endswith(("_itl_ms", "_tpot_ms"))}
+    run["mean_ttft_ms"] = run["mean_e2e_latency_ms"]
+    table, _ = imported(tmp_path, json.dumps(run))
+    assert table["e2e_ms"][0] == run["mean_e2e_latency_ms"]
+    assert not [name for name in table if str(name).startswith(("ttft", "tpot", "itl"))]
+
+
+@pytest.mark.parametrize(
+    ("backend", "info", "engine"),
+    [("sglang", None, "sglang"), ("sglang-oai", {"tp_size": 2}, "sglang"),
+     ("sglang-oai", None, None), ("vllm", None, None)],
+)  # fmt: skip
+def test_the_engine_is_sglang_only_where_that_is_sure(
+    backend: str, info: Any, engine: str | None, tmp_path: Path
+) -> None:
+    """sglang-oai is the client's default way to speak to any OpenAI-compatible server."""
+    table, _ = imported(tmp_path, as_sglang(REQUESTS, backend=backend, server_info=info))
+    assert (table["engine"][0] if "engine" in table else None) == engine
 
 
 def test_no_limit_and_no_rate_means_all_at_once(tmp_path: Path) -> None:

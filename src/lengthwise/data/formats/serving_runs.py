@@ -6,7 +6,12 @@ statistics, which make one row.
 
 A failed request has ttft 0, no gaps and no output; it is left out and counted. The last token came
 at ttft + sum(itls). With speculative decoding, or when chunks coalesce, there are fewer gaps than
-tokens: single gaps then say little, while (last - first token) / (osl - 1) stays right.
+tokens: single gaps say little, while (last - first token) / (osl - 1) stays right. With as many
+gaps as tokens the last is that of an empty chunk, in which some servers send why they stopped: it
+is left out. A run without any gap was not streamed: its "ttft" is the time of the whole answer.
+
+Where the server told the client no counts, vLLM's client counts the text with its own tokenizer and
+SGLang's takes the length that was asked for; the file does not say which it was.
 """
 
 from __future__ import annotations
@@ -30,11 +35,12 @@ from lengthwise.data.formats.fields import (
     request_row,
     tokens,
 )
-from lengthwise.data.formats.overlap import in_flight
+from lengthwise.data.formats.serving_load import add_burst_load
 from lengthwise.data.report import Flag
 from lengthwise.units import counted, s_to_ms
 
 FAILED = "failed request"
+NOT_STREAMED = "the run was not streamed: its requests have e2e_ms, no ttft_ms and no tpot_ms"
 
 Run = Mapping[str, Any]
 
@@ -47,6 +53,7 @@ class Gathered:
     dropped: Counter[str] = field(default_factory=Counter)
     assumptions: list[str] = field(default_factory=list)
     chunked: list[int] = field(default_factory=list)
+    explained: bool = True
 
     def parsed(self, *flags: Flag) -> Parsed:
         """Put everything together; requests that came in chunks are flagged."""
@@ -58,13 +65,22 @@ class Gathered:
     def _chunk_flags(self) -> list[Flag]:
         if not self.chunked:
             return []
+        index = self.chunked[0]
+        row = self.rows[index]
         seen = (
-            f"{counted(len(self.chunked), 'request')} came with several tokens in a chunk "
-            "(speculative decoding, or chunks that coalesced): itl_mean_ms and itl_p99_ms are of "
-            "gaps between chunks"
+            f"{counted(len(self.chunked), 'request')} came in another number of chunks than tokens "
+            f"(row {index}: {row['chunks']:g} chunks, {row['osl']:g} tokens): itl_mean_ms and "
+            "itl_p99_ms are of gaps between chunks"
         )
-        remedy = "nothing to do: tpot_ms is computed from the count of tokens"
-        return [Flag.of("tokens in chunks", "info", self.chunked, seen, remedy)]
+        if self.explained:
+            remedy = "nothing to do: tpot_ms is computed from the count of tokens"
+            return [Flag.of("tokens in chunks", "info", self.chunked, seen, remedy)]
+        remedy = (
+            "nothing to do if the server sends several tokens at once; if it sends each alone, the "
+            "tool counted with a tokenizer that is not the model's: --map osl=chunks --map "
+            "tpot_ms=itl_mean_ms"
+        )
+        return [Flag.of("tokens in chunks", "warning", self.chunked, seen, remedy)]
 
 
 def has_requests(run: Run) -> bool:
@@ -101,17 +117,21 @@ def add_requests(gathered: Gathered, run: Run, common: Row) -> None:
         Columns with one value for the run (model, concurrency, ...).
     """
     arrays = _arrays(run)
+    streamed = _was_streamed(arrays)
+    if not streamed:
+        gathered.assumptions.append(NOT_STREAMED)
     kept: list[Row] = []
     for index, ttft in enumerate(arrays["ttfts"]):
-        row = _request(arrays, index, ttft)
+        row = _request(arrays, index, ttft, streamed)
         if row is None:
             gathered.dropped[FAILED] += 1
             continue
         chunks = row.pop("_chunks")
         if chunks is not None and chunks != row["osl"]:
             gathered.chunked.append(len(gathered.rows) + len(kept))
+            gathered.explained &= number(common.get("spec_acceptance_length"), "acceptance") > 1
         kept.append({**row, **common})
-    _add_burst_load(gathered, arrays, kept, run)
+    add_burst_load(kept, arrays, run, gathered.assumptions)
     gathered.rows += kept
 
 
@@ -132,7 +152,17 @@ def _arrays(run: Run) -> dict[str, Any]:
     return found
 
 
-def _request(arrays: Mapping[str, Any], index: int, ttft: Any) -> Row | None:
+def _was_streamed(arrays: Mapping[str, Any]) -> bool:
+    """Say whether any answer of several tokens came in more than one piece."""
+    if "itls" not in arrays:
+        return True
+    sizes = arrays.get("output_lens") or [2] * len(arrays["ttfts"])
+    several = [gaps for gaps, n in zip(arrays["itls"], sizes, strict=True)
+               if number(n, "output_lens") >= 2]  # fmt: skip
+    return not several or any(bool(gaps) for gaps in several)
+
+
+def _request(arrays: Mapping[str, Any], index: int, ttft: Any, streamed: bool) -> Row | None:
     def entry(name: str) -> Any:
         return arrays[name][index] if name in arrays else None
 
@@ -144,10 +174,13 @@ def _request(arrays: Mapping[str, Any], index: int, ttft: Any) -> Row | None:
     last = first + float(gaps.sum())
     latency = number(entry("latencies"), "latencies")
     end = latency if latency > 0 else last if "itls" in arrays else math.nan
-    chunks = len(gaps) + 1 if "itls" in arrays else None
+    gaps = gaps[:-1] if len(gaps) == osl else gaps  # the empty chunk at the end
+    last = first + float(gaps.sum())
+    chunks = len(gaps) + 1 if streamed and "itls" in arrays else None
     isl = tokens(entry("input_lens"), "input_lens")
-    tpot = _tpot(first, last if len(gaps) else end, osl)
-    row = request_row(ttft=first, end=end, isl=isl, osl=osl, tpot=tpot, clock="client")
+    tpot = _tpot(first, last if len(gaps) else end, osl) if streamed else math.nan
+    row = request_row(ttft=first if streamed else math.nan, end=end, isl=isl, osl=osl, tpot=tpot,
+                      clock="client")  # fmt: skip
     cached = number(entry("cached_tokens"), "cached_tokens")
     extra = {
         "cached_tokens": min(cached, isl - 1) if cached == cached else cached,
@@ -162,47 +195,6 @@ def _request(arrays: Mapping[str, Any], index: int, ttft: Any) -> Row | None:
 def _tpot(first: float, last: float, osl: float) -> float:
     """Mean time per token after the first, s; unknown when all tokens came at once."""
     return (last - first) / (osl - 1) if osl >= 2 and last > first else math.nan
-
-
-def _add_burst_load(
-    gathered: Gathered, arrays: Mapping[str, Any], rows: list[Row], run: Run
-) -> None:
-    """Say how many requests ran at once where all were sent at once and none were held back."""
-    if not rows or any(rows[0].get(name) is not None for name in ("concurrency", "request_rate")):
-        return
-    if "start_times" in arrays:
-        start = numbers(arrays["start_times"], "start_times")
-        ends = [
-            begin + (row_end if row_end == row_end else 0.0)
-            for begin, row_end in zip(start, _ends(arrays), strict=True)
-        ]
-        good = [i for i, ttft in enumerate(arrays["ttfts"]) if _request(arrays, i, ttft)]
-        stop = np.asarray(ends)
-        for row, value in zip(
-            rows, in_flight(start[good], stop[good], among=(start, stop)), strict=True
-        ):
-            row["concurrency"] = float(value)
-        how = "the mean number in flight while each request ran"
-    else:
-        at_once = number(run.get("max_concurrent_requests"), "max_concurrent_requests")
-        at_once = at_once if at_once >= 1 else float(len(rows))
-        for row in rows:
-            row["concurrency"] = at_once
-        how = f"{at_once:,.0f}, the most that can have run at once"
-    gathered.assumptions.append(
-        f"no limit on concurrency or rate was set, so all requests were sent at once: concurrency "
-        f"is {how}"
-    )
-
-
-def _ends(arrays: Mapping[str, Any]) -> list[float]:
-    """Seconds from send to end of every request, failed ones too."""
-    ends = []
-    for index, ttft in enumerate(arrays["ttfts"]):
-        latency = number(arrays["latencies"][index], "latencies") if "latencies" in arrays else 0.0
-        gaps = numbers(arrays["itls"][index], "itls") if "itls" in arrays else np.empty(0)
-        ends.append(latency if latency > 0 else number(ttft, "ttft") + float(gaps.sum()))
-    return ends
 
 
 def statistics_row(run: Run, names: Mapping[str, str]) -> Row:
@@ -234,6 +226,8 @@ def statistics_row(run: Run, names: Mapping[str, str]) -> Row:
     for column, key in (("isl_mean", "total_input_tokens"), ("osl_mean", "total_output_tokens")):
         total = number(run.get(key), key)
         row[column] = float(round(total / count)) if count > 0 and total > 0 else math.nan
+    if row.get("itl_ms") == 0 and row["osl_mean"] > 1:  # not streamed: "ttft" is the whole answer
+        row = {k: v for k, v in row.items() if not k.startswith(("ttft", "tpot", "itl"))}
     return _itl_apart(row)
 
 

@@ -1,7 +1,8 @@
 """``sglang.benchmark.serving`` (before: ``bench_serving``): JSON lines, one run each.
 
 Arrays are there with --output-details, seconds; statistics are milliseconds. There is no time of
-the whole request, so E2E is ttft + sum(itls). ``output_lens`` is the server's count; the client's,
+the whole request, so E2E is ttft + sum(itls). ``input_lens`` and ``output_lens`` are the server's
+counts where it sent them, else what the client asked for; the count of the client's tokenizer,
 ``total_output_tokens_retokenized``, exists only as a sum. ``concurrency`` is the mean that was
 reached, ``max_concurrency`` the limit.
 """
@@ -54,10 +55,10 @@ def read(document: Document) -> Parsed:
 
 def _common(run: Run) -> Row:
     server = run.get("server_info")
-    engine = "sglang" if str(run.get("backend", "")).startswith("sglang") else None
+    own = run.get("backend") in ("sglang", "sglang-native")  # sglang-oai speaks to any server
     return {
         "model": first(at(server, "served_model_name"), at(server, "model_path")),
-        "engine": engine,
+        "engine": "sglang" if server or own else None,
         "engine_version": at(server, "version"),
         "tp": first(at(server, "tp_size"), at(server, "tensor_parallel_size")),
         "pp": at(server, "pp_size"), "ep": at(server, "ep_size"), "dp": at(server, "dp_size"),
@@ -86,8 +87,8 @@ def _count_flags(run: Run, rows: range) -> list[Flag]:
     client = number(run.get("total_output_tokens_retokenized"), "total_output_tokens_retokenized")
     if not abs(client - server) > MISMATCH * server:
         return []
-    seen = f"the server counts {server:,.0f} output tokens in all, the client {client:,.0f}"
+    seen = f"output_lens are {server:,.0f} tokens in all, the tokenizer of the client {client:,.0f}"
     return [Flag.of(
         "token counts differ", "warning", list(rows), seen,
-        "nothing to do: the server's count is used",
+        "nothing to do: output_lens are used",
     )]  # fmt: skip
