@@ -254,6 +254,8 @@ def as_guidellm_csv(requests: Sequence[Request]) -> str:
         ("Benchmark", "Strategy", ""): f"concurrent@{CONCURRENCY}",
         ("Timings", "Duration", "Sec"): 10.0,
         ("Request Counts", "Successful", ""): len(done),
+        ("Request Counts", "Incomplete", ""): 0,
+        ("Request Counts", "Errored", ""): len(requests) - len(done),
     }  # fmt: skip
     for group, unit, values in (
         ("Request Latency", "Sec", [r.e2e for r in done]),
@@ -263,12 +265,14 @@ def as_guidellm_csv(requests: Sequence[Request]) -> str:
         ("Token Metrics", "Input Tokens", [float(r.isl) for r in done]),
         ("Token Metrics", "Output Tokens", [float(r.osl) for r in done]),
     ):
+        if not values:  # a metric without a value has no columns
+            continue
         found = _distribution(values)
         name = f"Successful {unit}"
         cells[group, name, "Mean"] = found["mean"]
         cells[group, name, "Median"] = found["median"]
         cells[group, name, "Std Dev"] = found["std_dev"]
-        cells[group, name, "Percentiles"] = str([found["min"], found["max"]])
+        cells[group, name, "Percentiles"] = str(list(found["percentiles"].values()))
     out = io.StringIO()
     writer = csv.writer(out)
     for level in range(3):

@@ -24,7 +24,7 @@ from exports import (
 
 from lengthwise.data.importing import import_files, import_table
 from lengthwise.data.report import ImportReport
-from lengthwise.errors import InputError
+from lengthwise.errors import InputError, NothingUsableError
 
 REQUESTS = run()
 DONE = good(REQUESTS)
@@ -131,6 +131,36 @@ def test_a_response_that_was_not_streamed_has_no_first_token(tmp_path: Path) -> 
     table, _ = imported(tmp_path, report)
     assert "ttft_ms" not in table
     assert table["e2e_ms"].tolist() == pytest.approx([REQUESTS[0].e2e * 1e3])
+
+
+def test_csv_names_model_and_percentiles_and_counts_failures(tmp_path: Path) -> None:
+    table, report = imported(tmp_path, as_guidellm_csv(REQUESTS), "benchmarks.csv")
+    ttft = np.array([r.ttft * 1e3 for r in DONE])
+    assert table["model"][0] == "m"
+    for name, q in (("ttft_p0p1_ms", 0.1), ("ttft_p50_ms", 50), ("ttft_p99p9_ms", 99.9)):
+        assert table[name][0] == pytest.approx(np.percentile(ttft, q))
+    assert report.skipped["failed request (left out)"] == len(REQUESTS) - len(DONE)
+
+
+def test_csv_of_a_run_in_which_all_failed_says_so(tmp_path: Path) -> None:
+    """It has no columns of latency at all."""
+    failed = [r for r in REQUESTS if r.failed]
+    with pytest.raises(NothingUsableError, match=f"{len(failed)} times failed request"):
+        imported(tmp_path, as_guidellm_csv(failed), "benchmarks.csv")
+
+
+def test_an_answer_that_was_not_streamed_has_no_chunks(tmp_path: Path) -> None:
+    report = guidellm_report(REQUESTS)
+    for request in report["benchmarks"][0]["requests"]["successful"]:
+        timings = request["info"]["timings"]
+        for name in ("first_request", "first_token", "first_output_token", "last_token"):
+            timings[f"{name}_iteration"] = None
+        timings |= {"request_iterations": 0, "token_iterations": 0}
+        for name in ("time_to_first_token", "inter_token_latency"):
+            request[f"{name}_ms"] = None  # time_per_output_token_ms is there nevertheless
+    table, _ = imported(tmp_path, report)
+    np.testing.assert_allclose(table["e2e_ms"], [r.e2e * 1e3 for r in DONE])
+    assert not {"ttft_ms", "tpot_ms", "chunks"} & set(table.dropna(axis="columns", how="all"))
 
 
 def test_csv_with_three_header_rows_and_a_missing_metric(tmp_path: Path) -> None:

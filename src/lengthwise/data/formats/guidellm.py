@@ -44,11 +44,11 @@ def matches(document: Document) -> bool:
 
 def read(document: Document) -> Parsed:
     """One row per successful request; one of means for a benchmark whose requests are not kept."""
-    if files.is_csv(document):
-        means = files.rows_of_csv(document)
-        return parsed(row | load_of(row.pop("strategy")) for row in means)
-    report = document.json if files.is_report(document.json) else files.load_yaml(document)
     dropped: Counter[str] = Counter()
+    if files.is_csv(document):
+        means = [row | load_of(row.pop("strategy")) for row in files.rows_of_csv(document, dropped)]
+        return parsed(means, dropped=dropped)
+    report = document.json if files.is_report(document.json) else files.load_yaml(document)
     rows: list[Row] = []
     notes = []
     for benchmark in report["benchmarks"]:
@@ -131,7 +131,7 @@ def _row(request: Part) -> Row:
         tpot=_tpot(request, ttft, token_1, token_n, osl), timestamp=start,
         cached_tokens=cached_part(isl, cached) if cached == cached else math.nan,
         client_queue_ms=max(start - targeted, 0.0) * 1e3 if targeted == targeted else math.nan,
-        chunks=times.get("token_iterations"), request_id=request.get("request_id"),
+        chunks=times.get("token_iterations") or None, request_id=request.get("request_id"),
     )  # fmt: skip
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import importlib
 import io
+import json
 import math
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,6 +37,8 @@ _LENGTHS_IN_CSV = {
     ("Token Metrics", "Successful Output Tokens", "Mean"): "osl_mean",
 }
 _STATISTICS = {"Mean": "", "Median": "_p50", "Std Dev": "_stddev"}
+_PERCENTILES = ("p0p1", "p1", "p5", "p10", "p25", "p50", "p75", "p90", "p95", "p99", "p99p9")
+_COUNTS = {"Errored": "failed request", "Incomplete": "request cut off when the run ended"}
 _LONGEST_CELL = 1 << 24
 
 
@@ -80,17 +84,27 @@ def load_yaml(document: Document) -> dict[str, Any]:
 def is_csv(document: Document) -> bool:
     """Whether the first row holds the groups of columns of the CSV export."""
     top = document.head.decode("utf-8", errors="replace").lstrip("\ufeff").partition("\n")[0]
-    return "Run Info" in top and "Request Latency" in top
+    return "Run Info" in top and "Request Counts" in top
 
 
-def rows_of_csv(document: Document) -> Iterator[Row]:
-    """Make one row of means per benchmark; ``strategy`` is left as text for the caller."""
+def rows_of_csv(document: Document, dropped: Counter[str]) -> Iterator[Row]:
+    """Make one row of means per benchmark with a request that succeeded; count the others.
+
+    ``strategy`` is left as text for the caller.
+    """
     lines = list(_lines(document))
     if len(lines) < 4:
         raise damaged("the file must hold three header rows and a benchmark", f"{len(lines)} rows")
     keys = list(zip(*lines[:3], strict=False))
     for line in lines[3:]:
-        yield _row(dict(zip(keys, line, strict=False)))
+        cells = dict(zip(keys, line, strict=False))
+        for name, reason in _COUNTS.items():
+            lost = number(cells.get(("Request Counts", name, "")), name)
+            if lost > 0:
+                dropped[reason] += int(lost)
+        row = _row(cells)
+        if row["n_requests"] != 0:
+            yield row
 
 
 def _lines(document: Document) -> Iterator[list[str]]:
@@ -110,9 +124,26 @@ def _row(cells: dict[tuple[str, ...], str]) -> Row:
         for label, suffix in _STATISTICS.items():
             value = number(cells.get((group, name, label)), f"{group} {label}")
             row[f"{stem}{suffix}_ms"] = factor * value
+        points = cells.get((group, name, "Percentiles"))
+        for label, value in zip(_PERCENTILES, _list(points), strict=False):
+            row[f"{stem}_{label}_ms"] = factor * number(value, f"{group} {label}")
     for key, column in _LENGTHS_IN_CSV.items():
         value = number(cells.get(key), column)
         row[column] = tokens(value if math.isfinite(value) else None, column)
     row["n_requests"] = number(cells.get(("Request Counts", "Successful", "")), "Successful")
     row["strategy"] = cells.get(("Benchmark", "Strategy", ""), "")
+    row["model"] = at(_json(cells.get(("Run Info", "Backend", ""))), "model")
     return row
+
+
+def _json(cell: str | None) -> Any:
+    try:
+        return json.loads(cell or "null")
+    except (ValueError, RecursionError):
+        return None
+
+
+def _list(cell: str | None) -> list[Any]:
+    """Percentiles of a cell, from the 0.1st to the 99.9th; none unless all are there."""
+    found = _json(cell)
+    return found if isinstance(found, list) and len(found) == len(_PERCENTILES) else []
