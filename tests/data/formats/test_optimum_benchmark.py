@@ -84,6 +84,7 @@ def test_labels(tmp_path: Path) -> None:
 def test_on_the_cpu_the_hardware_is_the_cpu(tmp_path: Path) -> None:
     data = with_report()
     data["config"]["backend"]["device"] = "cpu"
+    data["config"]["environment"]["cpu"] = " AMD EPYC 9354"  # as the tool reads it
     assert prepare(parse(tmp_path, data).frame)["hardware"].iloc[0] == "AMD EPYC 9354"
 
 
@@ -98,11 +99,22 @@ def test_single_steps_get_their_own_context(tmp_path: Path) -> None:
     assert decode["latency_ms"].tolist() == pytest.approx([10, 11, 12, 13, 20, 21, 22, 23])
 
 
-def test_single_steps_that_overlap_runs_are_not_read(tmp_path: Path) -> None:
-    data = with_report(per_token={"latency": latency([0.01] * 13)})
+def test_the_list_that_grows_with_every_run_is_read_once_for_each(tmp_path: Path) -> None:
+    """Version 0.6 appends the gaps of all runs so far: 4 of the first, then 4, a pause and 4."""
+    first, second = [0.010, 0.011, 0.012, 0.013], [0.020, 0.021, 0.022, 0.023]
+    data = with_report(per_token={"latency": latency([*first, *first, 0.5, *second])})
+    frame = prepare(parse(tmp_path, data).frame)
+    decode = frame[frame["phase"] == "decode"]
+    assert decode["latency_ms"].tolist() == pytest.approx([10, 11, 12, 13, 20, 21, 22, 23])
+    assert decode["repeat"].tolist() == [0] * 4 + [1] * 4
+    assert decode["context_len"].tolist() == [513, 514, 515, 516] * 2
+
+
+def test_single_steps_of_another_number_are_not_read(tmp_path: Path) -> None:
+    data = with_report(per_token={"latency": latency([0.01] * 12)})
     parsed = parse(tmp_path, data)
     assert (parsed.frame["phase"] == "decode").sum() == 2
-    assert dict(parsed.dropped) == {optimum_benchmark.PER_TOKEN_TRUNCATED: 13}
+    assert dict(parsed.dropped) == {optimum_benchmark.PER_TOKEN_TRUNCATED: 12}
 
 
 def test_spread_of_decode_is_said_to_hold_prefill(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@
 
     decode / (max_new_tokens - 1)        at contexts isl + 1 .. isl + max_new_tokens - 1
 
-``per_token`` lists single steps; it is read when it holds exactly those of every run. Lengths and
-batch come from the configuration, inside the file (benchmark.json) or beside it
-(benchmark_config.json); without one the batch follows from the throughput.
+``per_token`` lists single steps. After each run the tool appends the gaps between all tokens up to
+then: with s steps per run it holds s, then 2 s + 1, then 3 s + 2, ... values; the last s of
+each part are new. Lists of s values per run are read too, others not. Lengths and batch come from
+the configuration, inside the file (benchmark.json) or beside it (benchmark_config.json); without
+one the batch follows from the throughput.
 """
 
 from __future__ import annotations
@@ -106,11 +108,12 @@ def _setup(config: Any, report: Any) -> _Setup:
         batch = _volume(report, "prefill", "samples/s")
     gpu = at(machine, "gpu")
     gpus = ", ".join(map(str, gpu)) if isinstance(gpu, list) else gpu
+    cpu = at(machine, "cpu")
     on_gpu = at(backend, "device") in (None, "cuda", "gpu")
     labels: Row = {
         "model": at(backend, "model"), "engine": at(backend, "name"),
         "engine_version": at(backend, "version"),
-        "hardware": first(gpus, at(machine, "cpu")) if on_gpu else at(machine, "cpu"),
+        "hardware": str(first(gpus, cpu) if on_gpu else cpu).strip() if gpus or cpu else None,
         "precision": first(at(backend, "quantization_scheme"), at(backend, "torch_dtype"),
                            at(backend, "dtype")),
         "clock": "server",
@@ -153,16 +156,17 @@ def _decode(report: Any, setup: _Setup, dropped: Counter[str], notes: list[str])
         return []
     base = {"phase": "decode", "batch_size": setup.batch * setup.beams, "isl": setup.isl,
             "osl": setup.new_tokens, **setup.labels}  # fmt: skip
-    singles = _values(report, "per_token")
-    if len(singles) and len(singles) == len(times) * steps:
+    listed = _values(report, "per_token")
+    singles = _single_steps(listed, len(times), int(steps))
+    if len(singles):
         index = np.tile(np.arange(1, int(steps) + 1), len(times))
         return [
             {**base, "latency_ms": s_to_ms(float(time)), "context_len": setup.isl + step,
              "output_index": step, "repeat": number_ // int(steps)}
             for number_, (time, step) in enumerate(zip(singles, index.tolist(), strict=True))
         ]  # fmt: skip
-    if len(singles):
-        dropped[PER_TOKEN_TRUNCATED] += len(singles)
+    if len(listed):
+        dropped[PER_TOKEN_TRUNCATED] += len(listed)
     else:
         notes.append(
             "without per_token, decode is generate less the mean prefill: the spread over repeats "
@@ -174,3 +178,17 @@ def _decode(report: Any, setup: _Setup, dropped: Counter[str], notes: list[str])
         {**base, "latency_ms": s_to_ms(time) / steps, "context_len": context, **extra}
         for time, extra in times
     ]
+
+
+def _single_steps(listed: FloatArray, runs: int, steps: int) -> FloatArray:
+    """Give the steps of every run in order, shape (runs * steps,); empty when they are not there.
+
+    >>> _single_steps(np.array([1.0, 2.0, 1.0, 2.0, 9.0, 3.0, 4.0]), 2, 2).tolist()
+    [1.0, 2.0, 3.0, 4.0]
+    """
+    if len(listed) == runs * steps:
+        return listed
+    ends = np.cumsum(np.arange(1, runs + 1) * (steps + 1) - 1)
+    if len(listed) != ends[-1]:
+        return np.empty(0)
+    return np.concatenate([listed[end - steps : end] for end in ends])
