@@ -180,3 +180,37 @@ def test_damaged_traces_are_refused(tmp_path: Path) -> None:
 def test_other_files_do_not_match(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / "x").write_bytes(raw)
     assert not chrome_trace.matches(Document(tmp_path / "x"))
+
+
+def on_the_cpu(*events: Any) -> dict[str, Any]:
+    """What torch 2.13 writes without a device: operators, no runtime calls, no devices."""
+    return {**trace(*events), "deviceProperties": []}
+
+
+def test_steps_of_the_cpu(tmp_path: Path) -> None:
+    data = on_the_cpu(
+        annotation("prefill isl=32 batch_size=1", 1000, 400),
+        event("cpu_op", "aten::linear", 1010, 200), event("cpu_op", "aten::addmm", 1020, 150),
+        event("cpu_op", "aten::add", 1250, 100),
+        annotation("decode context_len=33 batch_size=1", 1500, 100),
+        event("cpu_op", "aten::linear", 1510, 60),
+    )  # fmt: skip
+    parsed = parse(tmp_path, data)
+    frame = prepare(parsed.frame)
+    assert frame["latency_ms"].tolist() == pytest.approx([0.4, 0.1])
+    assert frame["operator_ms"].tolist() == pytest.approx([0.3, 0.06])
+    assert frame["operators"].tolist() == [2, 1]
+    assert (frame["isl"][0], frame["context_len"][1]) == (32, 33)
+    assert any("no device in the trace" in text for text in parsed.assumptions)
+
+
+def test_a_trace_of_the_cpu_without_steps_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"1 operator, 0 annotations.*record_function"):
+        parse(tmp_path, on_the_cpu(event("cpu_op", "aten::linear", 10, 20)))
+
+
+def test_only_the_host_of_a_machine_with_a_device_is_refused(tmp_path: Path) -> None:
+    """Operators only launch kernels there: their times are no step."""
+    data = trace(annotation("decode context_len=33", 0, 100), event("cpu_op", "aten::mm", 1, 9))
+    with pytest.raises(InputError, match="must hold GPU kernels"):
+        parse(tmp_path, data)

@@ -130,3 +130,16 @@ def test_other_files_do_not_match(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x"
     path.write_text(text)
     assert not prometheus.matches(Document(path))
+
+
+def test_a_page_of_llama_cpp_is_refused(tmp_path: Path) -> None:
+    page = """# HELP llamacpp:tokens_predicted_total Number of generation tokens processed
+# TYPE llamacpp:tokens_predicted_total counter
+llamacpp:tokens_predicted_total 1894
+# TYPE llamacpp:tokens_predicted_seconds_total counter
+llamacpp:tokens_predicted_seconds_total 21.186
+"""
+    with pytest.raises(
+        InputError, match=r"llama\.cpp, which has sums .* Remedy: measure the server"
+    ):
+        parse(tmp_path, page)

@@ -6,6 +6,9 @@ is the TKLQT of SKIP (Vellaisamy et al. 2025, arXiv 2504.11750): small while the
 growing once kernels queue behind each other. ``gpu_busy_ms`` is the time with any kernel or copy on
 the device, ``gpu_idle_ms`` the rest of the step. A step runs from the start of its annotation to
 its end or to the end of its last kernel, whichever is later.
+
+A trace recorded where there is no device at all holds operators of the CPU: a step is then its
+annotation, and ``operator_ms`` the time inside operators of its thread.
 """
 
 from __future__ import annotations
@@ -21,12 +24,14 @@ from lengthwise.data.formats.chrome_trace_events import (
     DeviceWork,
     head_of,
     load,
+    operators_of,
     sort_events,
 )
 from lengthwise.data.formats.chrome_trace_steps import Annotation, said_by, steps_of
 from lengthwise.data.formats.fields import Row, at, damaged, first, number, parsed
 from lengthwise.data.report import Flag
 from lengthwise.errors import FileFormatError
+from lengthwise.units import counted
 
 NAME = "chrome-trace"
 TITLE = "Chrome trace of the torch profiler"
@@ -50,6 +55,8 @@ def read(document: Document) -> Parsed:
     if not isinstance(events, list):
         raise damaged("traceEvents must be a list", repr(events)[:60])
     work, annotations, launches = sort_events(events)
+    if not work and at(data, "deviceProperties") == []:
+        return _of_cpu(events, annotations, data)
     if not any(item.is_kernel for item in work):
         raise FileFormatError(
             "a trace must hold GPU kernels", got=f"{len(events):,} events without one",
@@ -64,6 +71,36 @@ def read(document: Document) -> Parsed:
     kept = _complete(rows, dropped)
     return parsed(kept, dropped=dropped, assumptions=_notes(kept, annotations, dropped),
                   flags=_flags(kept, work))  # fmt: skip
+
+
+def _of_cpu(events: list[Any], annotations: list[Annotation], data: Any) -> Parsed:
+    """Read one row per annotated step of a machine without a device."""
+    operators = operators_of(events)
+    steps = steps_of(annotations)
+    if not steps or not operators:
+        raise FileFormatError(
+            "a trace of the CPU must hold operators and annotated steps",
+            got=f"{counted(len(operators), 'operator')}, {counted(len(steps), 'annotation')}",
+            remedy='wrap each step: with record_function("decode context_len=513 batch_size=1")',
+        )
+    base = number(_labels(data)["_base_s"], "baseTimeNanoseconds")
+    dropped: Counter[str] = Counter()
+    rows = []
+    for step in steps:
+        inside = [one for one in operators if step.start <= one.start and one.end <= step.end]
+        if not inside:
+            dropped["annotation without an operator"] += 1
+            continue
+        rows.append({
+            **said_by(step.name), "latency_ms": MS_PER_US * (step.end - step.start),
+            "operator_ms": MS_PER_US * sum(one.end - one.start for one in inside),
+            "operators": len(inside), "annotation": step.name, "clock": "server",
+            "timestamp": base + step.start * 1e-6,
+        })  # fmt: skip
+    kept = _complete(rows, dropped)
+    notes = ["no device in the trace: a step is the time of its annotation on the CPU, profiler "
+             "included", *_said(kept, dropped)]  # fmt: skip
+    return parsed(kept, dropped=dropped, assumptions=notes)
 
 
 def _rows(
@@ -141,6 +178,12 @@ def _notes(rows: list[Row], annotations: list[Annotation], dropped: Counter[str]
     notes = ["a step runs from its annotation to the end of its last kernel, profiler included"]
     if not annotations:
         notes.append("the trace has no annotations: it is one row")
+    return notes + _said(rows, dropped)
+
+
+def _said(rows: list[Row], dropped: Counter[str]) -> list[str]:
+    """Say which of phase and lengths are known, and where from."""
+    notes = []
     said = {name for row in rows for name in ("phase", "isl", "context_len", "batch_size")
             if name in row}  # fmt: skip
     if "phase" in said:

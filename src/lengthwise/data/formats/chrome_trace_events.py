@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lengthwise.data.formats.base import Document
-from lengthwise.data.formats.chrome_trace_steps import Annotation
+from lengthwise.data.formats.chrome_trace_steps import Annotation, outermost
 from lengthwise.data.formats.fields import at, damaged, number
 
 _HEAD = 1 << 20
@@ -79,3 +79,14 @@ def sort_events(events: list[Any]) -> tuple[list[DeviceWork], list[Annotation], 
         for start, end, args, kind in device
     ]  # fmt: skip
     return sorted(work, key=lambda item: item.start), annotations, launches
+
+
+def operators_of(events: list[Any]) -> list[Annotation]:
+    """Operators of the thread with most of them, in order, none within another."""
+    threads: dict[tuple[str, str], list[Annotation]] = {}
+    for event in events:
+        if isinstance(event, Mapping) and event.get("ph") == "X" and event.get("cat") == "cpu_op":
+            start, length = number(event.get("ts"), "ts"), number(event.get("dur", 0), "dur")
+            one = Annotation(start, start + length, str(event.get("name", "")))
+            threads.setdefault((str(event.get("pid")), str(event.get("tid"))), []).append(one)
+    return outermost(max(threads.values(), key=len, default=[]))

@@ -32,11 +32,12 @@ def steps_of(annotations: Sequence[Annotation]) -> list[Annotation]:
     for wanted in (says_phase, lambda name: bool(_PROFILER.match(name)), lambda _: True):
         chosen = [item for item in annotations if wanted(item.name)]
         if chosen:
-            return _outermost(chosen)
+            return outermost(chosen)
     return []
 
 
-def _outermost(annotations: Sequence[Annotation]) -> list[Annotation]:
+def outermost(annotations: Sequence[Annotation]) -> list[Annotation]:
+    """Sort by start and leave out what begins inside another."""
     outer: list[Annotation] = []
     for item in sorted(annotations, key=lambda a: (a.start, -a.end)):
         if not outer or item.start >= outer[-1].end:

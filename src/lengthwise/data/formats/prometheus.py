@@ -2,7 +2,8 @@
 
 A histogram holds the exact mean (``_sum / _count``) and buckets. Buckets are wide (vLLM's first one
 of ITL ends at 10 ms), so a quantile is only bounded, by ``ttft_p50_lo_ms`` and ``ttft_p50_hi_ms``;
-nothing is interpolated.
+nothing is interpolated. llama.cpp has sums of time and tokens but no count of requests: no time of
+a request follows from its page, and it is refused.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import Row, cached_part, parsed, request_row, tokens, tpot_s
 from lengthwise.data.prometheus_names import ENGINES, LENGTHS, TIMES
 from lengthwise.data.prometheus_text import Histogram, Metrics, parse
-from lengthwise.errors import NothingUsableError
+from lengthwise.errors import FileFormatError, NothingUsableError
 from lengthwise.units import s_to_ms
 
 NAME = "prometheus"
 TITLE = "Prometheus text of vLLM or SGLang"
 
 _ENGINE = re.compile(r"^(?:# TYPE )?(vllm|sglang):\w", re.M)
+_LLAMA_CPP = re.compile(r"^(?:# TYPE )?llamacpp:\w", re.M)
 _PARTS = {
     **{part: TIMES[part] for part in ("queue", "prefill", "decode")},
     "inference": ("request_inference_time_seconds",),
@@ -31,12 +33,20 @@ _ABORTED = ("num_aborted_requests_total",)
 
 
 def matches(document: Document) -> bool:
-    """Whether this is a page of metrics of vLLM or SGLang."""
-    return not document.rows and bool(_ENGINE.search(document.text))
+    """Whether this is a page of metrics of vLLM or SGLang, or of llama.cpp, which is refused."""
+    text = document.text
+    return not document.rows and bool(_ENGINE.search(text) or _LLAMA_CPP.search(text))
 
 
 def read(document: Document) -> Parsed:
     """Read one row of means per engine and model."""
+    if not _ENGINE.search(document.text):
+        raise FileFormatError(
+            "a page of metrics must count requests and their times",
+            got="one of llama.cpp, which has sums of time and tokens only",
+            remedy="measure the server (lengthwise measure http://HOST:PORT), or save the timings "
+            "in its answers as a table",
+        )
     metrics = parse(document.text)
     rows: list[Row] = []
     notes = ["means run from the start of the server, its warm-up included",
