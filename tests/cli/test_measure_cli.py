@@ -65,6 +65,8 @@ def test_a_sweep_ends_in_a_table_that_can_be_fitted(tmp_path: Path) -> None:
     assert manifest["plan"]["repeats"] == 3
     assert manifest["machine"]["versions"]["openvino-genai"]
     assert len((run_folder / "steps.jsonl").read_text().splitlines()) == len(rows)
+    assert f"to look at: {run_folder / 'report.html'}" in err
+    assert "Prefill step" in (run_folder / "report.html").read_text()
     with pytest.raises(SystemExit) as stopped:
         run(["fit", str(table), "-o", str(tmp_path / "law.json")])
     assert not stopped.value.code
@@ -154,6 +156,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
     assert process.returncode == 130, err
     assert "go on with --resume" in err
     assert len(pd.read_csv(table)) >= 50
+    assert "Not complete." in (tmp_path / "t.run" / "report.html").read_text()
     assert json.loads((tmp_path / "t.run" / "run.json").read_text())["status"] == "interrupted"
 
 

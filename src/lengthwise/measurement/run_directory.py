@@ -6,6 +6,9 @@
     points.jsonl    a server: one line per whole point, its figures and where its lines end
     summary.json    medians, spread and quality of the measurement
     summary.csv     one row per point
+    report.html     all of it to look at: figures, summary, facts; needs lengthwise[report]
+
+The measurement table itself stands beside the directory, under the name it was given.
 
 A process that is killed loses at most what was in flight: the visit of an engine, the point of a
 server. What is not whole is dropped when the run is resumed.
@@ -23,7 +26,7 @@ from typing import Any
 from lengthwise.errors import InputError
 
 MANIFEST, REQUESTS, STEPS, POINTS = "run.json", "requests.jsonl", "steps.jsonl", "points.jsonl"
-SUMMARY, SUMMARY_TABLE = "summary.json", "summary.csv"
+SUMMARY, SUMMARY_TABLE, REPORT = "summary.json", "summary.csv", "report.html"
 SCHEMA_VERSION = 1
 
 
@@ -67,7 +70,7 @@ class RunDirectory:
             Names of the files it will add lines to; they are empty from now on.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        for name in (REQUESTS, STEPS, POINTS, SUMMARY, SUMMARY_TABLE):
+        for name in (REQUESTS, STEPS, POINTS, SUMMARY, SUMMARY_TABLE, REPORT):
             if name not in lines:
                 (self.path / name).unlink(missing_ok=True)
         for name in lines:
@@ -82,7 +85,10 @@ class RunDirectory:
     def write_text(self, name: str, text: str) -> None:
         """Replace a file of the run."""
         draft = self.path / f".{name}.part"
-        draft.write_text(text)
+        with draft.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(self.path / name)
 
     def manifest(self) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lengthwise.errors import InputError, MissingExtraError
+from lengthwise.errors import InputError
 from lengthwise.prediction.coefficients import Coefficient
 from lengthwise.reporting.content import Content, GroupContent
-from lengthwise.reporting.figures import svg
+from lengthwise.reporting.page import fill
 from lengthwise.units import format_tokens
 
 MEANING = {
@@ -35,23 +36,14 @@ def render(content: Content) -> str:
     MissingExtraError
         If jinja2 is not installed.
     """
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-        from markupsafe import Markup
-    except ImportError:
-        raise MissingExtraError("jinja2", "report") from None
-    environment = Environment(
-        loader=PackageLoader("lengthwise.reporting"), autoescape=True, trim_blocks=True,
-        lstrip_blocks=True, undefined=StrictUndefined,
-    )  # fmt: skip
-    environment.filters |= {
-        "number": number, "unit": with_unit, "tokens": format_tokens,
-        "sentence": lambda text: text[:1].upper() + text[1:],
-    }  # fmt: skip
-    return environment.get_template("report.html").render(
-        content=content, tiles=headline(content), meaning=MEANING, span=_span, bounds=bounds,
-        draw=lambda figure: Markup(svg.draw(figure)),
-        light=Markup(svg.css_variables("light")), dark=Markup(svg.css_variables("dark")),
+    filters: dict[str, Callable[..., str]] = {
+        "number": number,
+        "unit": with_unit,
+        "tokens": format_tokens,
+    }
+    return fill(
+        "report.html", filters, content=content, tiles=headline(content), meaning=MEANING,
+        span=_span, bounds=bounds,
     )  # fmt: skip
 
 

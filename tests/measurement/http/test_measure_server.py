@@ -215,3 +215,41 @@ def test_the_key_comes_from_the_environment_and_is_kept_nowhere(
     monkeypatch.delenv("LENGTHWISE_API_KEY")
     with pytest.raises(LengthwiseError, match="LENGTHWISE_API_KEY"):
         measure_server(server.url, **arguments())
+
+
+def test_the_run_has_a_page_to_look_at(
+    mock: Any, arguments: Arguments, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("jinja2")
+    assert measure_server(mock().url, **arguments(isl=[64, 128], labels={"hardware": "box"})) == 0
+    page = tmp_path / "table.run" / "report.html"
+    assert f"to look at: {page}" in capsys.readouterr().err
+    text = page.read_text()
+    for words in ("mock-llm", "box", "Time to first token", "prompt length (tokens)", "<svg",
+                  "table.parquet, 12 rows", "lengthwise 0."):  # fmt: skip
+        assert words in text
+
+
+@pytest.mark.parametrize("hindrance", ["no jinja2", "a folder in the way", "a full disk"])
+def test_a_page_that_cannot_be_written_costs_nothing(
+    mock: Any, arguments: Arguments, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, hindrance: str,
+) -> None:  # fmt: skip
+    run = tmp_path / "table.run"
+    if hindrance == "no jinja2":
+        monkeypatch.setitem(sys.modules, "jinja2", None)
+        expected = 'pip install "lengthwise[report]"'
+    elif hindrance == "a folder in the way":
+        (run / ".report.html.part").mkdir(parents=True)
+        expected = "no report.html: IsADirectoryError"
+    else:
+        run.mkdir()
+        (run / ".report.html.part").symlink_to("/dev/full")
+        expected = "no report.html: OSError"
+    assert measure_server(mock().url, **arguments(as_json=True)) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["report"] is None
+    (line,) = (line for line in said.err.splitlines() if "report.html" in line)
+    assert expected in line
+    assert len(load(tmp_path / "table.parquet")) == 6
+    assert json.loads((run / "run.json").read_text())["status"] == "complete"

@@ -105,7 +105,7 @@ def _finish(result: SweepResult, run: MeasuredRun, threads: int, options: SweepO
     with disk_errors(run.into.path):
         run.end(table, summary, summary["points"], {"status": result.status})
     if options.as_json:
-        print_json({"output": str(options.output), "run": str(run.into.path), **summary})
+        print_json(run.files() | summary)
     else:
         _print(table, summary, run)
     return _exit_code(result)

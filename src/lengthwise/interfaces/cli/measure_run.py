@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.errors import InputError
+from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.interfaces.cli.common import log, plain
 from lengthwise.measurement.run_directory import (
     MANIFEST,
+    REPORT,
     REQUESTS,
     STEPS,
     SUMMARY,
@@ -100,7 +101,7 @@ class MeasuredRun:
         self, table: pd.DataFrame | None, summary: Mapping[str, Any],
         points: Sequence[Mapping[str, Any]], facts: Mapping[str, Any],
     ) -> None:  # fmt: skip
-        """Write table, manifest and summaries.
+        """Write table, manifest, summaries and, if it can be done, the report.
 
         Parameters
         ----------
@@ -121,11 +122,36 @@ class MeasuredRun:
         self.into.write_manifest(self.manifest)
         self.into.write_text(SUMMARY, json.dumps(plain(summary), indent=1) + "\n")
         self.into.write_text(SUMMARY_TABLE, pd.DataFrame(points).to_csv(index=False))
+        self._report(plain(summary), table)
 
     def say_written(self) -> None:
-        """Tell where table and run are."""
+        """Tell where table, run and report are."""
         rows = counted(self.manifest["rows"], "row")
         log(f"wrote {rows} to {self.output} and the run to {self.into.path}")
+        if self.report is not None:
+            log(f"to look at: {self.report}")
+
+    def files(self) -> dict[str, Any]:
+        """Give table, run directory and report for JSON."""
+        return {"output": self.output, "run": self.into.path, "report": self.report}
+
+    @property
+    def report(self) -> Path | None:
+        """The page of the run, None where it was not written."""
+        path = self.into.path / REPORT
+        return path if path.is_file() else None
+
+    def _report(self, summary: dict[str, Any], table: pd.DataFrame | None) -> None:
+        """Write the report; whatever goes wrong is said, and the measurement stands."""
+        try:
+            (self.into.path / REPORT).unlink(missing_ok=True)
+            from lengthwise.reporting.run_page import write_run_page
+
+            write_run_page(self.into, self.manifest, summary, table)
+        except MissingExtraError as error:
+            log(f"no {REPORT}: {error}")
+        except Exception as error:
+            log(f"no {REPORT}: {type(error).__name__}: {str(error)[:300]}")
 
     def _time(self) -> dict[str, Any]:
         """Close the part that was begun; nothing changes where none was."""

@@ -104,7 +104,7 @@ def _finish(outcome: ServerRun, run: MeasuredRun, asked: _Asked) -> int:
         run.end(table, summary, [_flat(point) for point in points],
                 {"status": outcome.status, "notes": outcome.notes})  # fmt: skip
     if asked.as_json:
-        print_json({"output": str(asked.output), "run": str(run.into.path), **summary})
+        print_json(run.files() | summary)
     else:
         _show(summary)
     if rows:

@@ -1,0 +1,33 @@
+"""What the HTML pages share: the template engine, the style, the figures drawn into the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lengthwise.errors import MissingExtraError
+from lengthwise.reporting.figures import svg
+
+
+def fill(template: str, filters: Mapping[str, Callable[..., Any]], **values: Any) -> str:
+    """Fill a template; text is escaped, ``draw`` and the palettes of both themes are at hand.
+
+    Raises
+    ------
+    MissingExtraError
+        If jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+        from markupsafe import Markup
+    except ImportError:
+        raise MissingExtraError("jinja2", "report") from None
+    environment = Environment(
+        loader=PackageLoader("lengthwise.reporting"), autoescape=True, trim_blocks=True,
+        lstrip_blocks=True, undefined=StrictUndefined,
+    )  # fmt: skip
+    environment.filters |= {"sentence": lambda text: text[:1].upper() + text[1:], **filters}
+    return environment.get_template(template).render(
+        draw=lambda figure: Markup(svg.draw(figure)), light=Markup(svg.css_variables("light")),
+        dark=Markup(svg.css_variables("dark")), **values,
+    )  # fmt: skip
