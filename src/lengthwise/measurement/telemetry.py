@@ -2,7 +2,8 @@
 
 A thread samples every 100 ms; each measured step gets the mean of the samples within it (or the
 nearest one), so that a table has the state of the machine beside every time. NVIDIA GPUs are read
-through NVML, CPUs through psutil and RAPL where it is readable. What is not there gives no column.
+through NVML, CPUs through psutil, the kernel's pressure and RAPL where they are readable. What is
+not there gives no column: virtual machines rarely show clocks or temperatures.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from lengthwise.measurement.machine import pressure
+
 PERIOD_S = 0.1
+CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
 RAPL = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
 
 Source = Callable[[], Mapping[str, float]]
@@ -87,13 +91,22 @@ def _cpu() -> Source | None:
     except ImportError:
         return None
     psutil.cpu_percent()
+    temperatures: Any = getattr(psutil, "sensors_temperatures", dict)  # not on every system
+    sensors = [name for name in CPU_SENSORS if name in temperatures()]
 
     def read() -> dict[str, float]:
-        found = {"cpu_util_percent": float(psutil.cpu_percent())}
+        found = {
+            "cpu_util_percent": float(psutil.cpu_percent()),
+            "memory_used_mib": psutil.virtual_memory().used / 2**20,
+        }
+        waiting = pressure()
+        if waiting is not None:
+            found["load_pressure"] = waiting
         clock = psutil.cpu_freq()
         if clock is not None and clock.current:
             found["cpu_mhz"] = float(clock.current)
-        return found
+        heat = [sensor.current for name in sensors for sensor in temperatures().get(name, ())]
+        return found | ({"cpu_temperature_c": float(max(heat))} if heat else {})
 
     return read
 

@@ -42,4 +42,9 @@ def gguf_of(options: EngineOptions, precision: str, held: ExitStack) -> tuple[st
                          got=repr(precision), remedy="write f16")  # fmt: skip
     shape = shape_of(options.model, options.max_tokens)
     folder = options.folder or Path(held.enter_context(tempfile.TemporaryDirectory()))
-    return shape.name, write_gguf(shape, folder / f"{shape.name}-{precision}.gguf", precision)
+    try:
+        path = write_gguf(shape, folder / f"{shape.name}-{precision}.gguf", precision)
+    except BaseException:
+        held.close()
+        raise
+    return shape.name, path
