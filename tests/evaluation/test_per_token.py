@@ -187,11 +187,40 @@ def test_settings_are_features_and_precisions_one_study() -> None:
     found = one(pd.concat(parts, ignore_index=True), features="known")
     worth = {g.group: g for w in found.worth for g in w.groups
              if (w.learner, w.division) == ("ridge", "random")}  # fmt: skip
-    assert {"precision", "beams"} == set(
-        next(p for p in found.presence if p.group.name == "settings").used
-    )
-    assert worth["settings"].added.mae_hi_ms < 0
+    used = {p.group.name: p.used for p in found.presence}
+    assert (used["precision"], used["beams"]) == (("precision",), ("beams",))
+    assert worth["precision"].added.mae_hi_ms < 0
+    assert worth["beams"].added.mae_hi_ms < 0
+    (law,) = (w for w in found.worth if w.learner == "hachiya-patias")
+    assert law.division == "requests"
+    assert law.everything.mae_ms < 0.05 < law.lengths.mae_ms
+    assert {g.group for g in law.groups} == {"precision", "beams"}
+    for group in law.groups:  # either tells the two apart, so neither is missed
+        assert group.added.mae_hi_ms < 0
+        assert group.added.mape_hi_percent < -10
+        assert group.dropped.mae_ms == pytest.approx(0, abs=0.05)
     assert "Our law does not know beams" in "\n".join(remarks(found))
+
+
+def test_variants_that_columns_tell_apart_are_one_subject() -> None:
+    labels = {"engine": "e", "hardware": "cpu-1thread", "precision": "f32"}
+    plain = events().assign(engine_version="5.2", beams=1, **labels)
+    beams = events().assign(engine_version="5.2+beams4", beams=4, **labels)
+    (one_subject,) = events_of(pd.concat([plain, beams], ignore_index=True))
+    assert one_subject.name == "cpu-1thread | e | 5.2"
+    eager = events().assign(engine_version="5.2+eager", beams=4, **labels)
+    found = events_of(pd.concat([plain, beams, eager], ignore_index=True))
+    assert [f.name for f in found] == [
+        "cpu-1thread | e | 5.2", "cpu-1thread | e | 5.2+beams4", "cpu-1thread | e | 5.2+eager"
+    ]  # fmt: skip
+    other = eager.assign(precision="bf16", beams=1)  # a precision does not say what else differs
+    assert len(list(events_of(pd.concat([plain, other], ignore_index=True)))) == 2
+
+
+def test_threads_vary_within_one_subject() -> None:
+    parts = [events().assign(hardware=f"cpu-x-{n}thread{'s' * (n > 1)}", threads=n) for n in (1, 2)]
+    assert [f.name for f in events_of(pd.concat(parts, ignore_index=True))] == ["cpu-x"]
+    assert [f.name for f in events_of(parts[0])] == ["cpu-x-1thread"]
 
 
 def test_system_metrics_before_are_those_of_the_event_before_in_time() -> None:

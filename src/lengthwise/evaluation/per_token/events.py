@@ -18,11 +18,10 @@ from lengthwise.data.checks import skipped_by_reason, usable
 from lengthwise.data.table import load
 from lengthwise.errors import ColumnError, InputError
 from lengthwise.evaluation.per_token.requests import requests_of
+from lengthwise.evaluation.per_token.subjects import names_of, subjects_of
 from lengthwise.units import counted
 
 MIN_EVENTS = 20
-SUBJECT = ("model", "hardware", "engine", "engine_version")
-"""What a study is about; precision and parallelism are settings that may vary within it."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,8 @@ def events_of(
         for phase, n in frame["phase"].value_counts().items()
         if phase not in ("prefill", "decode")
     }
-    keys = [name for name in SUBJECT if name in steps and steps[name].notna().any()]
-    names = steps[keys].astype(str).agg(" | ".join, axis=1) if keys else None
+    steps = subjects_of(steps)
+    names = names_of(steps)
     parts = [("(all)", steps)] if names is None else steps.groupby(names, sort=True)
     for name, rows in parts:
         yield _events(str(name), rows, dict(aside), max_events, seed)

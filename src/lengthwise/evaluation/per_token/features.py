@@ -43,12 +43,15 @@ GROUPS = (
     FeatureGroup("lengths", ("context_len", "isl"), True),
     FeatureGroup("position", ("output_index", "first_token", "first_decode"), True),
     FeatureGroup("batch", ("batch_size", "concurrency"), True),
+    FeatureGroup("precision", ("precision", "quantisation", "quantization"), True),
+    FeatureGroup("beams", ("beams",), True),
+    FeatureGroup("sampling", ("temperature", "top_k", "decoding", "sampled"), True),
     FeatureGroup(
-        "settings",
-        ("precision", "quantisation", "quantization", "attention", "cache", "beams",
-         "temperature", "sampled", "compile", "tp", "pp", "ep", "dp", "threads"),
+        "kernels",
+        ("attention", "cache", "compile", "flash", "loop", "ubatch", "chunk", "cache_gib"),
         True,
     ),
+    FeatureGroup("parallelism", ("threads", "tp", "pp", "ep", "dp"), True),
     FeatureGroup("utilisation", ("gpu_util_percent", "gpu_memory_util_percent"), False),
     FeatureGroup("clocks", ("gpu_clock_mhz", "gpu_memory_clock_mhz", "cpu_mhz"), False),
     FeatureGroup("memory", ("gpu_memory_used_mib", "memory_used_mib"), False),
@@ -61,6 +64,8 @@ GROUPS = (
 )  # fmt: skip
 """``gpu_memory_util_percent`` is how busy the memory bus was: NVML's stand-in for bandwidth."""
 
+SETTING_GROUPS = ("precision", "beams", "sampling", "kernels", "parallelism")
+SETTINGS = tuple(c for group in GROUPS if group.name in SETTING_GROUPS for c in group.columns)
 SYSTEM = tuple(c for group in GROUPS if not group.known for c in group.columns)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lengthwise.evaluation.per_token.features import SETTING_GROUPS
 from lengthwise.evaluation.per_token.result import SubjectStudy
 from lengthwise.evaluation.per_token.tables import ms
 from lengthwise.units import counted
@@ -104,7 +105,7 @@ def _features(study: SubjectStudy) -> Iterator[str]:
             "explain times; to predict, use their value one event earlier (system before)."
         )
     unseen = [
-        column for p in study.presence if p.group.name in ("batch", "settings")
+        column for p in study.presence if p.group.name in ("batch", *SETTING_GROUPS)
         for column in p.used if column not in LAW_SEES
     ]  # fmt: skip
     if unseen:

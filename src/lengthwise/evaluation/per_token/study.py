@@ -15,6 +15,7 @@ from lengthwise.evaluation.per_token.events import Events, events_of
 from lengthwise.evaluation.per_token.features import (
     LEVELS,
     Level,
+    Presence,
     presence_of,
     with_system_before,
 )
@@ -29,11 +30,12 @@ from lengthwise.evaluation.per_token.predictors import (
 from lengthwise.evaluation.per_token.result import PerTokenStudy, Score, SubjectStudy
 from lengthwise.evaluation.per_token.slow import slow_events
 from lengthwise.evaluation.per_token.thesis import reproduce
-from lengthwise.evaluation.per_token.worth import LEARNERS, worth_of
+from lengthwise.evaluation.per_token.worth import LEARNERS, Worth, varied_groups, worth_of
 from lengthwise.units import FloatArray
 
 MAX_EVENTS = 5000
 WORTH_DIVISIONS = ("random", "requests")
+"""Our law, whose fits cost more, is asked on the last only."""
 
 
 def per_token_study(
@@ -114,15 +116,7 @@ def _study(
                     random.setdefault(predictor.name, predicted)
     fold = ways[0].folds[0]
     slow = slow_events(frame)
-    if not quick:
-        progress(f"{events.name}: what the groups of features buy")
-    worth = tuple(
-        worth_of(frame, way, presence, learner, seed)
-        for learner in LEARNERS
-        for way in ways
-        if not quick and way.name in WORTH_DIVISIONS and way.folds
-        if any(p.used for p in presence[1:])
-    )
+    worth = () if quick else _worth(events.name, frame, ways, presence, seed, progress)
     return SubjectStudy(
         events=events,
         thesis=reproduce(frame.iloc[fold.train], frame.iloc[fold.test]),
@@ -133,6 +127,24 @@ def _study(
         worth=worth,
         predictions=pd.concat(parts, ignore_index=True),
     )
+
+
+def _worth(
+    name: str, frame: pd.DataFrame, ways: tuple[Division, ...], presence: tuple[Presence, ...],
+    seed: int, progress: Callable[[str], None],
+) -> tuple[Worth, ...]:  # fmt: skip
+    found = []
+    for learner in LEARNERS:
+        if not varied_groups(presence, learner):
+            continue
+        progress(f"{name}: what each group of features buys the {learner}")
+        asked = WORTH_DIVISIONS[learner == OWN :]
+        found += [
+            worth_of(frame, way, presence, learner, seed)
+            for way in ways
+            if way.name in asked and way.folds
+        ]
+    return tuple(found)
 
 
 def _score(

@@ -24,8 +24,8 @@ SCORE = (
     "predictor", "it sees", "MAE ms", "95 % CI", "RMSE ms", "95 % CI", "MAPE %", "median APE %",
 )  # fmt: skip
 WORTH = (
-    "group", "held out", "known before", "added: MAE", "95 % CI", "RMSE", "dropped: MAE",
-    "95 % CI", "RMSE",
+    "group", "held out", "known before", "added: MAE", "95 % CI", "MAPE", "dropped: MAE",
+    "95 % CI", "MAPE",
 )  # fmt: skip
 
 
@@ -143,8 +143,8 @@ def worth_tables(study: SubjectStudy) -> Iterator[TextTable]:
             ]
             ends.append(f"{held[w.division]} {ms(w.lengths.mae_ms)} to {ms(w.everything.mae_ms)}")
         title = (
-            f"What each group of features buys the {learner}, change in ms "
-            f"(MAE from lengths to all: {', '.join(ends)})"
+            f"What each group of features buys the {learner}, change of MAE in ms and of MAPE in "
+            f"points (MAE from lengths to all: {', '.join(ends)})"
         )
         rows.sort(key=lambda row: list(known).index(str(row[0])))
         yield TextTable(title, WORTH, rows)
@@ -194,4 +194,4 @@ def _last(figures: Figures | None) -> str | None:
 
 def _change(c: Change) -> Cells:
     interval = f"[{ms(c.mae_lo_ms, sign=True)}, {ms(c.mae_hi_ms, sign=True)}]"
-    return [ms(c.mae_ms, sign=True), interval, ms(c.rmse_ms, sign=True)]
+    return [ms(c.mae_ms, sign=True), interval, f"{c.mape_percent:+.1f}"]

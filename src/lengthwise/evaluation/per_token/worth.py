@@ -16,12 +16,15 @@ from lengthwise.evaluation.per_token import regressors
 from lengthwise.evaluation.per_token.divide import Division
 from lengthwise.evaluation.per_token.features import Presence
 from lengthwise.evaluation.per_token.figures import Change, Figures, change, figures_of
-from lengthwise.evaluation.per_token.predictors import Predictor, predict_out
+from lengthwise.evaluation.per_token.law import TAKES, LawOn
+from lengthwise.evaluation.per_token.predictors import OWN, Fitted, Predictor, predict_out
+from lengthwise.evaluation.per_token.thesis import FEATURES
 from lengthwise.units import FloatArray
 
-LEARNERS: dict[str, Callable[[Sequence[str], int], regressors.Regressor]] = {
+LEARNERS: dict[str, Callable[[Sequence[str], int], Fitted]] = {
     "ridge": regressors.ridge,
     "gradient boosting": regressors.boosting,
+    OWN: lambda columns, seed: LawOn(columns),
 }
 BASE = "lengths"
 
@@ -66,6 +69,15 @@ class Worth:
     groups: tuple[GroupWorth, ...]
 
 
+def varied_groups(presence: tuple[Presence, ...], learner: str) -> dict[str, list[str]]:
+    """Give the columns of the groups that vary and that the learner has a place for."""
+    return {
+        p.group.name: list(p.used)
+        for p in presence
+        if p.used and p.group.name != BASE and (learner != OWN or p.group.name in TAKES)
+    }
+
+
 def worth_of(
     frame: pd.DataFrame, division: Division, presence: tuple[Presence, ...], learner: str,
     seed: int = 0,
@@ -81,12 +93,13 @@ def worth_of(
     presence
         Which columns vary.
     learner
-        ``ridge`` or ``gradient boosting``.
+        ``ridge``, ``gradient boosting`` or ``hachiya-patias``, which is added and dropped only what
+        a law has a place for.
     seed
         Seed of the regressor and of the intervals.
     """
-    groups = {p.group.name: list(p.used) for p in presence if p.used}
-    base = groups.pop(BASE, ["context_len", "isl"])
+    base = next((list(p.used) for p in presence if p.group.name == BASE and p.used), [*FEATURES])
+    groups = varied_groups(presence, learner)
     tested = np.unique(np.concatenate([fold.test for fold in division.folds]))
     actual = frame["latency_ms"].to_numpy(float)[tested]
     request = frame["request_code"].to_numpy()[tested]
