@@ -63,7 +63,8 @@ def test_features_known_leaves_system_metrics_out(table: Path) -> None:
     assert code == 0
     found = json.loads(out, parse_constant=pytest.fail)
     groups = [f["group"]["name"] for f in found["subjects"][0]["features"]]
-    assert groups == ["lengths", "position", "batch", "settings"]
+    assert groups == ["lengths", "position", "batch", "precision", "beams", "sampling", "kernels",
+                      "parallelism"]  # fmt: skip
 
 
 def test_the_folder_gets_the_json_and_every_prediction(table: Path, tmp_path: Path) -> None:
@@ -120,3 +121,61 @@ def test_an_engine_is_measured_first(tmp_path: Path) -> None:
     events = pd.read_parquet(tmp_path / "study" / "events.parquet")
     assert set(events["output_index"]) == set(range(8))
     assert (tmp_path / "study" / "study.json").exists()
+
+
+def test_settings_vary_and_are_columns_and_features(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    folder = tmp_path / "study"
+    done = runner.invoke(app, [
+        "per-token", "llamacpp", "--vary", "quantisation=f16,q4_0", "--vary", "temperature=0,0.8",
+        "--batch", "1,2", "--isl", "16,64", "--osl", "6", "--prompts", "1", "--quick", "--json",
+        "-o", str(folder),
+    ])  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert (
+        "2 loads, 16 combinations of precision 2 x temperature 2, length and batch" in done.stderr
+    )
+    assert "40 runs of 6 tokens" in done.stderr
+    events = pd.read_parquet(folder / "events.parquet")
+    combinations = events[["precision", "temperature", "batch_size", "isl"]].drop_duplicates()
+    assert len(combinations) == 16
+    (subject,) = json.loads(done.stdout)["subjects"]
+    used = {f["group"]["name"]: f["used"] for f in subject["features"]}
+    assert used["precision"] == ["precision"]
+    assert used["sampling"] == ["temperature"]
+    assert used["batch"] == ["batch_size"]
+    manifest = json.loads((folder / "events.manifest.json").read_text())
+    assert manifest["rows"] == len(events)
+    assert [load["values"] for load in manifest["loads"]] == [
+        {"precision": "f16"}, {"precision": "q4_0"}
+    ]  # fmt: skip
+    assert manifest["machine"]["versions"]["xllamacpp"]
+
+
+def test_what_was_measured_stays_when_a_later_load_fails(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    config = tmp_path / "odd" / "config.json"
+    config.parent.mkdir()
+    config.write_text(json.dumps({
+        "hidden_size": 48, "num_hidden_layers": 1, "num_attention_heads": 3, "head_dim": 16,
+        "num_key_value_heads": 3, "intermediate_size": 96, "vocab_size": 600,
+    }))  # fmt: skip
+    with pytest.raises(LengthwiseError, match="multiples of 32 for q4_0"):
+        study("llamacpp", "--model", config, "--vary", "quantisation=f16,q4_0", "--isl", "16",
+              "--osl", "4", "--prompts", "1", "-o", tmp_path / "study")  # fmt: skip
+    events = pd.read_parquet(tmp_path / "study" / "events.parquet")
+    assert set(events["precision"]) == {"f16"}
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    (["openvino", "--vary", "beams=1,2"], "Remedy: measure transformers"),
+    (["llamacpp", "--vary", "batch=1,2"], "write --batch 1,2"),
+    (["llamacpp", "--vary", "quantisation=q5_k"], "precision of llamacpp must be one of"),
+    (["llamacpp", "--vary", "temperature"], "write --vary beams=1,2,4"),
+    (["llamacpp", "--vary", "flash=on", "--vary", "flash=off"], "name a setting once"),
+    (["llamacpp", "--vary", "flash=on,off", "--engine-set", "flash=on"], "set or varied"),
+    (["events.csv", "--vary", "beams=1,2"], "--vary measures an engine"),
+], ids=lambda given: " ".join(given) if isinstance(given, list) else "")  # fmt: skip
+def test_settings_that_cannot_vary_end_with_a_message(given: list[str], message: str) -> None:
+    with pytest.raises(LengthwiseError, match=message):
+        study(*given)

@@ -17,7 +17,7 @@ from lengthwise.interfaces.cli.common import (
     print_json,
     print_table,
 )
-from lengthwise.interfaces.cli.counts import parse_counts
+from lengthwise.interfaces.cli.study_measure import Asked, engines, is_engine, measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,10 +66,19 @@ def per_token(
     ] = 5000,
     isl: Annotated[str, typer.Option(help="Engine: prompt tokens, as 16-1024*2.")] = "16-1024*2",
     osl: Annotated[int, typer.Option(help="Engine: tokens generated per prompt.")] = 32,
-    prompts: Annotated[int, typer.Option(help="Engine: prompts per length.")] = 4,
+    batch: Annotated[str, typer.Option(help="Engine: prompts in a step, as 1,2,4.")] = "1",
+    prompts: Annotated[
+        int, typer.Option(help="Engine: repeats of every length, batch and setting.")
+    ] = 4,
     model: Annotated[str | None, typer.Option(help="Engine: model, as for measure.")] = None,
     engine_set: Annotated[
         list[str] | None, typer.Option("--engine-set", help="Engine: NAME=VALUE of its own.")
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--vary", help="Engine: NAME=A,B,... of its own, precision (quantisation) or threads."
+        ),
     ] = None,
     as_json: AsJson = False,
     output: OutputFolder = None,
@@ -81,18 +90,30 @@ def per_token(
     where the error comes from; what each group of features buys.
 
     The table has a prefill or decode row per token, with output_index (0 for the first token). An
-    engine (openvino, llamacpp, transformers) is measured first, prompt by prompt, warm-up included.
+    engine (openvino, llamacpp, transformers) is measured first, prompt by prompt, warm-up included;
+    --vary measures every combination of settings, each setting a column.
 
-    For example:
-      lengthwise study per-token events.parquet -o study
-      lengthwise study per-token transformers --engine-set loop=thesis --isl 16-512*2
+    lengthwise study per-token events.parquet -o study
+
+    lengthwise study per-token transformers --engine-set loop=thesis --isl 16-512*2
+
+    lengthwise study per-token transformers --vary beams=1,2,4 --vary precision=f32,bf16 -o study
+
+    lengthwise study per-token llamacpp --vary quantisation=f16,q8_0,q4_0 --batch 1,2,4 -o study
     """
     from lengthwise.evaluation.per_token import per_token_study
 
     check_folder(output)
     if seed < 0:
         raise InputError("seed must not be negative", got=f"{seed}", remedy="write --seed 0")
-    events = _measured(table, isl, osl, prompts, model, engine_set, seed, output)
+    events: Path | pd.DataFrame = Path(table)
+    if is_engine(table):
+        asked = Asked(table, isl, osl, batch, prompts, model, engine_set or [], vary or [], seed)
+        events = measured(asked, output)
+    elif vary:
+        raise InputError("--vary measures an engine, and a table is measured already",
+                         got=f"{table} and --vary {vary[0]}",
+                         remedy=f"name one of {', '.join(engines())}")  # fmt: skip
     study = per_token_study(
         events, seed=seed, features=features, quick=quick, max_events=max_events, progress=log
     )
@@ -102,42 +123,6 @@ def per_token(
         print_json(study.to_dict())
     else:
         show(study)
-
-
-def _measured(
-    target: str, isl: str, osl: int, prompts: int, model: str | None,
-    engine_set: list[str] | None, seed: int, output: Path | None,
-) -> Path | pd.DataFrame:  # fmt: skip
-    """Measure token events when an engine is named; otherwise give the path of the table."""
-    from lengthwise.measurement.engines import ENGINES
-
-    if target not in ENGINES:
-        return Path(target)
-    from lengthwise.data.table import write_table
-    from lengthwise.interfaces.cli.live import Live
-    from lengthwise.interfaces.cli.measure import name_values
-    from lengthwise.measurement.engine import EngineOptions
-    from lengthwise.measurement.engines import open_engine
-    from lengthwise.measurement.plan import plan_of
-    from lengthwise.measurement.sweep import measured_table
-
-    plan = plan_of(parse_counts(isl, "--isl"), decode_steps=osl - 1, repeats=prompts, seed=seed)
-    options = EngineOptions(
-        model=model or EngineOptions.model,
-        max_tokens=max(shape.longest for shape in plan.shapes) + 1,
-        settings={"seed": str(seed)} | name_values(engine_set, "--engine-set"),
-    )
-    log(f"measuring {plan.count} prompts with {target}")
-    engine = open_engine(target, options)
-    try:
-        table = measured_table(engine, plan, Live(sparse=True), "lengthwise study")
-    finally:
-        engine.close()
-    table = table.rename(columns={"visit": "request"})
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-        write_table(table, output / "events.parquet")
-    return table
 
 
 def show(study: PerTokenStudy) -> None:
