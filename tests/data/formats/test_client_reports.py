@@ -288,3 +288,16 @@ def test_genai_perf_without_streaming_has_no_ttft(tmp_path: Path) -> None:
     table, _ = imported(tmp_path, {**blocks, "input_config": {"model": "m"}})
     assert "ttft_ms" not in table
     assert table["e2e_ms"].notna().all()
+
+
+@pytest.mark.parametrize(("asked", "flagged"), [(16, True), (64, False), (None, False)])
+def test_genai_perf_counted_more_than_was_asked_for(
+    asked: int | None, flagged: bool, tmp_path: Path
+) -> None:
+    """It has no count but that of its own tokenizer; the server made 16 tokens."""
+    found = json.loads(as_genai_perf(REQUESTS))
+    found["output_sequence_length"]["avg"] = 64.0
+    found["input_config"]["input"] = {"output_tokens": {"mean": asked, "stddev": 0}}
+    _, report = imported(tmp_path, found)
+    assert ("token counts differ" in rules(report)) == flagged
+    assert any("own tokenizer" in text for text in report.assumptions)

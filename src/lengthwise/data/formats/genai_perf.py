@@ -1,6 +1,7 @@
 """genai-perf: ``profile_export_genai_perf.json``, a summary per metric.
 
-The same shape as the summary of its successor AIPerf; other tools wrap it in an object.
+The same shape as the summary of its successor AIPerf; other tools wrap it in an object. Tokens are
+those of its own tokenizer, never the server's: with another than the model's, TPOT is off.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
-from lengthwise.data.formats.fields import Row, at, first, parsed
+from lengthwise.data.formats.fields import MISMATCH, Row, at, first, number, parsed
 from lengthwise.data.formats.metric_blocks import summary_row
+from lengthwise.data.report import Flag
 
 NAME = "genai-perf"
 TITLE = "genai-perf"
+
+COUNTED = "tokens are counted by the tool's own tokenizer: tpot_ms holds if that is the model's"
 
 
 def matches(document: Document) -> bool:
@@ -29,8 +33,24 @@ def read(document: Document) -> Parsed:
         if found is not None:
             row, seen = summary_row(found)
             rows.append({**row, **_config(found.get("input_config"))})
-            flags += seen
-    return parsed(rows, flags=flags)
+            flags += [*seen, *_more_than_asked(found, len(rows) - 1)]
+    return parsed(rows, flags=flags, assumptions=[COUNTED])
+
+
+def _more_than_asked(found: Mapping[str, Any], row: int) -> list[Flag]:
+    """Flag answers longer than the length that was asked for: they were counted wrongly."""
+    wanted = at(found, "input_config", "input", "output_tokens")
+    spread = number(at(wanted, "stddev"), "output_tokens.stddev")
+    asked = number(at(wanted, "mean"), "output_tokens.mean") + 3 * (spread if spread > 0 else 0.0)
+    told = number(at(found, "output_sequence_length", "avg"), "output_sequence_length")
+    if not (asked > 0 and told > (1 + MISMATCH) * asked):
+        return []
+    return [Flag.of(
+        "token counts differ", "warning", [row],
+        f"{asked:g} output tokens were asked for, and the tool counts {told:g} on average",
+        "give genai-perf the tokenizer of the model (--tokenizer): its per-token times are wrong "
+        "by this factor",
+    )]  # fmt: skip
 
 
 def _summary(found: Any, depth: int = 2) -> Mapping[str, Any] | None:
