@@ -35,8 +35,9 @@ from lengthwise.measurement.http.client import Client, Target
 from lengthwise.measurement.http.exchange import Transport
 from lengthwise.measurement.http.load import Overhead, closed_loop, measured, open_loop
 from lengthwise.measurement.http.loop import run
+from lengthwise.measurement.http.points import Point
 from lengthwise.measurement.http.record import Job, Record
-from lengthwise.measurement.http.session import Point, PointResult
+from lengthwise.measurement.http.session import PointResult
 from lengthwise.measurement.http.summary import warnings_of
 from lengthwise.measurement.http.wire import LeanTransport
 from lengthwise.measurement.machine import describe, load_average, pressure

@@ -15,8 +15,9 @@ from strict_html import check_self_contained
 
 from lengthwise.data.table import prepare
 from lengthwise.measurement.engine import Event, Shape, Timer
+from lengthwise.measurement.http.points import Point
 from lengthwise.measurement.http.record import Job, Record
-from lengthwise.measurement.http.session import Point, PointResult
+from lengthwise.measurement.http.session import PointResult
 from lengthwise.measurement.http.summary import summary_of as server_summary
 from lengthwise.measurement.plan import plan_of
 from lengthwise.measurement.quality import summary_of

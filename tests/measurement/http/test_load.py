@@ -12,8 +12,8 @@ from lengthwise.measurement.http.arrivals import arrival_times
 from lengthwise.measurement.http.client import Client, Target
 from lengthwise.measurement.http.load import ServerGoneError, closed_loop, open_loop
 from lengthwise.measurement.http.loop import LagMeter, run
+from lengthwise.measurement.http.points import sweep
 from lengthwise.measurement.http.record import Job, Record
-from lengthwise.measurement.http.session import sweep
 from lengthwise.measurement.http.wire import LeanTransport
 
 

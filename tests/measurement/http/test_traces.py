@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lengthwise.errors import FileFormatError
-from lengthwise.measurement.http.session import sweep
+from lengthwise.measurement.http.points import sweep
 from lengthwise.measurement.http.traces import read_trace
 
 MOONCAKE = """\

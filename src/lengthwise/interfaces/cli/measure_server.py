@@ -11,9 +11,9 @@ from lengthwise.interfaces.cli.common import check_output, disk_errors, log, pri
 from lengthwise.interfaces.cli.measure_run import INTERRUPTED, MeasuredRun
 
 if TYPE_CHECKING:
+    from lengthwise.measurement.http.points import Point
     from lengthwise.measurement.http.recorder import Recorder
     from lengthwise.measurement.http.server_run import RunOptions, ServerRun
-    from lengthwise.measurement.http.session import Point
 
 SAME_SERVER = ("model", "engine", "engine_version", "path", "prompts")
 """What a server must say of itself for a run on it to go on."""
@@ -43,8 +43,8 @@ def measure_server(
     Writes the measurement table to ``output`` and the run to ``<output stem>.run/``.
     """
     from lengthwise.measurement.http.discover import split_url
+    from lengthwise.measurement.http.points import sweep
     from lengthwise.measurement.http.server_run import RunOptions
-    from lengthwise.measurement.http.session import sweep
     from lengthwise.measurement.http.traces import read_trace
 
     split_url(url)

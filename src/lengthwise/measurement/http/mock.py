@@ -10,82 +10,23 @@ absolute, so a late token does not delay the next; when each token really left i
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import random
 import time
 import zlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lengthwise.measurement.http.aio import need_aiohttp
 from lengthwise.measurement.http.loop import new_loop, sleep_until
+from lengthwise.measurement.http.mock_answer import MODEL, Answerer, event
+from lengthwise.measurement.http.mock_behaviour import Behaviour, parse_args
 from lengthwise.measurement.http.mock_metrics import Metrics
 from lengthwise.measurement.http.stamped import StampedListener, StampedSocket
 
 if TYPE_CHECKING:
     from aiohttp import web
-
-NS_PER_MS = 1e6
-MODEL = "mock-llm"
-CHAT_TOKENS = 7
-"""Tokens that the chat template adds."""
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """What the server does; every field is an option of the command line.
-
-    Attributes
-    ----------
-    tokens_per_chunk
-        Tokens in one event; over 1 the chunks a client counts are fewer than the tokens.
-    error_share, disconnect_share, stall_share, malformed_share
-        Parts of the requests that are answered with ``error_status``, cut off after ``after``
-        tokens, left hanging there, or given an event that is not JSON.
-    refuse_ids, refuse_extras, no_usage
-        Refuse token ids as prompt; refuse fields OpenAI does not know; report no counts.
-    cached_tokens
-        Tokens of every prompt that are said to come from a cache.
-    die_after
-        Requests after which the process ends, 0 for never.
-    key
-        Requests without it are refused; empty for none.
-    """
-
-    ttft_ms: float = 30.0
-    ttft_ms_per_token: float = 0.05
-    itl_ms: float = 8.0
-    itl_ms_per_token: float = 0.0
-    tokens_per_chunk: int = 1
-    words_per_token: float = 1.0
-    error_share: float = 0.0
-    error_status: int = 500
-    disconnect_share: float = 0.0
-    stall_share: float = 0.0
-    malformed_share: float = 0.0
-    after: int = 3
-    cached_tokens: int = 0
-    refuse_ids: bool = False
-    refuse_extras: bool = False
-    no_usage: bool = False
-    die_after: int = 0
-    key: str = ""
-    seed: int = 0
-
-    def fate(self, draw: float) -> str:
-        """Give what happens to a request by a number drawn from [0, 1).
-
-        >>> Behaviour(error_share=0.5, stall_share=0.25).fate(0.6)
-        'stall'
-        """
-        for name in ("error", "disconnect", "stall", "malformed"):
-            share: float = getattr(self, f"{name}_share")
-            if draw < share:
-                return name
-            draw -= share
-        return "answer"
 
 
 @dataclass
@@ -111,7 +52,7 @@ class MockServer:
     """Handlers of the server and what they remember."""
 
     def __init__(self, behaviour: Behaviour) -> None:
-        self.behaviour = behaviour
+        self.behaviour, self.answers = behaviour, Answerer(behaviour)
         self.truth: dict[str, Truth] = {}
         self.metrics = Metrics(MODEL)
         self.accepted: dict[int, StampedSocket] = {}
@@ -179,10 +120,10 @@ class MockServer:
         body = await request.read()
         received_ns = self._arrival_ns(request)
         asked = json.loads(body)
-        problem = self._refused(asked)
+        problem = self.answers.refused(asked)
         if problem:
             return web.json_response({"error": {"message": problem, "code": 400}}, status=400)
-        isl = self._prompt_tokens(asked)
+        isl = self.answers.prompt_tokens(asked)
         truth = Truth(received_ns, isl, zlib.crc32(body))
         self.truth[request.headers.get("X-Request-Id", str(len(self.truth)))] = truth
         fate = self.behaviour.fate(self._random.random())
@@ -195,7 +136,7 @@ class MockServer:
             status = self.behaviour.error_status
             return web.json_response({"error": {"message": "injected error"}}, status=status)
         if not asked.get("stream"):
-            return web.json_response(self._whole(asked, isl))
+            return web.json_response(self.answers.whole(asked, isl))
         return await self._stream(request, asked, truth, fate)
 
     def _arrival_ns(self, request: web.Request) -> int:
@@ -212,24 +153,24 @@ class MockServer:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         response.enable_chunked_encoding()
         osl = int(asked.get("max_tokens", 16))
-        due = truth.received_ns + self._first_ns(truth.isl)
+        due = truth.received_ns + self.behaviour.first_ns(truth.isl)
         if not chat:
             await sleep_until(int(due))
         await response.prepare(request)
         if chat:  # the role comes at once, and is no token
-            await response.write(_event(True, None, role=True))
+            await response.write(event(True, None, role=True))
         made = 0
         while made < osl:
             now = min(self.behaviour.tokens_per_chunk, osl - made)
             await sleep_until(int(due))
             truth.sent_ns.append(time.perf_counter_ns())
-            await response.write(_event(chat, " tok" * now))
+            await response.write(event(chat, " tok" * now))
             made += now
-            due += now * self._gap_ns(truth.isl + made)
+            due += now * self.behaviour.gap_ns(truth.isl + made)
             if made >= self.behaviour.after and fate != "answer":
                 await self._misbehave(request, response, fate)
                 return response
-        await response.write(_event(chat, None) + self._ending(asked, truth.isl, osl, chat))
+        await response.write(event(chat, None) + self.answers.ending(asked, truth.isl, osl))
         truth.closed_ns = time.perf_counter_ns()
         await response.write_eof()
         self.metrics.observe(truth.received_ns, truth.sent_ns, truth.closed_ns, truth.isl, osl)
@@ -245,79 +186,6 @@ class MockServer:
             await response.write_eof()
         elif request.transport is not None:
             request.transport.abort()
-
-    def _ending(self, asked: dict[str, Any], isl: int, osl: int, chat: bool) -> bytes:
-        wanted = (asked.get("stream_options") or {}).get("include_usage")
-        text = b""
-        if wanted and not self.behaviour.no_usage:
-            usage = {"choices": [], "usage": self._usage(isl, osl)}
-            text = b"data: " + json.dumps(usage).encode() + b"\n\n"
-        return text + b"data: [DONE]\n\n"
-
-    def _usage(self, isl: int, osl: int) -> dict[str, Any]:
-        cached = min(self.behaviour.cached_tokens, isl - 1)
-        return {
-            "prompt_tokens": isl, "completion_tokens": osl, "total_tokens": isl + osl,
-            "prompt_tokens_details": {"cached_tokens": cached},
-        }  # fmt: skip
-
-    def _whole(self, asked: dict[str, Any], isl: int) -> dict[str, Any]:
-        osl = int(asked.get("max_tokens", 16))
-        choice = {"index": 0, "text": " tok" * osl, "finish_reason": "length"}
-        usage = {} if self.behaviour.no_usage else {"usage": self._usage(isl, osl)}
-        return {"model": MODEL, "choices": [choice], **usage}
-
-    def _refused(self, asked: dict[str, Any]) -> str:
-        if self.behaviour.refuse_ids and isinstance(asked.get("prompt"), list):
-            return "the prompt must be text"
-        if self.behaviour.refuse_extras and {"ignore_eos", "min_tokens"} & set(asked):
-            return "unknown field ignore_eos"
-        return ""
-
-    def _prompt_tokens(self, asked: dict[str, Any]) -> int:
-        if "messages" in asked:
-            words = sum(len(m["content"].split()) for m in asked["messages"])
-            return CHAT_TOKENS + round(words / self.behaviour.words_per_token)
-        if isinstance(asked["prompt"], list):
-            return len(asked["prompt"])
-        return max(1, round(len(asked["prompt"].split()) / self.behaviour.words_per_token))
-
-    def _first_ns(self, isl: int) -> float:
-        return (self.behaviour.ttft_ms + self.behaviour.ttft_ms_per_token * isl) * NS_PER_MS
-
-    def _gap_ns(self, context: int) -> float:
-        return (self.behaviour.itl_ms + self.behaviour.itl_ms_per_token * context) * NS_PER_MS
-
-
-def _event(chat: bool, text: str | None, *, role: bool = False) -> bytes:
-    """Write one event; without text it says that the answer is complete."""
-    ending = "null" if text is not None or role else '"length"'
-    word = json.dumps(text or "")
-    kind = "chat.completion.chunk" if chat else "text_completion"
-    if role:
-        inner = '"delta":{"role":"assistant","content":""}'
-    elif chat:
-        inner = f'"delta":{{"content":{word}}}' if text else '"delta":{}'
-    else:
-        inner = f'"text":{word}'
-    return (
-        f'data: {{"id":"mock","object":"{kind}","model":"{MODEL}","choices":'
-        f'[{{"index":0,{inner},"finish_reason":{ending}}}]}}\n\n'
-    ).encode()
-
-
-def parse_args(words: list[str] | None = None) -> tuple[int, Behaviour]:
-    """Read the command line: the port (0 for any free one) and the behaviour."""
-    parser = argparse.ArgumentParser(prog="python -m lengthwise.measurement.http.mock")
-    parser.add_argument("--port", type=int, default=0)
-    for one in fields(Behaviour):
-        option = "--" + one.name.replace("_", "-")
-        if isinstance(one.default, bool):
-            parser.add_argument(option, action="store_true")
-        else:
-            parser.add_argument(option, type=type(one.default), default=one.default)
-    found = vars(parser.parse_args(words))
-    return found.pop("port"), Behaviour(**found)
 
 
 async def serve(port: int, behaviour: Behaviour) -> None:

@@ -17,10 +17,11 @@ from lengthwise.measurement.http.discover import find_target, split_url
 from lengthwise.measurement.http.exchange import Transport
 from lengthwise.measurement.http.load import Sink
 from lengthwise.measurement.http.loop import run
+from lengthwise.measurement.http.points import Point
 from lengthwise.measurement.http.prometheus import difference, scrape
 from lengthwise.measurement.http.record import Record
 from lengthwise.measurement.http.recorder import KeptPoint, Recorder
-from lengthwise.measurement.http.session import Point, PointResult, run_point
+from lengthwise.measurement.http.session import PointResult, run_point
 from lengthwise.measurement.http.summary import summary_of
 from lengthwise.measurement.http.wire import LeanTransport
 
