@@ -1,42 +1,26 @@
 """From files of any shape to a measurement table and the account of how it got there.
 
 A file is a plain table (CSV, TSV, Parquet, JSON lines with our columns or any others) or the result
-of a benchmark tool, found by its content (:mod:`lengthwise.data.formats`). Means over many requests
-are kept but not offered to a fit as if they were a request: their lengths are in ``isl_mean`` and
-``osl_mean``, and ``isl`` is left empty.
+of a benchmark tool, found by its content (:mod:`lengthwise.data.formats`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from lengthwise.data.checks import check_table, skipped_by_reason
-from lengthwise.data.finding import PLAIN, expand, kind_of
+from lengthwise.data.finding import expand
 from lengthwise.data.formats import registry
-from lengthwise.data.formats.base import Parsed
 from lengthwise.data.lookalikes import RELEVANT, lookalikes
 from lengthwise.data.mapping import apply_mapping
-from lengthwise.data.repeats import SUMMARY_OF, repeated_files, summaries_of
-from lengthwise.data.report import Flag, ImportReport
+from lengthwise.data.report import ImportReport
 from lengthwise.data.schema import COLUMNS, DEPLOYMENT
-from lengthwise.data.table import format_of, prepare, read_table
+from lengthwise.data.sources import Source, read_source, without_summaries
+from lengthwise.data.table import prepare
 from lengthwise.errors import InputError, NothingUsableError
-from lengthwise.units import counted
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A file that was read: its rows, and the account of its reader."""
-
-    path: Path
-    format: str
-    parsed: Parsed
-    flags: list[Flag] = field(default_factory=list)
 
 
 def import_table(
@@ -88,8 +72,8 @@ def import_files(
     same content are flagged. Parameters are those of :func:`import_table`.
     """
     files = expand([Path(path) for path in paths], file_format)
-    sources = [_read(path, file_format) for path in files.paths]
-    sources = _without_summaries(sources)
+    sources = [read_source(path, file_format) for path in files.paths]
+    sources = without_summaries(sources)
     tables = []
     reports: list[ImportReport] = []
     for source in sources:
@@ -126,68 +110,8 @@ def report_on(
     )
 
 
-def _read(path: Path, file_format: str | None) -> _Source:
-    kind = kind_of(path) if file_format is None else file_format
-    if kind == PLAIN:
-        frame = read_table(path)
-        return _Source(path, format_of(path), Parsed(frame, len(frame)))
-    parsed, name = registry.read_format(path, kind)
-    return _Source(path, name, _means_apart(parsed))
-
-
-def _means_apart(parsed: Parsed) -> Parsed:
-    """Move lengths that are means of many requests out of ``isl`` and ``osl``, and say so."""
-    frame = parsed.frame
-    if "statistic" not in frame or not len(frame):
-        return parsed
-    means = ((frame["phase"] == "request") & frame["statistic"].notna()).to_numpy()
-    rows = np.flatnonzero(means).tolist()
-    if not rows:
-        return parsed
-    frame = frame.copy()
-    for name in ("isl", "osl"):
-        if name in frame:
-            old = frame.get(f"{name}_mean", pd.Series(np.nan, frame.index))
-            frame[f"{name}_mean"] = old.where(~means, frame[name]).where(means)
-            frame[name] = frame[name].where(~means)
-    seen = (
-        f"{counted(len(rows), 'row')} of means over a run, not of single requests: kept without "
-        "isl, so that a fit leaves them out"
-    )
-    remedy = (
-        "import the tool's file with one entry per request; or, if all prompts of a run had one "
-        "length, --map isl=isl_mean --map osl=osl_mean"
-    )
-    flag = Flag.of("means only", "warning", rows, seen, remedy)
-    return Parsed(frame, parsed.rows_read, parsed.dropped, parsed.assumptions,
-                  (*parsed.flags, flag), parsed.needs)  # fmt: skip
-
-
-def _without_summaries(sources: list[_Source]) -> list[_Source]:
-    """Leave out summaries of requests that are there, and flag files that are there twice."""
-    frames = [source.parsed.frame for source in sources]
-    repeated = repeated_files([source.path for source in sources])
-    out = []
-    for index, source in enumerate(sources):
-        flags = []
-        if index in repeated:
-            twin = sources[repeated[index]].path
-            flags.append(Flag.of(
-                "file twice", "warning", range(len(frames[index])),
-                f"the same bytes as {twin}", "name it once; its rows count double in a fit",
-            ))  # fmt: skip
-        old, told = source.parsed, summaries_of(index, frames)
-        if told.any():
-            dropped = {**old.dropped, SUMMARY_OF: int(told.sum())}
-            frame = old.frame[~told].reset_index(drop=True)
-            left = tuple(flag for flag in old.flags if not told.all())
-            old = Parsed(frame, old.rows_read, dropped, old.assumptions, left, old.needs)
-        out.append(_Source(source.path, source.format, old, flags))
-    return out
-
-
 def _prepared(
-    source: _Source, maps: Sequence[str], constants: Mapping[str, str]
+    source: Source, maps: Sequence[str], constants: Mapping[str, str]
 ) -> tuple[pd.DataFrame | None, ImportReport]:
     parsed, frame = source.parsed, source.parsed.frame.copy()
     dropped = {f"{reason} (left out)": count for reason, count in parsed.dropped.items()}
@@ -219,7 +143,7 @@ def _settled(table: pd.DataFrame) -> set[str]:
     return {"means only"} if table["isl"].notna().all() else set()
 
 
-def _check_needs(needs: Sequence[str], frame: pd.DataFrame, source: _Source) -> None:
+def _check_needs(needs: Sequence[str], frame: pd.DataFrame, source: Source) -> None:
     absent = [name for name in needs if name not in frame or frame[name].isna().all()]
     if absent:
         title = registry.get(source.format).TITLE
@@ -230,7 +154,7 @@ def _check_needs(needs: Sequence[str], frame: pd.DataFrame, source: _Source) -> 
         )  # fmt: skip
 
 
-def _unnamed(source: _Source, table: pd.DataFrame) -> list[str]:
+def _unnamed(source: Source, table: pd.DataFrame) -> list[str]:
     """Name what a result file leaves open about the deployment."""
     if source.format not in registry.NAMES:
         return []
