@@ -10,6 +10,7 @@ import numpy as np
 from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
+from lengthwise.formulations.hachiya_patias.terms import KERNELS
 from lengthwise.units import FloatArray, counted, format_tokens
 
 Z90 = 1.6448536269514722
@@ -94,7 +95,8 @@ def terms_of(law: Formulation) -> str:
     tile = law.scaling_.settings().get("tile", 1)
     if tile > 1:
         e2 = f"tile {tile}"
-    return f"E1 {e1}, E2 {e2}, E3 {law.correction_.kind}"
+    apart = ", prefix apart" if any(t.name in KERNELS for t in law.terms_) else ""
+    return f"E1 {e1}, E2 {e2}, E3 {law.correction_.kind}{apart}"
 
 
 def equation_of(law: Formulation) -> str:

@@ -22,6 +22,7 @@ from lengthwise.data.datasets import describe, table
 from lengthwise.data.splits import length_split
 from lengthwise.data.table import load
 from lengthwise.evaluation.scores import ape_percent, coverage
+from lengthwise.prediction.coefficients import equation_of
 from lengthwise.reporting.figures.chart import Chart
 from lengthwise.reporting.figures.prepare import Laws, base_batch, curve_chart, points_at
 from lengthwise.units import s_to_ms
@@ -51,6 +52,10 @@ class Demo:
         Where the rows come from, and which of them were fitted, in words.
     charts
         One per model and phase.
+    live
+        Whether the long part was measured after it was predicted.
+    equations
+        What was fitted, and its law in numbers.
     """
 
     title: str
@@ -60,6 +65,8 @@ class Demo:
     charts: tuple[Chart, ...]
     dataset: str = DATASET
     part: str = "lengths up to 1/4 of the longest, all batch sizes"
+    live: bool = False
+    equations: tuple[tuple[str, str], ...] = ()
 
     @property
     def lines(self) -> pd.DataFrame:
@@ -110,7 +117,7 @@ def laws_of(
 
 
 def demo_of(
-    train: pd.DataFrame, test: pd.DataFrame, laws: Mapping[str, Laws], **words: str
+    train: pd.DataFrame, test: pd.DataFrame, laws: Mapping[str, Laws], **words: Any
 ) -> Demo:  # fmt: skip
     """Hold laws that were fitted on ``train`` against ``test``.
 
@@ -121,7 +128,7 @@ def demo_of(
     laws
         By formulation, as from :func:`laws_of`.
     words
-        ``title`` and, when they differ from the recorded demo, ``dataset`` and ``part``.
+        ``title`` and, when they differ from the recorded demo, ``dataset``, ``part``, ``live``.
     """
     points = pd.concat([_predicted(group, laws) for group in groups_of(test)], ignore_index=True)
     first = laws[FORMULATIONS[0]]
@@ -129,9 +136,15 @@ def demo_of(
         _chart(group, laws, first.laws_[group.deployment, group.phase].domain.length[1])
         for group in groups_of(pd.concat([train, test], ignore_index=True))
     ]
-    charts.sort(key=lambda chart: chart.title, reverse=True)
+    charts.sort(key=lambda chart: (not chart.title.startswith("prefill"), chart.title))
+    equations = tuple(
+        (f"{phase} of {law.labels.get('model', deployment)}", equation_of(law.law))
+        for (deployment, phase), law in sorted(
+            first.laws_.items(), key=lambda item: (item[0][1] != "prefill", item[0])
+        )
+    )
     return Demo(points=points, rows_fitted=len(train), rows_held_out=len(test),
-                charts=tuple(charts), **words)  # fmt: skip
+                charts=tuple(charts), equations=equations, **words)  # fmt: skip
 
 
 def _predicted(group: Group, laws: Mapping[str, Laws]) -> pd.DataFrame:
@@ -154,7 +167,7 @@ def _predicted(group: Group, laws: Mapping[str, Laws]) -> pd.DataFrame:
 def _chart(group: Group, laws: Mapping[str, Laws], cut: float) -> Chart:
     chart = curve_chart(group, laws, level=LEVEL, cut=cut, beyond=1.0)
     title = f"{group.phase}, {group.labels.get('model')}, batch {base_batch(group):g}"
-    return Chart(**(vars(chart) | {"title": title}))
+    return Chart(**(vars(chart) | {"title": title, "note": "shaded: lengths fitted"}))
 
 
 def _column(name: str) -> str:

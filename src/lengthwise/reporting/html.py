@@ -8,10 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lengthwise.errors import InputError
 from lengthwise.prediction.coefficients import Coefficient
 from lengthwise.reporting.content import Content, GroupContent
-from lengthwise.reporting.page import fill
+from lengthwise.reporting.page import check_page, fill, write_text
 from lengthwise.units import format_tokens
 
 MEANING = {
@@ -20,6 +19,8 @@ MEANING = {
     "alpha_kv": "per KV token read",
     "alpha_b": "per sequence of the batch",
     "alpha_0": "fixed time of a step",
+    "alpha_f": "more per token with nothing cached",
+    "alpha_r": "more per token on a cached prefix",
     "n0": "soft floor: shorter steps cost as much as this",
     "n_h": "where the cost per token changes",
     "r": "cost of a short token over a long one",
@@ -50,18 +51,12 @@ def render(content: Content) -> str:
 def write(content: Content, path: str | Path, *, twin: bool = True) -> list[Path]:
     """Write the page and, beside it, the same content as JSON; give the files written."""
     page = Path(path)
-    if page.suffix.lower() not in (".html", ".htm"):
-        raise InputError("a report is an .html file", got=page.name, remedy="-o report.html")
+    check_page(page)
     files = {page: render(content)}
     if twin:
         text = json.dumps(content.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
         files[page.with_suffix(".json")] = text + "\n"
-    for file, text in files.items():
-        try:
-            file.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{file} must be writable", got=str(error.strerror)) from None
-    return list(files)
+    return [write_text(file, text) for file, text in files.items()]
 
 
 def headline(content: Content) -> list[tuple[str, str, str]]:

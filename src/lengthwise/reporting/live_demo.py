@@ -86,7 +86,7 @@ class Setting:
 
 
 SETTINGS = {
-    "openvino": Setting(512, (32, 64, 128, 256, 512, 1024, 1536, 2048)),
+    "openvino": Setting(256, (32, 64, 128, 256, 512, 1024, 1536, 2048)),
     "llamacpp": Setting(256, (32, 64, 128, 256, 512, 768, 1024), {"flash": "off"}),
 }
 
@@ -145,9 +145,9 @@ def run_live(
     labels, both = engine.labels, [_in_cpu_time(short), _in_cpu_time(long, slower)]
     test = prompts_of(both[1])
     demo = demo_of(
-        train, test[test["isl"] > setting.short], laws, dataset=f"measured here with {name}",
+        train, test[test["isl"] > setting.short], laws, dataset=name,
         title=f"{labels['model']} in {labels['engine']} on this machine ({labels['hardware']})",
-        part=setting.part,
+        part=setting.part, live=True,
     )  # fmt: skip
     return demo, prepare(pd.concat(both, ignore_index=True))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from lengthwise.errors import MissingExtraError
+from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.reporting.figures import svg
 
 
@@ -31,3 +32,18 @@ def fill(template: str, filters: Mapping[str, Callable[..., Any]], **values: Any
         draw=lambda figure: Markup(svg.draw(figure)), light=Markup(svg.css_variables("light")),
         dark=Markup(svg.css_variables("dark")), **values,
     )  # fmt: skip
+
+
+def check_page(path: Path) -> None:
+    """Refuse a name that is not of an HTML file."""
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise InputError("a report is an .html file", got=path.name, remedy="-o report.html")
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a file of a report; what the disk says is told in words."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} must be writable", got=str(error.strerror)) from None
+    return path

@@ -34,6 +34,8 @@ from lengthwise.units import FloatArray
 SEQUENCE_TOKENS = LogNormal(math.log(5.0), 2.0)
 OVERHEAD_TOKENS = LogNormal(math.log(50.0), 3.0)
 NLOGN_SHARE = LogNormal(math.log(0.2), 2.0)
+KERNELS = ("fresh", "resumed")
+"""Tokens with nothing cached, and tokens on top of a cached prefix."""
 KERNEL_TOKENS = LogNormal(math.log(0.05), 2.0)
 
 
@@ -73,7 +75,7 @@ def choose_terms(
         if batch_varies:
             terms.append(Term("B", "s/sequence", SEQUENCE_TOKENS))
     if prefix == "apart" and can_part(work):
-        terms += [Term(name, "s/token", KERNEL_TOKENS) for name in ("fresh", "resumed")]
+        terms += [Term(name, "s/token", KERNEL_TOKENS) for name in KERNELS]
     if e2 == "off":
         terms.append(Term("overhead", "s", OVERHEAD_TOKENS))
     return tuple(terms)
@@ -87,7 +89,7 @@ def phi(name: str, work: Work, e1: str, span: Span, reference: float, power: flo
         return work.kv_tokens
     if name == "B":
         return work.sequences
-    if name in ("fresh", "resumed"):
+    if name in KERNELS:
         return np.where(work.is_fresh == (name == "fresh"), work.new_tokens, 0.0)
     return np.ones(len(work))
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from lengthwise.reporting.demo import Demo
 
-COLUMNS = ("phase", "tokens", "measured", "predicted", "90 % interval", "error")
-
 
 def command(
     engine: Annotated[
@@ -58,7 +56,7 @@ def command(
         save(demo.charts, plot, title=TITLE)
         log(f"wrote {plot}")
     if report is not None:
-        _write_report(table, demo, report, 4.0 if name is None else 8.0)
+        _write_report(table, demo, report)
 
 
 def _installed() -> str | None:
@@ -82,49 +80,30 @@ def _recorded(asked: bool) -> tuple[Demo, pd.DataFrame]:
     return run(), datasets.table(DATASET)
 
 
-def _write_report(table: pd.DataFrame, demo: Demo, path: Path, factor: float) -> None:
+def _write_report(table: pd.DataFrame, demo: Demo, path: Path) -> None:
     from lengthwise.data.table import write_table
-    from lengthwise.reporting.content import Options, build
-    from lengthwise.reporting.demo import FORMULATIONS
-    from lengthwise.reporting.html import write
-    from lengthwise.reporting.sources import read_all
+    from lengthwise.reporting.demo_page import write_demo_page
 
+    log(f"wrote {write_demo_page(demo, path)}")
     rows = path.with_suffix(".parquet")
     write_table(table, rows)
-    options = Options("length", factor, tuple(FORMULATIONS), 0.9, False, title=demo.title)
-    for file in [rows, *write(build(read_all([rows]), options), path)]:
-        log(f"wrote {file}")
+    log(f"wrote {rows}")
 
 
 TITLE = "Fitted on the shaded lengths (filled points), predicted beyond (open points)"
 
 
 def _show(demo: Demo) -> None:
+    from lengthwise.reporting.demo_page import columns_of, rows_of
+
     print(f"{demo.title}.")
     print(f"Fitted: {demo.rows_fitted:,} rows, {demo.part}.")
     print(f"Predicted: {demo.rows_held_out:,} rows at longer lengths. Shown: batch 1.")
     print()
-    lines = demo.lines
-    many = lines["model"].nunique() > 1
-    names = ("model", *COLUMNS) if many else (*COLUMNS, "linear", "boosting")
-    print_table(names, [_line(row, many) for row in lines.to_dict("records")])
+    print_table(columns_of(demo), rows_of(demo))
     print()
     for line in summary_lines(demo.summary):
         print(line)
-
-
-def _line(row: dict[Any, Any], many: bool) -> list[str]:
-    """Write a line: with the model when there are several, else with the errors of the others."""
-    from lengthwise.reporting.demo import FORMULATIONS
-    from lengthwise.units import format_ms, format_tokens
-
-    error = 100.0 * (row["predicted_ms"] / row["measured_ms"] - 1.0)
-    bounds = _span(row["lo_ms"], row["hi_ms"], row["predicted_ms"])
-    cells = [row["phase"], format_tokens(row["length"]), format_ms(row["measured_ms"]),
-             format_ms(row["predicted_ms"]), bounds, f"{error:+.1f} %"]  # fmt: skip
-    if many:
-        return [row["model"].removeprefix("random-"), *cells]
-    return [*cells, *(f"{row[f'{name}_error_percent']:.0f} %" for name in FORMULATIONS[1:])]
 
 
 def summary_lines(summary: dict[str, Any]) -> list[str]:
@@ -146,14 +125,3 @@ def summary_lines(summary: dict[str, Any]) -> list[str]:
     lines.append(f"{inside:.0f} % of the {summary['points']} held-out points lie inside their "
                  f"{level:.0f} % interval.")  # fmt: skip
     return lines
-
-
-def _span(lo_ms: float, hi_ms: float, near_ms: float) -> str:
-    """Both ends in the unit in which the value between them is written, without the unit.
-
-    >>> _span(520.4, 1130.2, 800.0), _span(900.0, 3150.0, 2000.0)
-    ('520 to 1,130', '0.90 to 3.15')
-    """
-    size = 1e3 if near_ms >= 1e3 else 1.0
-    lo, hi = lo_ms / size, hi_ms / size
-    return " to ".join(f"{v:,.{2 if v < 10 else 1 if v < 100 else 0}f}" for v in (lo, hi))

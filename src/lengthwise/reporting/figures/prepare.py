@@ -37,7 +37,7 @@ LENGTH_LABEL = {
     "decode": "context length (tokens)",
     "mixed": "mean context length (tokens)",
 }
-TIME_LABEL = {"prefill": "prefill step", "decode": "decode step", "mixed": "mixed step"}
+TIME_LABEL = {"prefill": "prefill", "decode": "decode step", "mixed": "mixed step"}
 
 
 class Laws(Protocol):
