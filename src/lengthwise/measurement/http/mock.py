@@ -68,6 +68,7 @@ class MockServer:
             web.post("/v1/completions", self.generate),
             web.post("/v1/chat/completions", self.generate),
             web.get("/v1/models", self.models), web.get("/metrics", self.scrape),
+            web.get("/health", self.health),
             web.get("/truth", self.tell), web.delete("/truth", self.forget),
         ])  # fmt: skip
         return app
@@ -93,6 +94,12 @@ class MockServer:
 
         return web.json_response({"object": "list", "data": [
             {"id": MODEL, "object": "model", "owned_by": "lengthwise-mock"}]})  # fmt: skip
+
+    async def health(self, request: web.Request) -> web.Response:
+        """Say that the server answers; some clients ask first."""
+        from aiohttp import web
+
+        return web.json_response({"status": "ok"})
 
     async def scrape(self, request: web.Request) -> web.Response:
         """Give the metrics as Prometheus text."""

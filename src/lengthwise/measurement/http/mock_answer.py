@@ -35,7 +35,7 @@ class Answerer:
     def prompt_tokens(self, asked: dict[str, Any]) -> int:
         """Count the tokens of a prompt."""
         if "messages" in asked:
-            words = sum(len(m["content"].split()) for m in asked["messages"])
+            words = sum(len(_text_of(m["content"]).split()) for m in asked["messages"])
             return CHAT_TOKENS + round(words / self.behaviour.words_per_token)
         if isinstance(asked["prompt"], list):
             return len(asked["prompt"])
@@ -80,3 +80,8 @@ def event(chat: bool, text: str | None, *, role: bool = False) -> bytes:
         f'data: {{"id":"mock","object":"{kind}","model":"{MODEL}","choices":'
         f'[{{"index":0,{inner},"finish_reason":{ending}}}]}}\n\n'
     ).encode()
+
+
+def _text_of(content: str | list[dict[str, Any]]) -> str:
+    """Join the text of a message that may come in parts."""
+    return content if isinstance(content, str) else " ".join(p.get("text", "") for p in content)
