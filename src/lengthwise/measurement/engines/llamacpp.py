@@ -45,6 +45,9 @@ STOP_S = 5.0
 TIMEOUT_S = 600.0
 SPARE_TOKENS = 16
 FIRST_TOKEN = 5
+ANSWER = "a"
+"""What is generated: the server holds back bytes that are not a whole character yet, and a model
+with random weights can go on with such bytes for ever."""
 VOCABULARY = 512
 
 
@@ -193,7 +196,7 @@ class LlamaCppEngine:
             "prompt": prompt, "n_predict": tokens, "ignore_eos": True, "stream": True,
             "timings_per_token": True, "cache_prompt": keep, "temperature": self._temperature,
             "id_slot": slot,
-            "return_progress": bool(self.chunk),
+            "return_progress": bool(self.chunk), "logit_bias": [[ANSWER, 1000.0]],
         })  # fmt: skip
         connection = http.client.HTTPConnection(self._address, timeout=TIMEOUT_S)
         try:
