@@ -22,6 +22,7 @@ from lengthwise.evaluation.per_token.figures import change, figures_of
 from lengthwise.evaluation.per_token.remarks import remarks
 from lengthwise.evaluation.per_token.slow import slow_events
 from lengthwise.evaluation.per_token.tables import tables_of
+from lengthwise.evaluation.per_token.worth import worth_of
 
 LENGTHS = (64, 128, 256, 512, 1024, 2048)
 
@@ -193,13 +194,28 @@ def test_settings_are_features_and_precisions_one_study() -> None:
     assert worth["beams"].added.mae_hi_ms < 0
     (law,) = (w for w in found.worth if w.learner == "hachiya-patias")
     assert law.division == "requests"
-    assert law.everything.mae_ms < 0.05 < law.lengths.mae_ms
+    assert law.known.mae_ms < 0.05 < law.lengths.mae_ms
     assert {g.group for g in law.groups} == {"precision", "beams"}
     for group in law.groups:  # either tells the two apart, so neither is missed
         assert group.added.mae_hi_ms < 0
         assert group.added.mape_hi_percent < -10
         assert group.dropped.mae_ms == pytest.approx(0, abs=0.05)
     assert "Our law does not know beams" in "\n".join(remarks(found))
+
+
+def test_a_load_that_drifts_does_not_stand_in_for_a_setting() -> None:
+    parts = [
+        events(repeats=3, tokens=8).assign(precision=name, load1=load, request_id=name)
+        for name, load in (("bf16", 1.0), ("int8", 2.0))
+    ]
+    parts[1]["latency_ms"] *= 3
+    (found,) = events_of(pd.concat(parts, ignore_index=True))
+    way = divisions(found.frame)[1]
+    worth = worth_of(found.frame, way, presence_of(found.frame), "gradient boosting")
+    groups = {g.group: g for g in worth.groups}
+    assert groups["cpu load"].added.mae_hi_ms < -1  # it tells the precision
+    assert groups["precision"].dropped.mae_lo_ms > 1  # which nothing known beforehand does
+    assert groups["cpu load"].dropped.mae_ms == pytest.approx(0, abs=1)
 
 
 def test_variants_that_columns_tell_apart_are_one_subject() -> None:

@@ -17,7 +17,7 @@ from pandas.api import types
 Level = Literal["lengths", "known", "system"]
 LEVELS: tuple[Level, ...] = ("lengths", "known", "system")
 
-BEFORE_SUFFIX = "_before"
+BEFORE_SUFFIX, SYSTEM_BEFORE = "_before", "system before"
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def presence_of(frame: pd.DataFrame, level: Level = "system") -> tuple[Presence,
     found = [_presence(frame, group) for group in groups]
     before = tuple(f"{c}{BEFORE_SUFFIX}" for c in SYSTEM if f"{c}{BEFORE_SUFFIX}" in frame)
     if level == "system" and before:
-        found.append(_presence(frame, FeatureGroup("system before", before, True)))
+        found.append(_presence(frame, FeatureGroup(SYSTEM_BEFORE, before, True)))
     return tuple(found)
 
 

@@ -16,7 +16,7 @@ from lengthwise.errors import FitWarning, LengthwiseError
 from lengthwise.evaluation.estimator import law_set
 from lengthwise.evaluation.per_token import regressors
 from lengthwise.evaluation.per_token.divide import Division
-from lengthwise.evaluation.per_token.features import Presence
+from lengthwise.evaluation.per_token.features import SYSTEM_BEFORE, Presence
 from lengthwise.evaluation.per_token.thesis import FEATURES
 from lengthwise.units import FloatArray
 
@@ -131,7 +131,7 @@ def try_predict_out(
 def _feature_sets(presence: tuple[Presence, ...]) -> dict[str, list[str]]:
     before = {p.group.name: list(p.used) for p in presence if p.group.known}
     lengths = before.pop("lengths", [])
-    before.pop("system before", None)
+    before.pop(SYSTEM_BEFORE, None)
     known = [*lengths, *(c for columns in before.values() for c in columns)]
     system = [*known, *(c for p in presence if not p.group.known for c in p.used)]
     sets = {"lengths": lengths or list(FEATURES)}

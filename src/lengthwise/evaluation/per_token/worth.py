@@ -1,7 +1,11 @@
-"""What each group of features buys: added to the lengths alone, and dropped from everything.
+"""What each group of features buys: added to the lengths alone, and dropped from the others.
 
 Adding shows what a group could do for the thesis's two features; dropping shows what nothing else
 can stand in for. A group that helps when added and costs nothing when dropped is redundant.
+
+What is known before a step is dropped from all that is known. What was measured while it ran, or
+one event earlier, is dropped from all that is known and itself: load and memory drift with time,
+and would otherwise stand in for settings that were measured one after the other.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import pandas as pd
 
 from lengthwise.evaluation.per_token import regressors
 from lengthwise.evaluation.per_token.divide import Division
-from lengthwise.evaluation.per_token.features import Presence
+from lengthwise.evaluation.per_token.features import SYSTEM_BEFORE, Presence
 from lengthwise.evaluation.per_token.figures import Change, Figures, change, figures_of
 from lengthwise.evaluation.per_token.law import TAKES, LawOn
 from lengthwise.evaluation.per_token.predictors import OWN, Fitted, Predictor, predict_out
@@ -40,7 +44,8 @@ class GroupWorth:
     added
         Change of the errors when it joins the lengths; negative is better.
     dropped
-        Change of the errors when it alone leaves all groups; positive means that it was needed.
+        Change of the errors when it leaves all that is known (and itself); positive means that it
+        was needed.
     """
 
     group: str
@@ -56,8 +61,8 @@ class Worth:
     ----------
     learner, division
         Which regressor, which division.
-    lengths, everything
-        Errors with the lengths alone, and with all groups.
+    lengths, known
+        Errors with the lengths alone, and with all groups that are known before a step.
     groups
         One entry per group that varies.
     """
@@ -65,7 +70,7 @@ class Worth:
     learner: str
     division: str
     lengths: Figures
-    everything: Figures
+    known: Figures
     groups: tuple[GroupWorth, ...]
 
 
@@ -113,16 +118,22 @@ def worth_of(
             done[columns] = predict_out(predictor, frame, division)[tested]
         return done[columns]
 
-    alone, full = predicted([]), predicted(list(groups))
-    entries = tuple(
-        GroupWorth(
-            name,
-            change(actual, alone, predicted([name]), request, seed=seed),
-            change(actual, full, predicted([g for g in groups if g != name]), request, seed=seed),
+    before = [p.group.name for p in presence if p.group.name in groups and _is_known(p)]
+
+    def worth(name: str) -> GroupWorth:
+        others = [g for g in before if g != name]
+        added = change(actual, predicted([]), predicted([name]), request, seed=seed)
+        with_it = predicted([g for g in groups if g in before or g == name])
+        return GroupWorth(
+            name, added, change(actual, with_it, predicted(others), request, seed=seed)
         )
-        for name in groups
-    )
+
     return Worth(
-        learner, division.name, figures_of(actual, alone, request, seed=seed),
-        figures_of(actual, full, request, seed=seed), entries,
+        learner, division.name, figures_of(actual, predicted([]), request, seed=seed),
+        figures_of(actual, predicted(before), request, seed=seed), tuple(map(worth, groups)),
     )  # fmt: skip
+
+
+def _is_known(presence: Presence) -> bool:
+    """Whether a group is decided before a step, rather than measured."""
+    return presence.group.known and presence.group.name != SYSTEM_BEFORE
