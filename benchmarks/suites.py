@@ -79,6 +79,11 @@ def mixed() -> pd.DataFrame:
     return _phase("own-mixed-cpu", "mixed")
 
 
+def chunked() -> pd.DataFrame:
+    """Take our own prompts that were prefilled in chunks, a row per step."""
+    return _phase("own-chunked-cpu", "prefill")
+
+
 llamacpp_prefill, llamacpp_decode = llamacpp("prefill"), llamacpp("decode")
 own_prefill, own_decode = own("prefill"), own("decode")
 engines_prefill, engines_decode = engines("prefill"), engines("decode")
@@ -105,6 +110,7 @@ SUITES: dict[str, Suite] = {
     "own_decode_length_4": Suite("own CPU decode, up to max/4", own_decode, "length"),
     "engines_prefill_length_4": Suite("7 CPU engines, prefill to max/4", engines_prefill, "length"),
     "engines_decode_length_4": Suite("7 CPU engines, decode, to max/4", engines_decode, "length"),
+    "chunked_length_4": Suite("steps of chunked prefills, to max/4", chunked, "length"),
     "mixed_length_4": Suite("our mixed steps, to max/4", mixed, "length"),
     "prefill_batch_4": Suite("prefill, batches up to max/4", prefill_curves, "batch"),
     "decode_batch_4": Suite("decode, batches up to max/4", decode_sweeps, "batch"),
@@ -117,6 +123,7 @@ SUITES: dict[str, Suite] = {
     "own_decode_in_range": Suite("own CPU decode, in range", own_decode, "random"),
     "engines_prefill_in_range": Suite("7 CPU engines, prefill", engines_prefill, "random"),
     "engines_decode_in_range": Suite("7 CPU engines, decode", engines_decode, "random"),
+    "chunked_in_range": Suite("steps of chunked prefills, in range", chunked, "random"),
     "mixed_in_range": Suite("our mixed steps, in range", mixed, "random"),
     "prefill_deployment": Suite(
         "prefill, one deployment left out", prefill_curves, "deployment",

@@ -2,7 +2,8 @@
 
     python assemble.py SWEEPS OUT_DIR
 
-Writes ``NAME_cpu.parquet`` and ``NAME_cpu.manifest.json`` for llamacpp, transformers and mixed.
+Writes ``NAME_cpu.parquet`` and ``NAME_cpu.manifest.json`` for llamacpp, transformers, chunked and
+mixed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pandas as pd
 KINDS = {
     "llamacpp": "step times of llama.cpp's server by its own clock, one thread",
     "transformers": "step times of transformers on torch, one thread",
+    "chunked": "steps of prompts prefilled in chunks, openvino-genai and llama.cpp, one thread",
     "mixed": "steps of openvino-genai that mix a chunk of a prompt with running decodes, one thread",
 }
 DROPPED = ("visit", "timestamp")

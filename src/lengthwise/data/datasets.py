@@ -31,6 +31,7 @@ _READERS = {
     "own-openvino-cpu": "own_openvino",
     "own-llamacpp-cpu": "own_llamacpp",
     "own-transformers-cpu": "own_transformers",
+    "own-chunked-cpu": "own_chunked",
     "own-mixed-cpu": "own_mixed",
     "own-settings-cpu": "own_settings",
 }

@@ -8,7 +8,7 @@ With several sequences the prompts are sent together, each in a slot of its own;
 prefill them in more than one step, so the prefill is the client's time from sending to the last
 first token. Decode steps are read from the slot that started last, while all of them run. CPU time
 is read when a token arrives here, which may be milliseconds late: that of the decode steps of a
-request is read at its ends and shared out by their times.
+request is read at its ends and shared out by their times, and so is that of the parts of a prompt.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ class LlamaCppEngine:
         events = [replace(prefill, cached_tokens=cached, query_len=shape.isl - cached,
                           clock="client" if together else "server")]  # fmt: skip
         if self.chunk:
-            events = _parts(shape, last, started)
+            events = _parts(shape, last, started, cpu)
         count = min(shape.decode_steps + 1, len(last.timings))
         share = _cpu_share(last, count - 1)
         for i in range(1, count):
@@ -249,11 +249,13 @@ def _cpu_share(stream: _Stream, last: int) -> float:
     return (stream.cpu_ns[last] - stream.cpu_ns[0]) * MS_PER_NS / wall_ms if wall_ms > 0 else 0.0
 
 
-def _parts(shape: Shape, stream: _Stream, started: float) -> list[Event]:
+def _parts(shape: Shape, stream: _Stream, started: float, cpu_ns: int) -> list[Event]:
     """One event per part of a prompt; the server's first report is of nothing done."""
     events = []
-    for (before, from_ms, from_ns), (done, ms, ns) in pairwise(stream.parts):
-        step = Timer(ms - from_ms, (ns - from_ns) * MS_PER_NS, started + from_ms * 1e-3)
+    total_ms = stream.parts[-1][1] - stream.parts[0][1]
+    share = (stream.parts[-1][2] - cpu_ns) * MS_PER_NS / total_ms if total_ms > 0 else 0.0
+    for (before, from_ms, _), (done, ms, _) in pairwise(stream.parts):
+        step = Timer(ms - from_ms, (ms - from_ms) * share, started + from_ms * 1e-3)
         events.append(Event.part(shape, int(done), int(done - before), step))
     return events
 
