@@ -2,10 +2,11 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+TORCH  ?= torch==2.13.0
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types docs examples bench bench-tables clean
+.PHONY: help demo test test-torch check lint types docs examples bench bench-tables clean
 
 help:            ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -16,6 +17,11 @@ demo: $(VENV)/.demo  ## measure short prompts here, predict long ones, measure t
 
 test: $(VENV)/.dev  ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-torch: $(VENV)/.torch  ## the tests that need torch, where a build for the CPU can be had
+	@if $(BIN)/python -c 'import torch' 2>/dev/null; then \
+	  $(BIN)/python -m pytest -n 2 --dist loadfile tests/measurement/test_hf_transformers.py \
+	    tests/measurement/test_variation.py; fi
 
 check: lint types docs examples  ## lint, types, documentation and examples
 
@@ -39,6 +45,8 @@ bench: $(VENV)/.dev  ## run every benchmark again (LENGTHWISE_DATA must be set; 
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/client.py
+	$(BIN)/python benchmarks/per_token.py
+	$(BIN)/python benchmarks/per_token_features.py
 	$(BIN)/python benchmarks/import_truth.py
 	$(BIN)/python benchmarks/tables.py
 
@@ -59,6 +67,13 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	$(PIP) --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
+
+# The newest torch of PyPI brings gigabytes of CUDA: it is not installed for the sake of tests.
+$(VENV)/.torch: $(VENV)/.dev
+	@if $(PIP) --dry-run --report - '$(TORCH)' | grep -q '"nvidia'; then \
+	  echo 'no torch for the CPU here: its tests are left out'; \
+	else $(PIP) '$(TORCH)' && $(PIP) --editable '.[dev,transformers]'; fi
+	@touch $@
 
 $(VENV)/.docs: $(VENV)/.made pyproject.toml
 	$(PIP) --editable '.[dev,docs]'
