@@ -15,10 +15,12 @@ from typer.testing import CliRunner
 
 from lengthwise.calibration.select import choose
 from lengthwise.data.work import work_of
+from lengthwise.domain.estimate import Estimate
 from lengthwise.domain.work import Work
 from lengthwise.errors import ColumnError
 from lengthwise.interfaces.cli.main import app
 from lengthwise.prediction.chunked import InChunks, chunk_steps
+from lengthwise.prediction.estimates import RequestEstimate
 from lengthwise.prediction.latency_law import LatencyLaw
 
 CHUNK = 256
@@ -77,15 +79,22 @@ def test_a_long_prompt_is_the_sum_of_its_steps(law: LatencyLaw) -> None:
     assert law.predict(points)[1] == law.predict(alone)[0]
 
 
+def estimate(law: LatencyLaw, **at: float) -> Estimate:
+    found = law.estimate(**at)  # type: ignore[arg-type]
+    assert isinstance(found, Estimate)
+    return found
+
+
 def test_every_way_of_asking_agrees(law: LatencyLaw, tmp_path: Path) -> None:
     request = law.estimate(isl=4096, osl=16, prefill_chunk=CHUNK)
-    step = law.estimate(isl=4096, prefill_chunk=CHUNK)
-    assert request.ttft.latency_ms == pytest.approx(step.latency_ms)  # type: ignore[union-attr]
-    assert step.lo_ms < step.latency_ms < step.hi_ms  # type: ignore[union-attr]
+    assert isinstance(request, RequestEstimate)
+    step = estimate(law, isl=4096, prefill_chunk=CHUNK)
+    assert request.ttft.latency_ms == pytest.approx(step.latency_ms)
+    assert step.lo_ms < step.latency_ms < step.hi_ms
     held = InChunks(law.law_set_, CHUNK)
     point = pd.DataFrame({"phase": ["prefill"], "isl": [4096]})
-    assert held.predict(point)[0] == pytest.approx(step.latency_ms)  # type: ignore[union-attr]
-    assert held.predict_interval(point)[0, 1] == pytest.approx(step.hi_ms)  # type: ignore[union-attr]
+    assert held.predict(point)[0] == pytest.approx(step.latency_ms)
+    assert held.predict_interval(point)[0, 1] == pytest.approx(step.hi_ms)
     file = tmp_path / "law.json"
     law.save(file)
     table = tmp_path / "points.csv"
@@ -94,11 +103,11 @@ def test_every_way_of_asking_agrees(law: LatencyLaw, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["predict", str(file), "--table", str(table), "-o", out])
     assert done.exit_code == 0, done.output
     found = pd.read_csv(tmp_path / "out.csv")["ttft_ms"]
-    assert found[0] == pytest.approx(step.latency_ms)  # type: ignore[union-attr]
+    assert found[0] == pytest.approx(step.latency_ms)
     assert found[1] != found[0]
     words = ["predict", str(file), "--isl", "4096", "--prefill-chunk", "256", "--json"]
     answer = json.loads(CliRunner().invoke(app, words).stdout)
-    assert answer["latency_ms"] == pytest.approx(step.latency_ms)  # type: ignore[union-attr]
+    assert answer["latency_ms"] == pytest.approx(step.latency_ms)
 
 
 @pytest.mark.parametrize("chunk", [0, -5, 0.5])
@@ -115,8 +124,8 @@ def test_a_costlier_first_step_is_not_read_as_a_slope(tmp_path: Path) -> None:
     assert kept.prefix == "apart"
     contexts = np.arange(CHUNK, 16_385, CHUNK, dtype=float)
     truth = step_ms(np.full(64, float(CHUNK)), contexts, 0.02).sum()
-    asked = law.estimate(isl=16_384, prefill_chunk=CHUNK)
-    assert asked.latency_ms == pytest.approx(truth, rel=0.04)  # type: ignore[union-attr]
+    asked = estimate(law, isl=16_384, prefill_chunk=CHUNK)
+    assert asked.latency_ms == pytest.approx(truth, rel=0.04)
     plain, _ = choose(work_of(table), table["latency_ms"].to_numpy() / 1e3, None,
                       {"prefix": "same"})  # fmt: skip
     deep = Work.of("prefill", query_len=CHUNK, context_len=contexts)
@@ -125,7 +134,7 @@ def test_a_costlier_first_step_is_not_read_as_a_slope(tmp_path: Path) -> None:
     law.save(file)
     fast = LatencyLaw.load(file).at(phase="prefill")
     for isl, cached in ((256, 0), (512, 256), (4096, 3840)):
-        slow = law.estimate(isl=isl, cached_tokens=cached).latency_ms  # type: ignore[union-attr]
+        slow = estimate(law, isl=isl, cached_tokens=cached).latency_ms
         assert math.isclose(fast(isl, 1, cached), slow, rel_tol=1e-6)
     assert "x T (nothing cached)" in repr(law)
 
