@@ -22,6 +22,7 @@ from lengthwise.interfaces.cli.main import app
 from lengthwise.prediction.chunked import InChunks, chunk_steps
 from lengthwise.prediction.estimates import RequestEstimate
 from lengthwise.prediction.latency_law import LatencyLaw
+from lengthwise.prediction.streaming import predict_file
 
 CHUNK = 256
 
@@ -115,6 +116,20 @@ def test_a_chunk_holds_a_token(law: LatencyLaw, chunk: float) -> None:
     points = pd.DataFrame({"phase": ["prefill"], "isl": [512], "prefill_chunk": [chunk]})
     with pytest.raises(ColumnError, match="prefill_chunk must be at least 1"):
         law.predict(points)
+
+
+def test_a_prompt_has_a_bounded_number_of_steps(law: LatencyLaw, tmp_path: Path) -> None:
+    points = pd.DataFrame({"phase": ["prefill"] * 2, "isl": [1e12, 4096],
+                           "prefill_chunk": [1, 256]})  # fmt: skip
+    law.save(tmp_path / "law.json")
+    law = LatencyLaw.load(tmp_path / "law.json")
+    law.max_extrapolation = None
+    with pytest.raises(ColumnError, match="at most 1,000,000 steps"):
+        law.predict(points)
+    points.to_csv(tmp_path / "points.csv", index=False)
+    report = predict_file(law, tmp_path / "points.csv", tmp_path / "out.csv")
+    assert report.predicted == 1
+    assert "at most 1,000,000 steps" in next(iter(report.problems))
 
 
 def test_a_costlier_first_step_is_not_read_as_a_slope(tmp_path: Path) -> None:

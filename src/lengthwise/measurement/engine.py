@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from lengthwise.errors import InputError
+
 MS_PER_NS = 1e-6
 
 
@@ -144,6 +146,14 @@ def timed() -> Iterator[Timer]:
     finally:
         timer.wall_ms = (time.perf_counter_ns() - wall) * MS_PER_NS
         timer.cpu_ms = (time.process_time_ns() - cpu) * MS_PER_NS
+
+
+def check_alone(chunk: int, shape: Shape) -> None:
+    """Refuse several prompts at once where prompts are prefilled in chunks."""
+    if chunk and shape.batch_size > 1:
+        raise InputError("a prompt that is prefilled in chunks goes alone here",
+                         got=f"chunk={chunk}, batch {shape.batch_size}",
+                         remedy="measure batches without chunk")  # fmt: skip
 
 
 @dataclass(frozen=True)

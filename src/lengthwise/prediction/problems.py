@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lengthwise.data.schema import DEPLOYMENT, NEEDED, PHASES
+from lengthwise.prediction.requests import MOST_STEPS, TOO_SMALL
 from lengthwise.units import FloatArray
 
 REQUIRED = {phase: tuple(c for c in names if c != "latency_ms") for phase, names in NEEDED.items()}
@@ -98,6 +99,8 @@ def _check_phase(problems: Problems, points: pd.DataFrame, rows: BoolArray, phas
                      f"{name} must be positive")  # fmt: skip
     chunk = _values(points, "prefill_chunk")
     problems.add(rows & ~np.isnan(chunk) & ~(chunk >= 1), "prefill_chunk must be at least 1")
+    many = _values(points, "isl") > MOST_STEPS * chunk
+    problems.add(rows & many & (phase != "decode"), f"prefill_chunk must be {TOO_SMALL}")
     _check_chunk(problems, points, rows, phase)
 
 

@@ -35,6 +35,9 @@ from lengthwise.units import FloatArray
 
 BLOCK = 65_536
 """Decode steps predicted at once."""
+MOST_STEPS = 1_000_000
+"""Steps a prompt may take when it is prefilled in chunks."""
+TOO_SMALL = f"large enough that a prompt takes at most {MOST_STEPS:,} steps"
 
 
 @dataclass(frozen=True)
@@ -94,11 +97,15 @@ class Requests:
 def chunk_of(points: pd.DataFrame) -> FloatArray:
     """Read the most prompt tokens of a step, shape (n,); infinite where a prompt is one step.
 
+    Chunks so small that a prompt takes over ``MOST_STEPS`` of them are refused.
+
     >>> chunk_of(pd.DataFrame({"isl": [9, 9], "prefill_chunk": [4, None]})).tolist()
     [4.0, inf]
     """
     chunk = _numbers(points, "prefill_chunk", np.inf)
     _refuse("prefill_chunk", chunk, ~(chunk >= 1), "at least 1, or empty for whole prompts")
+    too_small = _numbers(points, "isl") > MOST_STEPS * chunk
+    _refuse("prefill_chunk", chunk, too_small, TOO_SMALL)
     return chunk
 
 

@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from lengthwise.errors import InputError, LengthwiseError
-from lengthwise.measurement.engine import MS_PER_NS, EngineOptions, Event, Shape, Timer
+from lengthwise.measurement.engine import MS_PER_NS, EngineOptions, Event, Shape, Timer, check_alone
 from lengthwise.measurement.machine import hardware_label
 from lengthwise.measurement.random_model.locate import gguf_of
 from lengthwise.measurement.settings import read_settings
@@ -76,8 +76,7 @@ class LlamaCppEngine:
         ``precision`` is the quantisation of a random model (``q8_0`` by default). Settings:
         ``chunk`` (tokens of a prompt in one step, each step a row; 0 takes prompts as they are, in
         physical batches, and times them whole), ``batch`` and ``ubatch`` (tokens of a logical and a
-        physical batch), ``flash``, ``temperature`` (0 for the
-        likeliest token), ``seed``.
+        physical batch), ``flash``, ``temperature`` (0 for the likeliest token), ``seed``.
     """
 
     def __init__(self, options: EngineOptions) -> None:
@@ -133,10 +132,7 @@ class LlamaCppEngine:
         if shape.running:
             raise InputError("mixed steps need an engine with known steps", got="llamacpp",
                              remedy="measure them with openvino")  # fmt: skip
-        if self.chunk and shape.batch_size > 1:
-            raise InputError("a prompt that is prefilled in chunks goes alone here",
-                             got=f"chunk={self.chunk}, batch {shape.batch_size}",
-                             remedy="measure batches without chunk")  # fmt: skip
+        check_alone(self.chunk, shape)
         prompts = self._rng.integers(FIRST_TOKEN, VOCABULARY, (shape.batch_size, shape.isl))
         if shape.cached_tokens:
             self._together(prompts[:, : shape.cached_tokens], 1, keep=True)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lengthwise.errors import InputError
-from lengthwise.measurement.engine import EngineOptions, Event, Shape, Timer, timed
+from lengthwise.measurement.engine import EngineOptions, Event, Shape, Timer, check_alone, timed
 from lengthwise.measurement.machine import hardware_label
 from lengthwise.measurement.random_model.locate import gguf_of
 from lengthwise.measurement.settings import read_settings
@@ -88,10 +88,7 @@ class OpenVinoEngine:
             raise InputError("openvino runs without a prefix cache here",
                              got=f"cached_tokens={shape.cached_tokens}",
                              remedy="use transformers or llamacpp for cached prefixes")  # fmt: skip
-        if self.chunk and shape.batch_size > 1:
-            raise InputError("a prompt that is prefilled in chunks goes alone here",
-                             got=f"chunk={self.chunk}, batch {shape.batch_size}",
-                             remedy="measure batches without chunk, or give --mixed")  # fmt: skip
+        check_alone(self.chunk, shape)
         handles = [self._add(shape.isl, shape.decode_steps + 1) for _ in range(shape.batch_size)]
         events: list[Event] = []
         parts = -(-shape.isl // self.chunk) if self.chunk else 0
