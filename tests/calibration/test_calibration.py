@@ -15,7 +15,9 @@ from lengthwise.domain.work import Work
 from lengthwise.errors import ColumnError, InputError, NothingUsableError
 
 LENGTHS = 2 ** np.arange(6, 14)
-EIGHT_B = ModelSpec("8b", 7.5e9, 32, 32, 8, 128)
+EIGHT_B = ModelSpec.dense(
+    "8b", layers=32, hidden=4096, heads=32, kv_heads=8, head_dim=128, inner=14336, vocab=128256
+)
 
 
 def table(

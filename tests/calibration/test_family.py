@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lengthwise.domain.blocks import mamba
+from lengthwise.domain.layers import Layer
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work
 from lengthwise.errors import InputError
@@ -14,7 +16,9 @@ from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.formulations.hachiya_patias.priors import attention_ratio, kv_cost
 
 LENGTHS = np.array([64.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0])
-EIGHT_B = ModelSpec("8b", 7.5e9, 32, 32, 8, 128)
+EIGHT_B = ModelSpec.dense(
+    "8b", layers=32, hidden=4096, heads=32, kv_heads=8, head_dim=128, inner=14336, vocab=128256
+)
 
 
 def prompts(lengths: object, batch: object = 1.0) -> Work:
@@ -130,8 +134,10 @@ def test_architecture_sets_the_prior_of_the_square() -> None:
 
 
 def test_a_model_without_attention_layers_has_a_prior_all_the_same() -> None:
-    mamba = ModelSpec("mamba", 2.7e9, 0, 0, 0, 0)
-    law = HachiyaPatias(e1="off", spec=mamba).fit_work(prompts(LENGTHS), 1e-5 * LENGTHS + 0.002)
+    block = Layer(64, mamba(2560, heads=80, head_dim=64, state=128, groups=1), None)
+    spec = ModelSpec("mamba2-2.7b", 2560, 50288, (block,), tied_embeddings=True)
+    assert (spec.flops_per_pair, spec.kv_bytes_per_token) == (0, 0)
+    law = HachiyaPatias(e1="off", spec=spec).fit_work(prompts(LENGTHS), 1e-5 * LENGTHS + 0.002)
     assert law.predict_work(prompts(1e6))[0] == pytest.approx(10.0, rel=0.1)
 
 

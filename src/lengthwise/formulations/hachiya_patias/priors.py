@@ -53,10 +53,10 @@ class LogNormal:
 def attention_ratio(spec: ModelSpec | None) -> LogNormal:
     """Give the prior of ln(alpha_2 / alpha_1), alpha_2 per pair, alpha_1 per token.
 
-    >>> from lengthwise.domain.model import ModelSpec
-    >>> eight_b = ModelSpec("8b", 7.5e9, 32, 32, 8, 128)
+    >>> from lengthwise.domain.model import find_model
+    >>> eight_b = find_model("llama3.1-8b")
     >>> round(math.exp(attention_ratio(eight_b).mean) * 1e5, 2)
-    4.65
+    5.0
     """
     if spec is None or not spec.flops_per_pair:
         return LogNormal(math.log(ATTENTION_SLOWDOWN * GENERIC_RATIO), GENERIC_SD)
@@ -76,10 +76,10 @@ def kv_cost(spec: ModelSpec | None, fastest_s: float) -> LogNormal:
 
     Examples
     --------
-    >>> from lengthwise.domain.model import ModelSpec
-    >>> eight_b = ModelSpec("8b", 7.5e9, 32, 32, 8, 128)
+    >>> from lengthwise.domain.model import find_model
+    >>> eight_b = find_model("llama3.1-8b")
     >>> round(math.exp(kv_cost(eight_b, 0.010).mean) * 1e9, 1)
-    87.4
+    93.9
     """
     if spec is None or not spec.kv_bytes_per_token:
         return LogNormal(math.log(fastest_s * GENERIC_KV_RATIO), GENERIC_KV_SD, absolute=True)

@@ -1,0 +1,107 @@
+"""Models in one line each: sizes in, a full spec out.
+
+``parameters`` then counts the matrices of the blocks that one prompt token passes through:
+
+    attention     2 h H d + 2 h H_kv d    h hidden size, H query and H_kv key-value heads of size d
+    feed-forward  m h f                   m = 3 with a gate, 2 without; f inner size
+    experts       k (3 h f) + h E         k active (routed and shared) of E experts
+
+The embedding is a look-up and costs nothing; the output matrix is needed for the last prompt token
+only. Both are left out. Norms and biases are negligible and left out.
+"""
+
+from __future__ import annotations
+
+from lengthwise.domain.blocks import attention, latent
+from lengthwise.domain.layers import Experts, FeedForward, Layer
+from lengthwise.domain.model import ModelSpec
+
+CONFIG = "config.json of the model"
+PUBLISHED = "published architecture, not checked against a config.json"
+
+
+def stacked(
+    name: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int,
+    ffn: FeedForward | Experts, vocab: int, *, full: int | None = None, window: int | None = None,
+    tied: bool = False, context: int | None = None, tables: bool = False,
+    weights: str = "bf16", parts: tuple[tuple[str, str], ...] = (), source: str = PUBLISHED,
+) -> ModelSpec:  # fmt: skip
+    """Write a model whose layers are alike, but ``full`` of them only with full attention.
+
+    ``tables``: the published total stands for the parameters of a step, vocabulary tables included,
+    because they are below one percent of it.
+    """
+    mixer = attention(hidden, heads, kv_heads, head_dim)
+    blocks = [Layer(layers if full is None else full, mixer, ffn)]
+    if full is not None:
+        local = attention(hidden, heads, kv_heads, head_dim, window=window)
+        blocks.insert(0, Layer(layers - full, local, ffn))
+    counted = None
+    if tables:
+        counted = float(sum(b.count * b.active_weights(hidden) for b in blocks))
+        counted += vocab * hidden * (1 if tied else 2)
+    return ModelSpec(
+        name, hidden, vocab, tuple(blocks), tied, context, weights, parts,
+        counted_parameters=counted, source=source,
+    )  # fmt: skip
+
+
+def dense(
+    name: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int, ffn: int,
+    vocab: int, *, gate: bool = True, full: int | None = None, window: int | None = None,
+    tied: bool = False, context: int | None = None, tables: bool = False, source: str = PUBLISHED,
+) -> ModelSpec:  # fmt: skip
+    """Write a dense model.
+
+    >>> round(dense("8b", 32, 4096, 32, 8, 128, 14336, 128256).total_parameters / 1e9, 2)
+    8.03
+    """
+    return stacked(
+        name, layers, hidden, heads, kv_heads, head_dim, FeedForward(ffn, gate), vocab,
+        full=full, window=window, tied=tied, context=context, tables=tables, source=source,
+    )  # fmt: skip
+
+
+def moe(
+    name: str, layers: int, hidden: int, heads: int, kv_heads: int, head_dim: int, ffn: int,
+    active: int, experts: int, vocab: int, *, full: int | None = None, window: int | None = None,
+    context: int | None = None, weights: str = "bf16", parts: tuple[tuple[str, str], ...] = (),
+    source: str = CONFIG,
+) -> ModelSpec:  # fmt: skip
+    """Write a mixture of experts: ``active`` of ``experts`` per token, each of inner size ffn.
+
+    >>> round(moe("8x7b", 32, 4096, 32, 8, 128, 14336, 2, 8, 32000).total_parameters / 1e9, 1)
+    46.7
+    """
+    return stacked(
+        name, layers, hidden, heads, kv_heads, head_dim, Experts(ffn, True, experts, active), vocab,
+        full=full, window=window, context=context, weights=weights, parts=parts, source=source,
+    )  # fmt: skip
+
+
+def latent_moe(
+    name: str, layers: int, hidden: int, heads: int, ranks: tuple[int, int],
+    dims: tuple[int, int, int], ffn: tuple[int, int, int], active: int, experts: int, vocab: int,
+    *, index: tuple[int, int, int] | None = None, context: int | None = None,
+    other: float = 0.0, weights: str = "bf16", parts: tuple[tuple[str, str], ...] = (),
+    source: str = CONFIG,
+) -> ModelSpec:  # fmt: skip
+    """Write multi-head latent attention with a mixture of experts and one shared expert.
+
+    ``ranks`` are those of queries and of keys and values; ``dims`` the position-free, rotary and
+    value sizes of a head; ``ffn`` the dense layers, their inner size and that of an expert;
+    ``index`` the heads and size of the index of sparse attention, and the tokens it selects.
+    """
+    heads_of_index, dim_of_index, selected = index or (0, 0, None)
+    mixer = latent(
+        hidden, heads, ranks, dims, selected=selected, index_heads=heads_of_index,
+        index_dim=dim_of_index,
+    )  # fmt: skip
+    first, inner, expert = ffn
+    blocks = (
+        Layer(first, mixer, FeedForward(inner)),
+        Layer(layers - first, mixer, Experts(expert, True, experts, active, expert)),
+    )
+    return ModelSpec(
+        name, hidden, vocab, blocks, False, context, weights, parts, other, source=source
+    )
