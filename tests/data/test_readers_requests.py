@@ -101,9 +101,10 @@ def test_aiconfigurator(needs_data: Path) -> None:
         assert got["id"][i] == raw[i]["id"]
     assert got["concurrency"].isna().sum() == 7
     agg = got[got["mode"] == "agg"]
-    per_rank = agg["batch_size_per_dp_rank"] * agg["dp"].fillna(1).astype(float)
-    assert (per_rank == agg["concurrency"]).mean() > 0.98
     assert set(got["mode"]) == {"agg", "disagg"}
+    named = agg["id"].str.extract(r"_tp(\d+)(?:_0)?_ep(?:\d+|none)")[0].astype(float)
+    gpus = (agg["tp"] * agg["dp"]).astype(float)
+    assert (gpus == named)[named.notna()].mean() == 1.0, "the id names the GPUs of a replica"
 
 
 def test_hat(needs_data: Path) -> None:
