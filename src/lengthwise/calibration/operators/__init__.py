@@ -1,0 +1,1 @@
+"""Fit operator curves to tables of measured kernels."""

@@ -1,0 +1,82 @@
+"""Fit positive coefficients to times over many orders of magnitude.
+
+Residuals are differences of logarithms under a loss that is quadratic near zero and linear beyond;
+each coefficient is pulled towards a typical value on its own scale, so that what a table cannot
+tell stays where it usually is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+Array = NDArray[np.float64]
+PULL = 0.3
+"""Weight of the pull of one coefficient, in the units of one row's residual."""
+SCALE = 0.1
+"""Residual at which the loss turns from quadratic to linear."""
+
+
+def fit_logs(
+    predict: Callable[[dict[str, float]], Array],
+    seconds: Array,
+    typical: Mapping[str, tuple[float, float]],
+    *,
+    upper: Mapping[str, float] | None = None,
+    evaluations: int = 40,
+) -> dict[str, float]:
+    """Find positive coefficients whose predictions match the measured times.
+
+    Parameters
+    ----------
+    predict
+        Times of all rows, seconds, from the coefficients by name.
+    seconds
+        Measured times, shape (rows,).
+    typical
+        By name: typical value and spread of its logarithm.
+    upper
+        Largest allowed values.
+    evaluations
+        Largest number of Jacobians.
+
+    Returns
+    -------
+    dict
+        Coefficients by name.
+
+    Examples
+    --------
+    >>> x = np.array([1.0, 10.0, 100.0])
+    >>> found = fit_logs(lambda c: c["a"] + c["b"] * x, 2.0 + 3.0 * x, {"a": (1, 3), "b": (1, 3)})
+    >>> round(found["a"], 1), round(found["b"], 1)
+    (1.9, 3.0)
+    """
+    names = list(typical)
+    start = np.log([typical[n][0] for n in names])
+    spread = np.array([typical[n][1] for n in names])
+    top = np.array([np.log((upper or {}).get(n, np.inf)) for n in names])
+    target = np.log(seconds)
+
+    def residuals(p: Array) -> Array:
+        times = predict(dict(zip(names, np.exp(p).tolist(), strict=True)))
+        return np.append(np.log(times) - target, PULL * (p - start) / spread)
+
+    low = np.minimum(start, top) - 12.0
+    found = least_squares(
+        residuals, np.minimum(start, top - 1e-3), bounds=(low, top), loss="soft_l1",
+        f_scale=SCALE, max_nfev=evaluations,
+    )  # fmt: skip
+    return dict(zip(names, np.exp(found.x).tolist(), strict=True))
+
+
+def sample(rows: int, most: int, seed: int = 0) -> NDArray[np.intp]:
+    """Pick at most ``most`` of ``rows`` row numbers, always the same ones, in order.
+
+    >>> len(sample(10, 4)), len(sample(3, 4))
+    (4, 3)
+    """
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:most])

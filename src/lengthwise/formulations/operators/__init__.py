@@ -1,0 +1,1 @@
+"""Time of one operator on one processor: physical curves, one operator a file."""

@@ -1,0 +1,165 @@
+"""Time of one dense matrix product on one processor.
+
+    T = launch + prepare + (Tc^s + Tm^s)^(1/s),   never below the roofline
+
+Tc takes the best of several tile shapes and slicings of the inner sum; Tm is the bytes over the
+bandwidth the kernel reaches; prepare is what runs over the inputs first (turning them into 8 or
+4 bits). Every term grows with m, n and k, and so does the best of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lengthwise.formulations.operators.ceilings import Ceilings
+from lengthwise.formulations.operators.tiles import Array, p_norm, soft_ceil
+
+TILES = ((64, 32), (64, 64), (64, 128), (128, 64), (128, 128), (64, 256), (128, 256), (256, 128))
+SLICES = (1, 2, 4, 8, 16)
+LEAST_SLICE = 128
+"""Inner steps a slice has at least."""
+ROW_RAMP = 0.25
+ALIGNED = 8
+"""Kernels of 8 and 4 bits want rows in multiples of this."""
+
+
+@dataclass(frozen=True)
+class GemmCoefficients:
+    """What one library of kernels makes of a processor: fractions of its ceilings, and seconds.
+
+    Attributes
+    ----------
+    launch
+        Seconds before and after the kernel's work.
+    compute, memory
+        Fractions of the peak FLOP/s and of the bandwidth reached by whole tiles.
+    cache
+        Bandwidth of the cache that feeds the tiles, in units of the memory's.
+    tile_overhead, slice_overhead
+        Seconds to start and finish one tile; seconds a sliced sum adds.
+    sharpness
+        Exponent s of the smooth maximum.
+    wave_ramp
+        Part of a wave over which a new one comes to count whole.
+    memory_delay
+        Seconds until the first bytes arrive.
+    row, prepare
+        Seconds per row, and passes over the inputs (16-bit in, packed out) before the product.
+    odd_compute, odd_memory
+        Factors on both times for a number of rows that is no multiple of 8.
+    tiles
+        Efficiency of each tile shape of ``TILES`` relative to ``compute``.
+    """
+
+    launch: float
+    compute: float
+    cache: float
+    tile_overhead: float
+    memory: float
+    sharpness: float
+    memory_delay: float
+    wave_ramp: float
+    slice_overhead: float
+    row: float
+    prepare: float
+    odd_compute: float
+    odd_memory: float
+    tiles: tuple[float, ...] = (1.0,) * len(TILES)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> GemmCoefficients:
+        """Read plain JSON values."""
+        values = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        return cls(**{**values, "tiles": tuple(values.get("tiles", (1.0,) * len(TILES)))})
+
+
+@dataclass(frozen=True)
+class GemmCurve:
+    """Seconds of ``m`` rows times a weight matrix of ``n`` outputs and ``k`` inputs.
+
+    Examples
+    --------
+    >>> from lengthwise.domain.hardware import HardwareSpec
+    >>> card = HardwareSpec("card", "gpu", 2e12, 80e9, {"bf16": 312e12}, multiprocessors=108)
+    >>> plain = GemmCoefficients(2e-6, 0.85, 4.0, 5e-7, 0.85, 2.5, 5e-7, 0.5, 2e-6, 0, 0, 1, 1)
+    >>> curve = GemmCurve(Ceilings.of(card, "bfloat16"), plain)
+    >>> curve.seconds([1, 512, 4096], 4096, 4096).round(6)
+    array([2.40e-05, 8.10e-05, 5.55e-04])
+    """
+
+    ceilings: Ceilings
+    coefficients: GemmCoefficients
+
+    def seconds(
+        self, m: ArrayLike, n: ArrayLike, k: ArrayLike, *, aligned: bool | ArrayLike = True
+    ) -> Array:
+        """Seconds of each product.
+
+        Parameters
+        ----------
+        m, n, k
+            Rows (tokens of the step), outputs and inputs of the matrix on this processor;
+            broadcast against each other.
+        aligned
+            Whether the rows are a multiple of 8, as engines pad them; False where prompts of any
+            length reach the kernels unpadded.
+
+        Returns
+        -------
+        numpy.ndarray
+            Non-decreasing in ``m``, ``n`` and ``k``; never faster than the peak FLOP/s or the
+            bandwidth allow.
+        """
+        m_, n_, k_ = np.broadcast_arrays(*(np.asarray(v, float) for v in (m, n, k)))
+        odd = ~np.asarray(aligned, bool)
+        c, top = self.coefficients, self.ceilings
+        compute = self._compute(m_, n_, k_, np.where(odd, c.odd_compute, 1.0))
+        moved = top.input_bytes * m_ * k_ + top.weight_bytes * n_ * k_ + 2.0 * m_ * n_
+        memory = moved / (top.bandwidth * min(c.memory, 1.0)) * np.where(odd, c.odd_memory, 1.0)
+        prepare = c.row * m_ + c.prepare * (2.0 + top.input_bytes) * m_ * k_ / top.bandwidth
+        total = c.launch + prepare + p_norm(compute, memory + c.memory_delay, c.sharpness)
+        return np.asarray(np.maximum(total, self.floor(m_, n_, k_)))
+
+    def floor(self, m: ArrayLike, n: ArrayLike, k: ArrayLike) -> Array:
+        """Roofline: no time can be below it."""
+        m_, n_, k_ = (np.asarray(v, float) for v in (m, n, k))
+        top = self.ceilings
+        moved = top.input_bytes * m_ * k_ + top.weight_bytes * n_ * k_ + 2.0 * m_ * n_
+        return np.asarray(np.maximum(2.0 * m_ * n_ * k_ / top.peak_flops, moved / top.bandwidth))
+
+    def _compute(self, m: Array, n: Array, k: Array, slower: Array) -> Array:
+        """Best time over tile shapes and slices of the inner sum."""
+        c, top = self.coefficients, self.ceilings
+        flops = top.peak_flops * min(c.compute, 1.0) / top.multiprocessors
+        cache = top.bandwidth * c.cache / top.multiprocessors
+        best = np.full(np.shape(m), np.inf)
+        for (rows, columns), relative in zip(TILES, c.tiles, strict=True):
+            tiles = soft_ceil(m / rows, ROW_RAMP) * np.ceil(n / columns)
+            feed = (rows * top.input_bytes + columns * top.weight_bytes) / cache
+            work = 2.0 * rows * columns / (flops * relative) * slower
+            step = p_norm(work, np.full_like(work, feed), 4.0)
+            for slices in SLICES:
+                waves = soft_ceil(tiles * slices / top.multiprocessors, c.wave_ramp)
+                depth = k if slices == 1 else np.maximum(k / slices, LEAST_SLICE)
+                time = waves * (depth * step + c.tile_overhead)
+                if slices > 1:
+                    time += c.slice_overhead + slices * m * n * 4.0 / cache / top.multiprocessors
+                best = np.minimum(best, time)
+        return best
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values; :meth:`from_dict` reads them back."""
+        coefficients = asdict(self.coefficients)
+        return {
+            "ceilings": self.ceilings.to_dict(),
+            "coefficients": {**coefficients, "tiles": list(self.coefficients.tiles)},
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> GemmCurve:
+        """Read what :meth:`to_dict` wrote."""
+        return cls(Ceilings(**data["ceilings"]), GemmCoefficients.from_dict(data["coefficients"]))
