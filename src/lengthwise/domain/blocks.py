@@ -124,6 +124,28 @@ def gated_delta(
     return Recurrence(value_heads, key_dim, value_dim, held, matrices, state_bits)
 
 
+def kimi_delta(
+    hidden: int, heads: int, head_dim: int, kernel: int = 4, full_gate: bool = False
+) -> Recurrence:
+    """Write Kimi delta attention (Kimi Team 2025, arXiv 2510.26692).
+
+    Queries, keys, values; a decay per channel through a narrow pair of matrices; one number per
+    head; an output gate, through a narrow pair as well unless ``full_gate``.
+
+    >>> kimi_delta(2304, 32, 128).projections[0].n
+    12320
+    """
+    inner = heads * head_dim
+    wide = 3 * inner + heads + (inner if full_gate else 0)
+    narrow = 1 if full_gate else 2
+    gemms = (
+        Gemm(wide, hidden, "columns"), Gemm(narrow * head_dim, hidden, "none"),
+        Gemm(narrow * inner, head_dim, "columns"), Gemm(hidden, inner, "rows"),
+    )  # fmt: skip
+    held = heads * head_dim * head_dim + 3 * inner * (kernel - 1)
+    return Recurrence(heads, head_dim, head_dim, held, gemms, 32)
+
+
 def grouped(
     pairs: Iterable[tuple[Mixer | None, FeedForward | Experts | None]],
 ) -> tuple[Layer, ...]:

@@ -63,8 +63,9 @@ class Attention:
     compress
         0: every token is kept. r: the ``window`` last tokens are kept as they are, and beyond them
         one entry for every r tokens.
-    shared_values
-        The keys serve as values too, so the cache holds them once.
+    cached_values
+        Values one token leaves in the cache: None for its keys and values, fewer where keys serve
+        as values too, 0 in layers that read the cache of an earlier layer.
     projections
         Weight matrices, the fused query, key and value matrix first.
 
@@ -85,7 +86,7 @@ class Attention:
     index_heads: int = 0
     index_dim: int = 0
     compress: int = 0
-    shared_values: bool = False
+    cached_values: int | None = None
 
     @property
     def is_full(self) -> bool:
@@ -105,7 +106,8 @@ class Attention:
     @property
     def entry_values(self) -> int:
         """Values of one cache entry, without its index key."""
-        return self.kv_heads * (self.head_dim + (0 if self.shared_values else self.value_dim))
+        own = self.kv_heads * (self.head_dim + self.value_dim)
+        return own if self.cached_values is None else self.cached_values
 
     def entries(self, tokens: float) -> float:
         """Give the cache entries that a sequence of that many tokens holds."""

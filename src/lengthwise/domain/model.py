@@ -12,7 +12,7 @@ the quadratic to linear coefficient of a prefill law.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from lengthwise.domain import blocks as build
@@ -25,7 +25,7 @@ from lengthwise.domain.layers import (
     Recurrence,
 )
 from lengthwise.domain.names import model_key
-from lengthwise.domain.weights import UNQUANTISED, weight_bits
+from lengthwise.domain.weights import UNQUANTISED, format_of_name, weight_bits
 from lengthwise.errors import InputError
 
 
@@ -51,7 +51,10 @@ class ModelSpec:
         Parts of the weights in another format, as pairs of part and format; parts are those of
         :data:`lengthwise.domain.weights.PARTS`.
     other_parameters
-        Norms, biases, vision tower, multi-token-prediction heads: in the total, not in a step.
+        Norms, biases, vision tower: in the total, not in a step.
+    draft_parameters
+        Multi-token-prediction modules. Publishers give them beside the total, and engines load them
+        to speculate only, so they are not in ``total_parameters``.
     counted_parameters
         Parameters that act on every token, where a published figure is kept in place of the sum
         over matrices.
@@ -77,6 +80,7 @@ class ModelSpec:
     part_formats: tuple[tuple[str, str], ...] = ()
     other_parameters: float = 0.0
     counted_parameters: float | None = None
+    draft_parameters: float = 0.0
     source: str = ""
 
     @classmethod
@@ -276,14 +280,31 @@ def find_model(name: str) -> ModelSpec | None:
     """Look a model up by any usual spelling of its name; None if it is not known.
 
     Case, organisation (``meta-llama/``), tuning (``-hf``, ``-Instruct``) and quantisation
-    (``-Q8_0-GGUF``, ``-FP8``) do not matter.
+    (``-Q8_0-GGUF``, ``-FP8``) do not matter; a quantisation in the name sets ``weight_format``.
 
     >>> find_model("deepseek_r1_distill_qwen_14b").layers
     48
     >>> find_model("my-own-model") is None
     True
     """
-    return _by_key().get(model_key(name))
+    found, fmt = _by_key().get(model_key(name)), format_of_name(name)
+    return found if found is None or fmt is None else _in_format(found, fmt)
+
+
+@cache
+def _in_format(spec: ModelSpec, fmt: str) -> ModelSpec:
+    """Give a model in another weight format.
+
+    Publishers that quantise to nvfp4 leave latent attention in 16 bits; parts that the model itself
+    keeps apart stay so, unless all of it is in 16 bits.
+    """
+    if fmt == spec.weight_format or (fmt, spec.weight_format) == ("fp8", "fp8_block"):
+        return spec
+    parts = spec.part_formats if fmt not in {"bf16", "fp16"} else ()
+    latent = any(isinstance(block.mixer, LatentAttention) for block in spec.blocks)
+    if latent and fmt == "nvfp4" and not parts:
+        parts = (("attention", "bf16"),)
+    return replace(spec, weight_format=fmt, part_formats=parts)
 
 
 @cache
@@ -291,4 +312,4 @@ def _by_key() -> dict[str, ModelSpec]:
     from lengthwise.domain.catalog import ALIASES, MODELS
 
     found = {model_key(model.name): model for model in MODELS}
-    return found | {key: found[model_key(name)] for key, name in ALIASES.items()}
+    return found | {model_key(key): found[model_key(name)] for key, name in ALIASES.items()}

@@ -7,6 +7,8 @@ Formats with shared scales cost a little more than their name says: nvfp4 keeps 
 
 from __future__ import annotations
 
+import re
+
 from lengthwise.errors import InputError
 
 BITS: dict[str, float] = {
@@ -35,3 +37,22 @@ def weight_bits(fmt: str) -> float:
         known = ", ".join(BITS)
         raise InputError("the weight format must be known", got=repr(fmt), remedy=f"use {known}")
     return found
+
+
+_SUFFIX = re.compile(
+    r"[-_.](nvfp4|mxfp4|mxfp8|fp8|bf16|fp16|awq|gptq|int[48]|i?q\d(?:_[a-z0-9]+)*)(?=$|[-_.])"
+)
+_OTHER_NAMES = {"awq": "int4", "gptq": "int4"}
+
+
+def format_of_name(name: str) -> str | None:
+    """Read the weight format from the suffix of a model name; None if it has none.
+
+    >>> format_of_name("DeepSeek-R1-NVFP4"), format_of_name("gemma-3-4b-it-Q4_K_M.gguf")
+    ('nvfp4', 'q4_k_m')
+    >>> format_of_name("DeepSeek-R1") is None
+    True
+    """
+    found = _SUFFIX.findall(name.lower())
+    fmt = _OTHER_NAMES.get(found[-1], found[-1]) if found else None
+    return fmt if fmt in BITS else None

@@ -1,0 +1,159 @@
+"""Models from files: a ``config.json``, a folder that holds one, a known name, a hub id.
+
+Nothing here needs a table library: a prediction from a configuration starts in a fraction of a
+second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from lengthwise.domain.model import ModelSpec, find_model
+from lengthwise.domain.model_config import parse_config
+from lengthwise.errors import FileFormatError, InputError
+
+LARGEST = 16 << 20
+"""Largest configuration read, bytes; published ones are below 1 MB."""
+
+_CONFIG, _QUANTISED = "config.json", "hf_quant_config.json"
+
+
+def load_model(name_or_path: str | os.PathLike[str]) -> ModelSpec:
+    """Find a model: a file, a folder with ``config.json``, a known name, or a hub id.
+
+    A path that exists wins over a name, a known name over the hub. The hub is asked only when
+    ``huggingface_hub`` is installed.
+
+    Parameters
+    ----------
+    name_or_path
+        ``config.json`` or its folder, a name such as ``llama3.1-8b``, or ``organisation/name``.
+
+    Returns
+    -------
+    ModelSpec
+        The model.
+
+    Raises
+    ------
+    InputError
+        If nothing of that name is found, or what is found is no decoder's configuration.
+
+    Examples
+    --------
+    >>> load_model("meta-llama/Llama-3.1-8B-Instruct-FP8").weight_format
+    'fp8'
+    """
+    text = os.fspath(name_or_path)
+    if not text.strip():
+        raise InputError("a model needs a name or a path", got=repr(text), remedy=_remedy(text))
+    path = Path(text)
+    if path.is_dir():
+        return read_config(path / _CONFIG)
+    if path.is_file():
+        return read_config(path)
+    if path.suffix == ".json" or text.startswith((".", "~", os.sep)):
+        remedy = "check the path, or give a name from the catalogue"
+        raise InputError("the model's config.json must exist", got=text, remedy=remedy)
+    found = find_model(text)
+    return found if found is not None else _from_hub(text)
+
+
+def read_config(path: str | os.PathLike[str]) -> ModelSpec:
+    """Read one ``config.json``, and ``hf_quant_config.json`` beside it.
+
+    Parameters
+    ----------
+    path
+        The file; its name, or that of its folder, names the model.
+
+    Returns
+    -------
+    ModelSpec
+        The model.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> sizes = {"hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 100,
+    ...          "num_attention_heads": 4, "intermediate_size": 128}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "tiny.json")
+    ...     _ = file.write_text(json.dumps(sizes))
+    ...     read_config(file).parameters
+    81920.0
+    """
+    file = Path(path)
+    config = dict(_read_object(file))
+    beside = file.with_name(_QUANTISED)
+    if "quantization_config" not in config and file.name == _CONFIG and beside.is_file():
+        section = _read_object(beside).get("quantization")
+        if isinstance(section, Mapping):
+            config["quantization_config"] = section
+    return parse_config(config, _name(file))
+
+
+def _read_object(path: Path) -> Mapping[str, Any]:
+    """Read a JSON object, with errors for people."""
+    remedy = "give the config.json as published with the model"
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise FileFormatError(
+                f"a config.json has at most {LARGEST >> 20} MB", got=f"{path}: {size} bytes",
+                remedy=remedy,
+            )  # fmt: skip
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        got = f"{path}: {error.strerror or error}"
+        raise FileFormatError("the model's config.json must be readable", got=got,
+                              remedy=remedy) from error  # fmt: skip
+    except (ValueError, RecursionError) as error:
+        got = f"{path}: {str(error) or 'nested too deep':.120}"
+        raise FileFormatError("a config.json holds one JSON object", got=got,
+                              remedy=remedy) from error  # fmt: skip
+    if not isinstance(value, Mapping):
+        got = f"{path}: a {type(value).__name__}"
+        raise FileFormatError("a config.json holds one JSON object", got=got, remedy=remedy)
+    return value
+
+
+def _name(path: Path) -> str:
+    """Name a model after its file, or after the folder of a ``config.json``."""
+    if path.name != _CONFIG:
+        return path.stem.split("--")[-1]
+    folder = path.absolute().parent
+    parts = [part for part in folder.parts if part.startswith("models--")]  # the hub's own cache
+    return (parts[-1] if parts else folder.name).split("--")[-1] or "model"
+
+
+def _from_hub(name: str) -> ModelSpec:
+    """Read a configuration from the hub, where that is possible."""
+    if name.count("/") != 1:
+        raise InputError("the model must be known", got=repr(name), remedy=_remedy(name))
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        got = f"{name!r}, and huggingface_hub is not installed"
+        raise InputError("the model must be known", got=got, remedy=_remedy(name)) from None
+    try:
+        path = hf_hub_download(name, _CONFIG)
+    except Exception as error:  # the client raises many kinds: offline, gated, no such model
+        got = f"{name!r}, and the hub says: {str(error).strip().splitlines()[0]:.120}"
+        raise InputError("the model must be known", got=got, remedy=_remedy(name)) from error
+    return read_config(path)
+
+
+def _remedy(name: str) -> str:
+    """Say what to do, with the nearest known names."""
+    from lengthwise.domain.catalog import MODELS
+
+    known = [model.name for model in MODELS]
+    near = get_close_matches(name.lower().rsplit("/", 1)[-1], known, n=3, cutoff=0.5)
+    also = f", or one of the nearest names: {', '.join(near)}" if near else ""
+    return f"give the path of its config.json{also}"
