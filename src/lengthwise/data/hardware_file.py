@@ -15,6 +15,7 @@ probably meant in.
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -65,6 +66,34 @@ def read_hardware(path: Path | str) -> HardwareSpec:
         raise FileFormatError("a hardware file must be TOML", got=f"{path}: {error}",
                               remedy="for one: lengthwise doctor -o my.toml") from None  # fmt: skip
     return checked_hardware(content, default_name=path.stem, where=str(path))
+
+
+def write_hardware(spec: HardwareSpec, path: Path | str) -> None:
+    """Write one processor as a TOML file that :func:`read_hardware` accepts.
+
+    >>> import tempfile
+    >>> spec = HardwareSpec("mine", "cpu", 2e10, 8e9, {"fp32": 1e11}, sources={"all": "measured"})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "mine.toml"
+    ...     write_hardware(spec, path)
+    ...     read_hardware(path) == spec
+    True
+    """
+    plain = {key: value for key, value in spec.to_dict().items() if value not in (None, "")}
+    lines = [f"{key} = {_toml(value)}" for key, value in plain.items() if not _is_table(value)]
+    for key, value in plain.items():
+        if _is_table(value) and value:
+            lines += ["", f"[{key}]", *(f"{name} = {_toml(item)}" for name, item in value.items())]
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _toml(value: Any) -> str:
+    # a JSON string is a TOML string; numbers keep all their digits
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def checked_hardware(content: Mapping[str, Any], *, default_name: str, where: str) -> HardwareSpec:

@@ -12,8 +12,9 @@ Links are counted in one direction: NVLink of 900 GB/s both ways is 450e9 here.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lengthwise.errors import InputError
@@ -32,9 +33,11 @@ WIDER = {
 _SAME = {
     "bfloat16": "bf16", "float16": "fp16", "half": "fp16", "float32": "fp32", "float": "fp32",
     "fp8_block": "fp8", "fp8_e4m3": "fp8", "fp8_e5m2": "fp8", "e4m3": "fp8", "float8": "fp8",
-    "nvfp4": "fp4", "mxfp4": "fp4", "w8a8": "int8", "int4": "bf16", "w4a16": "bf16",
-    "w8a16": "bf16", "mxfp8": "fp8",
+    "nvfp4": "fp4", "mxfp4": "fp4", "w8a8": "int8", "w4a16": "bf16",
+    "w8a16": "bf16", "mxfp8": "fp8", "fp6": "fp8",
 }  # fmt: skip
+_WEIGHTS_ONLY = re.compile(r"(?:int|i?q)[2-8].*|awq.*|gptq.*")
+"""Formats of stored weights that are widened before they are multiplied: int4, q4_k_m, awq."""
 _POSITIVE = (
     "memory_bandwidth_bytes_per_s", "memory_bytes", "link_bytes_per_s", "internode_bytes_per_s",
     "host_bytes_per_s",
@@ -115,12 +118,14 @@ class HardwareSpec:
     def unit(self, dtype: str) -> str:
         """Name the format whose unit does the work of ``dtype``: itself or the next wider one.
 
-        Weight-only formats (``int4``, ``w4a16``) compute in 16 bits.
+        Formats of weights alone (``int4``, ``q4_k_m``, ``w4a16``) compute in 16 bits.
 
         >>> HardwareSpec("card", "gpu", 2e12, 80e9, {"bf16": 312e12}).unit("fp8")
         'bf16'
         """
         key = _SAME.get(dtype.lower(), dtype.lower())
+        if key not in WIDER and _WEIGHTS_ONLY.fullmatch(key):
+            key = "bf16"
         if key not in WIDER:
             known = ", ".join([*WIDER, *_SAME])
             raise InputError("the number format must be a known one", got=repr(dtype),
@@ -157,6 +162,10 @@ class HardwareSpec:
         'datasheet'
         """
         return self.sources.get(attribute, self.sources.get("all", ""))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values by attribute."""
+        return asdict(self)
 
     def link(self, gpus: int) -> float:
         """Bytes per second, one direction, between ``gpus`` processors: slower across nodes.

@@ -123,7 +123,7 @@ def memory_use(
     (False, 0)
     """
     parallelism = parallelism or Parallelism()
-    _check(tokens_per_sequence, sequences, max_step_tokens, utilisation)
+    _check(tokens_per_sequence, sequences, max_step_tokens, utilisation, kv_bits)
     place = Placement(model, parallelism, precision, kv_bits)
     available = hardware.memory_bytes * utilisation
     vectors, other = place.activation_bytes(max_step_tokens), _other(hardware, parallelism)
@@ -152,12 +152,15 @@ def _most(room: float, one: float, dp: int) -> int | None:
     return max(0, math.floor(room / one)) * dp
 
 
-def _check(tokens: float, sequences: int, step: float, utilisation: float) -> None:
+def _check(tokens: float, sequences: int, step: float, utilisation: float, kv_bits: float) -> None:
     for name, value in (
         ("tokens_per_sequence", tokens), ("sequences", sequences), ("max_step_tokens", step)
     ):  # fmt: skip
         if not (math.isfinite(value) and value >= 0):
             raise InputError(f"{name} must be 0 or more", got=f"{value!r}")
+    if not 0 < kv_bits <= 64:
+        raise InputError("kv_bits must be bits of one value", got=f"{kv_bits!r}",
+                         remedy="such as 16, 8 or 4")  # fmt: skip
     if not 0 < utilisation <= 1:
         raise InputError("utilisation must lie in (0, 1]", got=f"{utilisation!r}",
                          remedy="0.9 is usual")  # fmt: skip

@@ -74,7 +74,13 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _memory_gib() -> float | None:
+def memory_bytes() -> float | None:
+    """Bytes of memory of this machine; None where the system does not say."""
     with suppress(ValueError, OSError, AttributeError):
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     return None
+
+
+def _memory_gib() -> float | None:
+    total = memory_bytes()
+    return None if total is None else round(total / 2**30, 1)
