@@ -10,7 +10,7 @@ import pytest
 
 from lengthwise.data.hardware_catalog import hardware_names, load_hardware
 from lengthwise.interfaces.cli.main import run
-from lengthwise.measurement.probe import Rate, rate, usable_cpus
+from lengthwise.measurement.probe import Probe, Rate, rate, usable_cpus
 
 
 def doctor(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -147,3 +147,22 @@ def test_a_rate_counts_the_best_try() -> None:
     assert 40 < found.best <= 101
     assert found.median < found.best
     assert Rate(4.0, 3.0, 3).spread == 0.25
+
+
+def test_emulated_formats_are_no_units() -> None:
+    one = Rate(1e12, 1e12, 3)
+    slow, fast = Rate(1e11, 1e11, 3), Rate(4e12, 4e12, 3)
+    flops = {"fp32": one, "fp64": slow, "fp16": slow, "bf16": fast, "fp8": slow, "int8": fast}
+    probe = Probe("gpu", "gpu", 0, 8e9, one, one, flops, 1e-6)
+    spec = probe.hardware()
+    assert set(spec.peak_flops) == {"fp32", "bf16", "int8"}
+    assert (spec.unit("fp8"), spec.unit("fp16")) == ("bf16", "bf16")
+
+
+def test_products_by_torch_on_a_cpu() -> None:
+    torch = pytest.importorskip("torch")
+    from lengthwise.measurement.probe_torch import products
+
+    found = products(torch, "cpu", 128, ("bf16", "fp32", "no such format"), 0.01)
+    assert set(found) <= {"bf16", "fp32"}
+    assert found["fp32"].best > 1e7

@@ -102,6 +102,7 @@ def test_agrees_with_the_systems_table_of_aiconfigurator(needs_data: Path) -> No
         ("NVIDIA RTX 6000 Ada Generation", "rtx_6000_ada"), ("  rtx_4090 ", "rtx_4090"),
         ("NVIDIA GeForce RTX 4090", "rtx_4090"), ("AMD EPYC 9654 96-Core Processor", "epyc_9654"),
         ("Intel(R) Xeon(R) Platinum 8480+", "xeon_8480"), ("gpu-titanxp", "titan_xp"),
+        ("cpu-epyc-1thread", "cpu_epyc_1thread"),
         ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "rtx_pro_6000_server"),
     ],
 )  # fmt: skip

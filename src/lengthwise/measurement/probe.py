@@ -37,6 +37,8 @@ SMALLEST_ARRAY = 32 << 20
 CACHES = 4
 """Arrays are at least this many times the last cache."""
 LARGEST_PRODUCT = 4096
+EMULATED = 0.8
+"""A format that reaches no more than this share of a wider one has no unit of its own."""
 BUSY_SPREAD, BUSY_PRESSURE = 0.15, 10.0
 
 
@@ -110,8 +112,17 @@ class Probe:
         return max(self.read.best, self.triad.best)
 
     def hardware(self) -> HardwareSpec:
-        """Give the figures as a hardware specification; formats not measured are absent."""
-        peaks = {name: _rounded(rate.best) for name, rate in self.flops.items() if name in WIDER}
+        """Give the figures as a hardware specification.
+
+        Formats that were not measured are absent, and so are those that are only emulated: slower
+        than a wider one.
+        """
+        best = {name: rate.best for name, rate in self.flops.items() if name in WIDER}
+        peaks = {
+            name: _rounded(value)
+            for name, value in best.items()
+            if all(value > EMULATED * best.get(wider, 0.0) for wider in WIDER[name])
+        }
         bandwidth = _rounded(self.bandwidth)
         on_cpu = self.kind == "cpu"
         how = "measured by lengthwise doctor"
@@ -319,6 +330,11 @@ def _warnings(threads: int, rates: list[Rate]) -> list[str]:
         found.append(
             f"{threads} of {usable_cpus()} CPUs in use (OMP_NUM_THREADS or --threads); figures are "
             "for that many"
+        )
+    if find_spec("torch") is None:
+        found.append(
+            "16-bit and 8-bit products were not measured, for want of torch; they may be several "
+            "times faster than fp32"
         )
     spread = max(rate.spread for rate in rates)
     if spread > BUSY_SPREAD:
