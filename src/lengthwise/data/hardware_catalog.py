@@ -6,9 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from lengthwise.data.hardware_file import build, read_hardware
 from lengthwise.domain.hardware import HardwareSpec
 from lengthwise.errors import InputError
 
+CATALOGUE = Path(__file__).with_name("hardware.toml")
 _NOISE = re.compile(
     r"nvidia|amd|intel|apple|habana|google|tesla|geforce|quadro|instinct|radeon|gpus?|hpu|cpu|oam"
     r"|accelerator|corporation|graphics|card|generation|edition|processor|module|tensor|data"
@@ -96,10 +95,15 @@ def name_key(name: str, *, memory: bool = True) -> str:
     return "".join(words)
 
 
+def _squashed(name: str) -> str:
+    return re.sub(r"[^a-z0-9.+]", "", name.lower())
+
+
 def _named(name: str) -> str | None:
     keys = _by_key()
-    if (found := keys.get(name_key(name))) is not None:
-        return found
+    for key in (name_key(name), _squashed(name)):
+        if key in keys:
+            return keys[key]
     found = keys.get(name_key(name, memory=False))
     size = next(
         (int(m[1]) for m in map(_MEMORY.fullmatch, re.findall(r"\w+", name.lower())) if m), 0
@@ -111,6 +115,8 @@ def _named(name: str) -> str | None:
 
 
 def _remedy(name: str) -> str:
+    from difflib import get_close_matches
+
     keys = _by_key()
     close = get_close_matches(name_key(name), keys, n=8, cutoff=0.6)
     names = list(dict.fromkeys(keys[key] for key in close))[:4]
@@ -122,8 +128,7 @@ def _remedy(name: str) -> str:
 
 @cache
 def _entries() -> Mapping[str, Mapping[str, Any]]:
-    text = files("lengthwise.data").joinpath("hardware.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    return tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))
 
 
 @cache
@@ -132,6 +137,7 @@ def _by_key() -> dict[str, str]:
     for name, entry in _entries().items():
         for alias in (name.replace("_", " "), entry.get("title", ""), *entry.get("aliases", ())):
             names.setdefault(name_key(alias), name)
+            names.setdefault(_squashed(alias), name)
     names.pop("", None)
     return names
 
