@@ -1,10 +1,10 @@
-import json
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from lengthwise.data.datasets import fetch, table
+from lengthwise.data.model_files import read_config
 from lengthwise.data.readers import own_openvino
 from lengthwise.domain.catalog import CONFIG, MODELS
 from lengthwise.domain.model import find_model
@@ -68,22 +68,78 @@ def test_own_models_have_the_shapes_that_were_measured() -> None:
         assert (model.layers, model.heads) == (shape["layers"], shape["heads"])
 
 
+FORMATS = {"fp8_block": "fp8"}
+"""A name says fp8; only the configuration says that its scales are per block."""
+
+
 @pytest.mark.data
 def test_entries_agree_with_the_config_of_the_model(needs_data: Path) -> None:
+    paths = sorted((needs_data / "models").glob("*.json"))
     checked = set()
-    for path in (needs_data / "models").glob("*.json"):
-        model = find_model(path.stem.split("--")[1])
-        config = json.loads(path.read_text())
-        if model is None or model.source != CONFIG or "num_hidden_layers" not in config:
-            continue
+    for path in paths:
+        name = path.stem.split("--")[1]
+        model, read = find_model(name), read_config(path)
+        assert model is not None, name
         checked.add(model.name)
-        kinds = config.get("layer_types") or ["full_attention"] * config["num_hidden_layers"]
-        assert model.layers == kinds.count("full_attention"), path.name
-        assert model.heads == config["num_attention_heads"]
-        if "kv_lora_rank" not in config:
-            size = config.get("head_dim") or config["hidden_size"] // model.heads
-            assert (model.kv_heads, model.head_dim) == (config["num_key_value_heads"], size)
+        assert set(model.blocks) == set(read.blocks), name
+        assert (model.hidden, model.vocab) == (read.hidden, read.vocab), name
+        assert model.tied_embeddings == read.tied_embeddings, name
+        assert model.draft_parameters == read.draft_parameters, name
+        assert model.total_parameters == pytest.approx(read.total_parameters, rel=1e-3), name
+        formats = {FORMATS.get(spec.weight_format, spec.weight_format) for spec in (model, read)}
+        assert len(formats) == 1, name
+    assert len(paths) == 79
     assert checked == {model.name for model in MODELS if model.source == CONFIG}
+
+
+# figures of laws fitted before models were described layer by layer: parameters, layers, heads,
+# kv_heads, head_dim, FLOP per pair, KV bytes per token
+KEPT = {
+    "llama2-70b": (68975329280.0, 80, 64, 8, 128, 2621440, 327680),
+    "llama3.1-8b": (6979321856.0, 32, 32, 8, 128, 524288, 131072),
+    "deepseek-r1-distill-qwen-14b": (13212057600.0, 48, 40, 8, 128, 983040, 196608),
+    "deepseek-v3": (35697917952.0, 61, 128, 2, 160, 4997120, 78080),
+    "glm-4.7-flash": (3262119936.0, 47, 20, 1, 256, 962560, 48128),
+    "mixtral-8x7b": (12617515008.0, 32, 32, 8, 128, 524288, 131072),
+    "gpt-oss-120b": (4551966720.0, 18, 64, 8, 64, 294912, 36864),
+    "gemma-3-27b": (25598361600.0, 10, 32, 16, 128, 163840, 81920),
+    "opt-175b": (174563917824.0, 96, 96, 96, 128, 4718592, 4718592),
+    "falcon-7b": (6625951744.0, 32, 71, 1, 64, 581632, 8192),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_figures_that_committed_laws_were_fitted_with_stay(name: str) -> None:
+    model = find_model(name)
+    found = (
+        model.parameters, model.layers, model.heads, model.kv_heads, model.head_dim,
+        model.flops_per_pair, model.kv_bytes_per_token,
+    )  # fmt: skip
+    assert found == KEPT[name]
+    assert model.flops_per_token == 2 * model.parameters
+    assert model.flops_per_pair == 4 * model.layers * model.heads * model.head_dim
+
+
+@pytest.mark.parametrize(
+    ("name", "fmt"),
+    [
+        ("Qwen3-235B-A22B-FP8", "fp8"), ("nvidia/DeepSeek-R1-NVFP4", "nvfp4"),
+        ("deepseek-v3-fp8", "fp8_block"), ("gemma-3-4b-it-Q4_K_M.gguf", "q4_k_m"),
+        ("Qwen2.5-7B-Instruct-AWQ", "int4"), ("gpt-oss-20b", "mxfp4"), ("llama3.1-8b", "bf16"),
+        ("Nemotron-3-Nano-30B-A3B-BF16", "bf16"), ("gpt-oss-20b-BF16", "bf16"),
+    ],
+)  # fmt: skip
+def test_a_name_says_the_weight_format(name: str, fmt: str) -> None:
+    model = find_model(name)
+    assert model.weight_format == fmt
+    assert model.format_of("tables") == "bf16"
+
+
+def test_nvfp4_leaves_latent_attention_in_16_bits() -> None:
+    model = find_model("nvidia/DeepSeek-R1-NVFP4")
+    assert model.format_of("attention") == "bf16"
+    assert model.format_of("experts") == "nvfp4"
+    assert model.blocks == find_model("deepseek-r1").blocks
 
 
 @pytest.mark.data

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -137,12 +138,12 @@ def _from_hub(name: str) -> ModelSpec:
     if name.count("/") != 1:
         raise InputError("the model must be known", got=repr(name), remedy=_remedy(name))
     try:
-        from huggingface_hub import hf_hub_download
+        hub: Any = import_module("huggingface_hub")
     except ImportError:
         got = f"{name!r}, and huggingface_hub is not installed"
         raise InputError("the model must be known", got=got, remedy=_remedy(name)) from None
     try:
-        path = hf_hub_download(name, _CONFIG)
+        path = hub.hf_hub_download(name, _CONFIG)
     except Exception as error:  # the client raises many kinds: offline, gated, no such model
         got = f"{name!r}, and the hub says: {str(error).strip().splitlines()[0]:.120}"
         raise InputError("the model must be known", got=got, remedy=_remedy(name)) from error

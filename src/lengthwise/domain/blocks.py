@@ -91,6 +91,53 @@ def latent(
     )  # fmt: skip
 
 
+def compressed(
+    hidden: int, heads: int, head_dim: int, ranks: tuple[int, int], groups: int, window: int,
+    ratio: int = 0, index: tuple[int, int, int] = (0, 0, 0),
+) -> Attention:  # fmt: skip
+    """Write attention over a window and a compressed past (DeepSeek-V4).
+
+    Queries go through a short vector, one vector per entry is key and value for all heads, and the
+    output is projected in groups. Entries of a small ratio overlap, which doubles the matrices that
+    make them, and are chosen by an index with a compressor of its own.
+
+    Parameters
+    ----------
+    hidden, heads, head_dim
+        Sizes.
+    ranks
+        Of queries and of each group of the output.
+    groups
+        Groups of the output.
+    window, ratio
+        Tokens kept as they are, and tokens per compressed entry (0: none).
+    index
+        Heads and size of the index, and entries it selects; heads 0: all entries are seen.
+
+    Examples
+    --------
+    >>> compressed(4096, 64, 512, (1024, 1024), 8, 128, ratio=128).cache_values(128000)
+    577536.0
+    """
+    q_rank, out_rank = ranks
+    index_heads, index_dim, selected = index
+    gemms = [
+        Gemm(q_rank + head_dim, hidden, "none"),
+        Gemm(heads * head_dim, q_rank, "columns"),
+        Gemm(groups * out_rank, heads * head_dim // groups, "columns"),
+        Gemm(hidden, groups * out_rank, "rows"),
+    ]
+    if ratio:
+        gemms.append(Gemm(2 * head_dim * (2 if index_heads else 1), hidden, "none"))
+    if index_heads:
+        gemms.append(Gemm(index_heads * index_dim, q_rank, "none"))
+        gemms.append(Gemm(index_heads + 4 * index_dim, hidden, "none"))
+    return Attention(
+        heads, 1, head_dim, head_dim, window, selected or None, tuple(gemms), index_heads,
+        index_dim, ratio, head_dim,
+    )  # fmt: skip
+
+
 def mamba(
     hidden: int, heads: int, head_dim: int, state: int, groups: int, kernel: int = 4,
     state_bits: int = 16,
@@ -158,3 +205,23 @@ def grouped(
     for pair in pairs:
         counts[pair] = counts.get(pair, 0) + 1
     return tuple(Layer(count, mixer, ffn) for (mixer, ffn), count in counts.items())
+
+
+def prediction_modules(count: int, hidden: int, blocks: tuple[Layer, ...]) -> int:
+    """Count ``count`` multi-token-prediction modules: a layer like the last, and a 2 h x h matrix.
+
+    Where mixers and feed-forward parts take turns, a module has one of each, attention first.
+
+    >>> prediction_modules(1, 8, (Layer(2, attention(8, 2, 2, 4), FeedForward(16)),))
+    768
+    """
+    whole = [b for b in blocks if b.ffn is not None and b.mixer is not None]
+    if not count or not blocks:
+        return 0
+    if whole:
+        layer = whole[-1].all_weights(hidden)
+    else:
+        mixers = [b for b in blocks if isinstance(b.mixer, Attention)]
+        parts = [b for b in blocks if b.ffn is not None]
+        layer = sum(found[-1].all_weights(hidden) for found in (mixers, parts) if found)
+    return count * (layer + 2 * hidden * hidden)

@@ -104,6 +104,18 @@ class Attention:
         return 2 * self.index_heads * self.index_dim
 
     @property
+    def pair_growth(self) -> int:
+        """FLOP that one more token far back costs a query: its pair, or its score in the index."""
+        one = self.pair_flops if self.selected is None else self.index_flops
+        return one // max(self.compress, 1) if self.is_full else 0
+
+    @property
+    def cache_growth(self) -> int:
+        """Values that one more token adds to a long cache, about."""
+        one = self.entry_values + self.index_dim
+        return one // max(self.compress, 1) if self.is_full else 0
+
+    @property
     def entry_values(self) -> int:
         """Values of one cache entry, without its index key."""
         own = self.kv_heads * (self.head_dim + self.value_dim)
@@ -191,6 +203,16 @@ class LatentAttention:
     def index_flops(self) -> int:
         """FLOP to score one token for one query in the index."""
         return 2 * self.index_heads * self.index_dim
+
+    @property
+    def pair_growth(self) -> int:
+        """FLOP that one more token far back costs a query: its pair, or its score in the index."""
+        return self.pair_flops if self.selected is None else self.index_flops
+
+    @property
+    def cache_growth(self) -> int:
+        """Values that one more token adds to the cache, in whole heads."""
+        return 2 * self.kv_heads * self.head_dim
 
     @property
     def entry_values(self) -> int:

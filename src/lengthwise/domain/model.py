@@ -170,8 +170,11 @@ class ModelSpec:
 
     @cached_property
     def flops_per_pair(self) -> int:
-        """FLOP of one query-key pair over the layers with full attention, 4 L H d."""
-        return sum(count * mixer.pair_flops for count, mixer in self._full)
+        """FLOP of one query-key pair over the layers with full attention, 4 L H d.
+
+        Where an index chooses what a query attends to, only its scores grow with the length.
+        """
+        return sum(count * mixer.pair_growth for count, mixer in self._full)
 
     @cached_property
     def kv_bytes_per_token(self) -> int:
@@ -179,7 +182,7 @@ class ModelSpec:
 
         Latent caches are counted in whole heads; :meth:`kv_bytes` is exact.
         """
-        return sum(4 * count * mixer.kv_heads * mixer.head_dim for count, mixer in self._full)
+        return sum(2 * count * mixer.cache_growth for count, mixer in self._full)
 
     @cached_property
     def weights_by_part(self) -> dict[str, float]:
@@ -293,17 +296,23 @@ def find_model(name: str) -> ModelSpec | None:
 
 @cache
 def _in_format(spec: ModelSpec, fmt: str) -> ModelSpec:
-    """Give a model in another weight format.
+    """Give a model in another weight format, as publishers of quantised versions leave it.
 
-    Publishers that quantise to nvfp4 leave latent attention in 16 bits; parts that the model itself
-    keeps apart stay so, unless all of it is in 16 bits.
+    Parts in 16 bits stay so. nvfp4 leaves latent attention in 16 bits, and compressed attention
+    and shared experts in the format they had.
     """
-    if fmt == spec.weight_format or (fmt, spec.weight_format) == ("fp8", "fp8_block"):
+    if (fmt, spec.weight_format) == ("fp8", "fp8_block"):
+        fmt = "fp8_block"
+    plain = {"bf16", "fp16"}
+    parts = tuple(part for part in spec.part_formats if part[1] in plain and fmt not in plain)
+    mixers = [block.mixer for block in spec.blocks]
+    if fmt == "nvfp4" and not parts:
+        if any(isinstance(mixer, LatentAttention) for mixer in mixers):
+            parts = (("attention", "bf16"),)
+        elif any(isinstance(mixer, Attention) and mixer.compress for mixer in mixers):
+            parts = (("attention", spec.weight_format), ("shared", spec.weight_format))
+    if (fmt, parts) == (spec.weight_format, spec.part_formats):
         return spec
-    parts = spec.part_formats if fmt not in {"bf16", "fp16"} else ()
-    latent = any(isinstance(block.mixer, LatentAttention) for block in spec.blocks)
-    if latent and fmt == "nvfp4" and not parts:
-        parts = (("attention", "bf16"),)
     return replace(spec, weight_format=fmt, part_formats=parts)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from lengthwise.domain.blocks import attention, latent
+from lengthwise.domain.blocks import attention, compressed, latent
 from lengthwise.domain.layers import Attention, Gemm, LatentAttention
 from lengthwise.domain.model_config_values import Values
 
 WINDOWED = frozenset({"sliding_attention", "chunked_attention"})
 RECURRENT = frozenset({"linear_attention", "mamba", "mamba2"})
+OVERLAPPING = 4
+"""Compression up to which entries overlap and an index chooses among them."""
 FULL_NAME = "full_attention"
 FULL = frozenset({"full_attention", "attention", "global_attention"})
 
@@ -192,42 +193,22 @@ def _latent(config: Values, hidden: int, layers: int) -> list[LatentAttention | 
 
 
 def _compressed(config: Values, hidden: int, layers: int) -> list[Attention]:
-    """Write attention over a window and a compressed past (DeepSeek-V4)."""
-    ratios = config.listing("compress_ratios", length=layers) or []
-    made: dict[int, Attention] = {}
-    for entry in ratios:
-        ratio = config.whole(entry, "compress_ratios", 0)
-        if ratio not in made:
-            made[ratio] = _compressed_layer(config, hidden, ratio)
-    return [made[int(entry)] for entry in ratios]
-
-
-def _compressed_layer(config: Values, hidden: int, ratio: int) -> Attention:
-    """Write one layer: short queries, one shared key-value vector, grouped short output.
-
-    Entries of a small ratio overlap, which doubles the matrices that make them, and are chosen by
-    an index with a compressor of its own.
-    """
-    heads, size = config.size("num_attention_heads"), config.size("head_dim")
-    rank, out_rank = config.size("q_lora_rank"), config.size("o_lora_rank")
-    groups = config.size("o_groups")
-    gemms = [
-        Gemm(rank + size, hidden, "none"),
-        Gemm(heads * size, rank, "columns"),
-        Gemm(groups * out_rank, heads * size // groups, "columns"),
-        Gemm(hidden, groups * out_rank, "rows"),
+    """Write attention over a window and a compressed past, by the ratio of each layer."""
+    ratios = [
+        config.whole(entry, "compress_ratios", 0)
+        for entry in config.listing("compress_ratios", length=layers) or []
     ]
-    index: dict[str, Any] = {}
-    if ratio:
-        indexed = ratio <= 4
-        gemms.append(Gemm(2 * size * (2 if indexed else 1), hidden, "none"))
-        if indexed:
-            index_heads, index_dim = config.size("index_n_heads"), config.size("index_head_dim")
-            gemms.append(Gemm(index_heads * index_dim, rank, "none"))
-            gemms.append(Gemm(index_heads + 4 * index_dim, hidden, "none"))
-            index = {"index_heads": index_heads, "index_dim": index_dim,
-                     "selected": config.size("index_topk")}  # fmt: skip
-    return Attention(
-        heads, 1, size, size, config.size("sliding_window"), projections=tuple(gemms),
-        compress=ratio, cached_values=size, **index,
+    heads, size = config.size("num_attention_heads"), config.size("head_dim")
+    ranks = config.size("q_lora_rank"), config.size("o_lora_rank")
+    groups, window = config.size("o_groups"), config.size("sliding_window")
+    index = (
+        config.size("index_n_heads"), config.size("index_head_dim"), config.size("index_topk"),
     )  # fmt: skip
+    made = {
+        ratio: compressed(
+            hidden, heads, size, ranks, groups, window, ratio,
+            index if 0 < ratio <= OVERLAPPING else (0, 0, 0),
+        )
+        for ratio in dict.fromkeys(ratios)
+    }  # fmt: skip
+    return [made[ratio] for ratio in ratios]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lengthwise.domain.blocks import prediction_modules
 from lengthwise.domain.layers import Attention, Experts, Layer
 from lengthwise.domain.model_config_values import Values
 from lengthwise.errors import InputError
@@ -78,16 +79,6 @@ def _projector(tower: Values, width: int, hidden: int) -> int:
 
 
 def draft(config: Values, hidden: int, blocks: tuple[Layer, ...]) -> int:
-    """Count multi-token-prediction modules: each a layer like the last, and a 2 h x h matrix."""
+    """Count the multi-token-prediction modules."""
     keys = ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_modules")
-    count = config.size(*keys, default=0, least=0)
-    if not count:
-        return 0
-    last = [b for b in blocks if b.ffn is not None and b.mixer is not None]
-    if last:
-        layer = last[-1].all_weights(hidden)
-    else:  # mixers and feed-forward parts take turns: one of each, attention first
-        mixers = [b for b in blocks if isinstance(b.mixer, Attention)]
-        parts = [b for b in blocks if b.ffn is not None]
-        layer = sum(found[-1].all_weights(hidden) for found in (mixers, parts) if found)
-    return count * (layer + 2 * hidden * hidden)
+    return prediction_modules(config.size(*keys, default=0, least=0), hidden, blocks)

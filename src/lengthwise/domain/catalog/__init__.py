@@ -6,16 +6,31 @@ from. The files hold plain sizes; :mod:`lengthwise.domain.catalog.builders` make
 
 from __future__ import annotations
 
-from lengthwise.domain.catalog import deepseek, llama, older, qwen, windowed
+from lengthwise.domain.catalog import (
+    deepseek,
+    latent,
+    llama,
+    minimax,
+    nemotron,
+    older,
+    qwen,
+    windowed,
+)
 from lengthwise.domain.catalog.builders import CONFIG, PUBLISHED
 from lengthwise.domain.model import ModelSpec
 
 __all__ = ["ALIASES", "CONFIG", "MODELS", "PUBLISHED"]
 
 MODELS: tuple[ModelSpec, ...] = (
-    *llama.MODELS, *qwen.MODELS, *deepseek.MODELS, *windowed.MODELS, *older.MODELS,
+    *llama.MODELS, *qwen.MODELS, *deepseek.MODELS, *latent.MODELS, *windowed.MODELS,
+    *minimax.MODELS, *nemotron.MODELS, *older.MODELS,
 )  # fmt: skip
 """Every known model."""
 
-ALIASES = {"bloom": "bloom-176b"}
+ALIASES = {
+    "bloom": "bloom-176b",
+    "kimi-k2.7-code": "kimi-k2.7",
+    "deepseek-v3.2-exp": "deepseek-v3.2",
+    **{f"nvidia-{entry.name}": entry.name for entry in nemotron.MODELS},
+}
 """Other names of the same model that no rule of spelling connects."""

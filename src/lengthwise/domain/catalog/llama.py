@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from lengthwise.domain.catalog.builders import CONFIG, dense, moe
+from lengthwise.domain.blocks import attention
+from lengthwise.domain.catalog.builders import CONFIG, dense, model, moe
+from lengthwise.domain.layers import Experts, FeedForward, Layer
+from lengthwise.domain.model import ModelSpec
 
 LLAMA = (
     dense("llama-7b", 32, 4096, 32, 32, 128, 11008, 32000, context=2048),
@@ -28,4 +31,23 @@ MISTRAL = (
     moe("mixtral-8x7b", 32, 4096, 32, 8, 128, 14336, 2, 8, 32000, context=32768),
     moe("mixtral-8x22b", 56, 6144, 48, 8, 128, 16384, 2, 8, 32000, context=65536),
 )
-MODELS = (*LLAMA, *MISTRAL)
+
+
+def _llama4(name: str, experts: int, dense_layers: int, context: int) -> ModelSpec:
+    """Write Llama 4: chunked attention but in every fourth layer, an expert beside a shared one.
+
+    Maverick has dense layers at every second place, so all layers with full attention have experts.
+    """
+    local, full = (attention(5120, 40, 8, 128, window=window) for window in (8192, None))
+    routed = Experts(8192, True, experts, 1, 8192)
+    blocks = (Layer(36 - dense_layers, local, routed), Layer(12, full, routed))
+    if dense_layers:
+        blocks = (Layer(dense_layers, local, FeedForward(16384)), *blocks)
+    return model(name, 5120, 202048, blocks, context=context)
+
+
+LLAMA4 = (
+    _llama4("llama-4-scout-17b-16e", 16, 0, 10485760),
+    _llama4("llama-4-maverick-17b-128e", 128, 24, 1048576),
+)
+MODELS = (*LLAMA, *MISTRAL, *LLAMA4)

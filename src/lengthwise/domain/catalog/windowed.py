@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from lengthwise.domain.catalog.builders import dense, moe
+from lengthwise.domain.blocks import attention
+from lengthwise.domain.catalog.builders import dense, model, moe
+from lengthwise.domain.layers import Experts, FeedForward, Layer
+from lengthwise.domain.model import ModelSpec
 
 _MXFP4 = (("attention", "bf16"),)
 GPT_OSS = tuple(
@@ -30,4 +33,48 @@ GEMMA = (
         )
     ),
 )  # fmt: skip
-MODELS = (*GPT_OSS, *GEMMA)
+
+
+def _gemma4(
+    name: str, layers: int, full: int, hidden: int, heads: tuple[int, int, int],
+    ffn: FeedForward | Experts, vision: float,
+) -> ModelSpec:  # fmt: skip
+    """Write Gemma 4: full layers have heads of 512 whose keys are their values.
+
+    ``heads``: queries, keys and values of local layers, keys and values of full ones.
+    """
+    query, local_kv, full_kv = heads
+    local = attention(hidden, query, local_kv, 256, window=1024)
+    wide = attention(hidden, query, full_kv, 512, keys_are_values=True)
+    blocks = (Layer(layers - full, local, ffn), Layer(full, wide, ffn))
+    return model(name, hidden, 262144, blocks, tied=True, context=262144, other=vision)
+
+
+GEMMA4 = (
+    _gemma4("gemma-4-26b-a4b", 30, 5, 2816, (16, 8, 2), Experts(704, True, 128, 8, 2112), 0.573e9),
+    _gemma4("gemma-4-31b", 60, 10, 5376, (32, 16, 4), FeedForward(21504), 0.576e9),
+)
+
+
+def _mimo2() -> ModelSpec:
+    """Write MiMo-V2-Flash: values are narrower than keys, local layers have more of both."""
+    full = attention(4096, 64, 4, 192, value_dim=128)
+    local = attention(4096, 64, 8, 192, value_dim=128, window=128)
+    experts = Experts(2048, True, 256, 8)
+    blocks = Layer(1, full, FeedForward(16384)), Layer(39, local, experts), Layer(8, full, experts)
+    return model("mimo-v2-flash", 4096, 152576, blocks, context=262144, weights="fp8_block")
+
+
+def _step() -> ModelSpec:
+    """Write Step-3.7-Flash: more heads in local layers, one gate per head."""
+    full = attention(4096, 64, 8, 128, gate=64)
+    local = attention(4096, 96, 8, 128, window=512, gate=96)
+    first, experts = FeedForward(11264), Experts(1280, True, 288, 8, 1280)
+    blocks = (
+        Layer(1, full, first), Layer(2, local, first), Layer(31, local, experts),
+        Layer(11, full, experts),
+    )  # fmt: skip
+    return model("step-3.7-flash", 4096, 128896, blocks, context=65536, draft=3)
+
+
+MODELS = (*GPT_OSS, *GEMMA, *GEMMA4, _mimo2(), _step())
