@@ -40,10 +40,10 @@ def _llama4(name: str, experts: int, dense_layers: int, context: int) -> ModelSp
     """
     local, full = (attention(5120, 40, 8, 128, window=window) for window in (8192, None))
     routed = Experts(8192, True, experts, 1, 8192)
-    blocks = (Layer(36 - dense_layers, local, routed), Layer(12, full, routed))
+    blocks = [Layer(36 - dense_layers, local, routed), Layer(12, full, routed)]
     if dense_layers:
-        blocks = (Layer(dense_layers, local, FeedForward(16384)), *blocks)
-    return model(name, 5120, 202048, blocks, context=context)
+        blocks.insert(0, Layer(dense_layers, local, FeedForward(16384)))
+    return model(name, 5120, 202048, tuple(blocks), context=context)
 
 
 LLAMA4 = (
