@@ -28,11 +28,10 @@ on the data alone. Loading checks everything it reads and then tries every law.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -43,7 +42,7 @@ from lengthwise.calibration.phase_law import Domain, PhaseLaw
 from lengthwise.calibration.pooling import Population
 from lengthwise.calibration.select import Trial
 from lengthwise.domain.work import Work
-from lengthwise.errors import ArtifactError, FileFormatError
+from lengthwise.errors import ArtifactError
 from lengthwise.formulations.state import from_state, to_state
 from lengthwise.formulations.typed_json import (
     REMEDY,
@@ -55,11 +54,16 @@ from lengthwise.formulations.typed_json import (
     wrong,
 )
 from lengthwise.prediction.coefficients import coefficients_of, equation_of, terms_of
+from lengthwise.prediction.law_json import (
+    MAX_BYTES,
+    SCHEMA_VERSION,
+    check_version,
+    parse,
+    write_text,
+)
 from lengthwise.prediction.training import HeldOutError, Training
 
 KIND = "lengthwise-law"
-SCHEMA_VERSION = 1
-MAX_BYTES = 64 << 20
 DRIFT_COLUMNS = 5
 """Residual, scale, doublings beyond the data in length and in batch, deployment."""
 
@@ -88,7 +92,7 @@ def write_law(
         "calibration": to_json(law_set.calibration_), "population": to_json(law_set.population_),
         "fallback": {phase: to_state(law) for phase, law in law_set.fallback_.items()},
     }  # fmt: skip
-    _write(Path(path), json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(Path(path), json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_law(path: str | Path) -> tuple[LawSet, dict[str, Any], Training, Errors]:
@@ -99,11 +103,11 @@ def read_law(path: str | Path) -> tuple[LawSet, dict[str, Any], Training, Errors
     ArtifactError
         If it is not a law file, of another schema version, damaged or too large.
     """
-    data = _parse(Path(path))
+    data = parse(Path(path))
     if data.get("kind") != KIND:
         raise ArtifactError(f"a law file says kind {KIND!r}", got=repr(data.get("kind")),
                             remedy="give the file that `lengthwise fit` wrote")  # fmt: skip
-    _check_version(data.get("schema_version"))
+    check_version(data.get("schema_version"))
     for name in ("formulation", "parameters", "training", "laws", "calibration", "population",
                  "fallback"):  # fmt: skip
         if name not in data:
@@ -205,67 +209,6 @@ def _by_phase(cls: type, data: Any, where: str, phases: set[str]) -> dict[str, A
     if unknown:
         raise wrong(f"{where} must be of phases that have a law", sorted(unknown))
     return found
-
-
-def _check_version(version: Any) -> None:
-    if version == SCHEMA_VERSION and not isinstance(version, bool):
-        return
-    newer = isinstance(version, int) and version > SCHEMA_VERSION
-    raise ArtifactError(
-        f"the schema version of a law file must be {SCHEMA_VERSION}", got=repr(version),
-        remedy="upgrade lengthwise" if newer else "fit the law again with this version",
-    )  # fmt: skip
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ArtifactError(f"a law file has at most {MAX_BYTES >> 20} MiB",
-                                got=f"{size / (1 << 20):.0f} MiB",
-                                remedy="fit fewer deployments into one law")  # fmt: skip
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise ArtifactError("the law file must exist and be readable text", got=f"{path}: {why}",
-                            remedy="make it with lengthwise fit TABLE -o law.json",
-                            ) from None  # fmt: skip
-    try:
-        data = json.loads(text, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        cut = "cut off" if error.pos >= len(text.rstrip()) - 1 else f"line {error.lineno}"
-        raise ArtifactError("a law file must be JSON", got=f"{path.name}, {cut}: {error.msg}",
-                            remedy=REMEDY) from None  # fmt: skip
-    except (RecursionError, ValueError) as error:
-        if isinstance(error, ArtifactError):
-            raise
-        raise ArtifactError("a law file must be JSON", got=str(error)[:80], remedy=REMEDY) from None
-    if not isinstance(data, dict):
-        raise ArtifactError("a law file must be a JSON object", got=type(data).__name__,
-                            remedy="give the file that `lengthwise fit` wrote")  # fmt: skip
-    return data
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ArtifactError("numbers in a law file must be finite", got=name, remedy=REMEDY)
-
-
-def _write(path: Path, text: str) -> None:
-    if path.is_dir():
-        raise FileFormatError("a law is written to a file", got=f"the folder {path}",
-                              remedy="name a file, for example law.json")  # fmt: skip
-    if not path.parent.is_dir():
-        raise FileFormatError("the folder to write to must exist", got=str(path.parent),
-                              remedy="make it first")  # fmt: skip
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise FileFormatError(f"{path} must be writable", got=str(error),
-                              remedy="check space and rights") from None  # fmt: skip
-    finally:
-        part.unlink(missing_ok=True)
 
 
 __all__ = ["KIND", "MAX_BYTES", "SCHEMA_VERSION", "read_law", "write_law"]

@@ -20,6 +20,7 @@ from lengthwise.formulations.step.serving import (
     Load,
     first_token_seconds,
     per_token_seconds,
+    running_of,
 )
 from lengthwise.units import FloatArray
 
@@ -34,6 +35,7 @@ COLUMN = np.array([FACTORS.index(_OF_GROUP.get(g, g)) for g in GROUPS])
 
 FACTOR_SD = 0.5
 LOGIT_SD = 1.0
+ROOM_SD = 0.3
 ODD = 0.2
 """Log error from which rows count less."""
 TTFT_WEIGHT = 0.3
@@ -57,23 +59,29 @@ class StepCoefficients:
 
     def per_group(self) -> FloatArray:
         """Factors in the order of the groups, shape (groups,)."""
-        return np.array([self.factors.get(name, 1.0) for name in FACTORS])[COLUMN]
+        factors = np.array([self.factors.get(name, 1.0) for name in FACTORS])
+        return np.asarray(factors[COLUMN])
 
     def of_engine(self, engine: Any) -> Interference:
         """Give the interference of an engine."""
         default = self.interference.get("", Interference())
         return self.interference.get(str(engine), default)
 
-    def times(self, rows: Evaluated, load: Load, engines: Any) -> tuple[FloatArray, FloatArray]:
+    def times(
+        self, rows: Evaluated, in_flight: FloatArray, osl: FloatArray, engines: Any
+    ) -> tuple[FloatArray, FloatArray]:
         """Give TTFT and TPOT of rows, seconds, each of shape (n,)."""
         weights = self.per_group()
         each = [self.of_engine(e) for e in engines]
-        between, together, wait = (
-            np.array([getattr(x, k) for x in each]) for k in ("between", "together", "wait")
+        between, together, wait, overhead, room = (
+            np.array([getattr(x, k) for x in each])
+            for k in ("between", "together", "wait", "overhead_s", "room")
         )
+        load = Load(in_flight, running_of(in_flight, rows.capacity * room), osl)
         decode, prompt = rows.decode @ weights, rows.prompt @ weights
         tpot = per_token_seconds(load, decode, prompt, between)
-        return first_token_seconds(load, decode, prompt, tpot, together, wait), tpot
+        ttft = first_token_seconds(load, decode, prompt, tpot, together, wait, overhead)
+        return ttft, tpot
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -88,13 +96,18 @@ class StepCoefficients:
 
 
 def fit_coefficients(
-    rows: Evaluated, load: Load, engines: Any, ttft_s: FloatArray, tpot_s: FloatArray
+    rows: Evaluated,
+    in_flight: FloatArray,
+    osl: FloatArray,
+    engines: Any,
+    ttft_s: FloatArray,
+    tpot_s: FloatArray,
 ) -> StepCoefficients:
     """Fit factors and interference to measured requests; NaN times are left out.
 
     Parameters
     ----------
-    rows, load, engines
+    rows, in_flight, osl, engines
         Physics, load and engine of n requests.
     ttft_s, tpot_s
         Measured, seconds, shape (n,).
@@ -102,15 +115,16 @@ def fit_coefficients(
     names = sorted({str(e) for e in engines})
     first, each = np.isfinite(ttft_s), np.isfinite(tpot_s)
     start = _pack(StepCoefficients(), names)
-    width = np.r_[np.full(len(FACTORS), FACTOR_SD), np.full(3 * len(names), LOGIT_SD)]
+    width = np.r_[np.full(len(FACTORS), FACTOR_SD), np.tile([LOGIT_SD] * 4 + [ROOM_SD], len(names))]
 
     def misses(vector: FloatArray) -> FloatArray:
-        ttft, tpot = _unpack(vector, names).times(rows, load, engines)
-        return np.r_[
+        ttft, tpot = _unpack(vector, names).times(rows, in_flight, osl, engines)
+        parts = [
             np.log(tpot[each] / tpot_s[each]),
             TTFT_WEIGHT * np.log(ttft[first] / ttft_s[first]),
             ODD * (vector - start) / width,
         ]
+        return np.concatenate(parts)
 
     found = least_squares(misses, start, loss="soft_l1", f_scale=ODD, max_nfev=60)
     return _unpack(found.x, names)
@@ -118,21 +132,23 @@ def fit_coefficients(
 
 def _pack(coefficients: StepCoefficients, engines: list[str]) -> FloatArray:
     shares = [coefficients.of_engine(e) for e in engines]
-    logits = [[_logit(s.between), _logit(s.together), np.log(s.wait)] for s in shares]
+    logits = [
+        [_logit(s.between), _logit(s.together), *np.log([s.wait, s.overhead_s, s.room])]
+        for s in shares
+    ]
     factors = [np.log(coefficients.factors.get(k, 1.0)) for k in FACTORS]
-    return np.r_[factors, np.ravel(logits)]
+    return np.concatenate([factors, np.ravel(logits)])
 
 
 def _unpack(vector: FloatArray, engines: list[str]) -> StepCoefficients:
     factors = dict(zip(FACTORS, np.exp(vector[: len(FACTORS)]).tolist(), strict=True))
-    shares = vector[len(FACTORS) :].reshape(-1, 3)
-    each = {
-        engine: Interference(_share(m), _share(b), float(np.exp(a)))
-        for engine, (m, b, a) in zip(engines, shares, strict=True)
-    }
-    mean = shares.mean(axis=0)
-    each[""] = Interference(_share(mean[0]), _share(mean[1]), float(np.exp(mean[2])))
-    return StepCoefficients(factors, each)
+    shares = vector[len(FACTORS) :].reshape(-1, 5)
+    each = {engine: _interference(row) for engine, row in zip(engines, shares, strict=True)}
+    return StepCoefficients(factors, each | {"": _interference(shares.mean(axis=0))})
+
+
+def _interference(row: FloatArray) -> Interference:
+    return Interference(_share(row[0]), _share(row[1]), *np.exp(row[2:]).tolist())
 
 
 def _logit(share: float) -> float:

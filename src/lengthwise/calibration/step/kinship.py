@@ -1,15 +1,15 @@
 r"""How much two measurements have in common: the covariance of their corrections.
 
-The correction of a row is what remains of its log time after the physics. It is a sum of effects of
-the engine, the model, the processor, their combinations, and the deployment, each of them smooth in
-the settings (a hierarchical prior over deployments):
+The correction of a row is what remains of its log time after the physics. It is a sum of effects
+of the engine, the model, the processor, their combinations, and the deployment, each of them smooth
+in the settings (a hierarchical prior over deployments):
 
     k(x, x') = sum over levels l of [same(l; x, x')] (c_l^2 + r_l^2 exp(-|z - z'|^2 / 2))
 
-where ``same`` says whether both rows have the same labels of the level, c is the spread of an offset
-and r that of a smooth change, and z are either the settings (requests in flight, lengths, degrees of
-parallelism) or the shares of the physics (how much of the time is memory, attention, experts, links,
-host, other prompts), each divided by its length scale. A deployment nobody measured borrows from its
+where ``same`` says whether both rows have the same labels of the level, c is the spread of an
+offset and r that of a smooth change, and z are either the settings (requests in flight, lengths,
+degrees of parallelism) or the shares of the physics (how much of the time is memory, attention,
+experts, links, host, other prompts), each divided by its length scale. A deployment nobody measured borrows from its
 relatives; a few samples of its own then take over (Gaussian process regression, Rasmussen and
 Williams 2006, chapters 2 and 5).
 """
@@ -92,6 +92,12 @@ class Kin:
     def __len__(self) -> int:
         return len(self.settings)
 
+    def join(self, other: Kin) -> Kin:
+        """Put the rows of another set behind these."""
+        labels = tuple(np.r_[a, b] for a, b in zip(self.labels, other.labels, strict=True))
+        return Kin(np.vstack([self.settings, other.settings]),
+                   np.vstack([self.shares, other.shares]), labels)  # fmt: skip
+
     def take(self, index: Any) -> Kin:
         """Select rows."""
         return Kin(self.settings[index], self.shares[index], tuple(x[index] for x in self.labels))
@@ -134,9 +140,8 @@ class Spreads:
     @property
     def vector(self) -> FloatArray:
         """Logarithms of all scales, one after the other."""
-        return np.log(
-            np.r_[self.offset, self.smooth, self.settings, self.shares, self.noise]
-        )  # fmt: skip
+        scales = np.r_[self.offset, self.smooth, self.settings, self.shares, self.noise]
+        return np.asarray(np.log(scales))
 
     @classmethod
     def from_vector(cls, vector: FloatArray) -> Spreads:
@@ -149,6 +154,7 @@ class Spreads:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, four digits."""
+
         def short(values: Any) -> list[float]:
             return [float(f"{v:.4g}") for v in np.atleast_1d(values)]
 

@@ -1,4 +1,4 @@
-"""Corrections of rows as a Gaussian process: learn from many deployments, then from a few samples."""
+"""Corrections as a Gaussian process: learn from many deployments, then from a few samples."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
-from lengthwise.calibration.step.evidence import find_spreads
 from lengthwise.calibration.step.kinship import LEVELS, Kin, Spreads, covariance, prior_variance
+from lengthwise.calibration.step.scales import find_spreads
 from lengthwise.units import FloatArray
 
 BLOCK = 4096
@@ -19,7 +19,8 @@ ENOUGH_ROWS = 100
 ENOUGH_DEPLOYMENTS = 4
 FAR = 2.5
 """Standardised error from which a row is taken for an odd one and given less weight."""
-DEPLOYMENT = [name for name, _, _ in LEVELS].index("deployment")
+_NAMES = [name for name, _, _ in LEVELS]
+DEPLOYMENT, ARCHITECTURE = _NAMES.index("deployment"), _NAMES.index("architecture")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Process:
     noise: FloatArray
 
     @classmethod
-    def fit(cls, kin: Kin, y: FloatArray, spreads: Spreads | None = None) -> Process:
+    def fit(
+        cls, kin: Kin, y: FloatArray, spreads: Spreads | None = None, tolerance: float = 0.1
+    ) -> Process:
         """Learn from rows; with many deployments their scales are learnt too.
 
         Parameters
@@ -53,11 +56,14 @@ class Process:
             Rows and their corrections.
         spreads
             Scales to start from; few rows keep them as they are.
+        tolerance
+            Error from which a row counts less, natural logarithm.
         """
         start = spreads or Spreads.usual()
-        deployments = len(set(kin.labels[DEPLOYMENT]))
-        if len(kin) >= ENOUGH_ROWS and deployments >= ENOUGH_DEPLOYMENTS:
-            start = find_spreads(kin, y, start)
+        found = kin.labels[DEPLOYMENT]
+        if len(kin) >= ENOUGH_ROWS and len(set(found)) >= ENOUGH_DEPLOYMENTS:
+            start = find_spreads(kin, y, [found, kin.labels[ARCHITECTURE]], start,
+                                 tolerance=tolerance)  # fmt: skip
         process = cls(kin, y, start, np.full(len(kin), start.noise**2))
         return process._weighted() if len(kin) >= ENOUGH_ROWS else process
 
@@ -68,6 +74,12 @@ class Process:
         odd = np.maximum(far / FAR, 1.0) ** 2
         added = (odd - 1.0) * variance
         return Process(self.kin, self.y, self.spreads, self.noise + added)
+
+    def more(self, kin: Kin, y: FloatArray) -> Process:
+        """Learn further rows with the scales as they are."""
+        noise = np.full(len(kin), self.spreads.noise**2)
+        return Process(self.kin.join(kin), np.r_[self.y, y], self.spreads,
+                       np.r_[self.noise, noise])  # fmt: skip
 
     def predict(self, kin: Kin) -> tuple[FloatArray, FloatArray]:
         """Correction of new rows and its variance, noise of a measurement included; shape (n,)."""

@@ -23,10 +23,11 @@ def read(folder: Path) -> pd.DataFrame:
     """Read ``silicon_sample.csv``: one row is one serving run, summed up over its requests.
 
     Units and definitions
-        ``ttft_ms`` and ``tpot_ms`` at the client. ``concurrency`` is read out of
-        ``silicon_data_source``; where that is silent (19 rows) it is batch size times data-parallel
-        ranks if both are known. The source's ``batch_size`` is concurrency per data-parallel rank,
-        not a measured step size: here ``batch_size_per_dp_rank``. ``mode`` is ``agg`` or
+        ``ttft_ms`` and ``tpot_ms`` at the client. ``concurrency`` is that of one replica: the
+        source's ``batch_size`` (requests in flight per data-parallel rank, here
+        ``batch_size_per_dp_rank``) times the ranks. Where it is not recorded (disaggregated rows)
+        it is what ``silicon_data_source`` says of the client, which is kept in
+        ``client_concurrency``; 37 rows were driven by one client through several replicas. ``mode`` is ``agg`` or
         ``disagg``; a disaggregated row has its parallelism in ``prefill_*`` and ``decode_*`` only.
     Traps
         TTFT at high concurrency is queueing. Rows of one configuration from different dates are
@@ -46,9 +47,10 @@ def read(folder: Path) -> pd.DataFrame:
     raw = pd.read_csv(folder / "silicon_sample.csv", low_memory=False)
     stated = raw["silicon_data_source"].str.extract(_CONCURRENCY)[0].astype(float)
     ranks = raw["attention_dp_size"].replace(0, np.nan)
-    implied = raw["batch_size"] * ranks.fillna(1)
+    replica = raw["batch_size"] * ranks.fillna(1)
     table = raw.rename(columns=_RENAME).assign(
-        phase="request", concurrency=stated.fillna(implied), clock="client",
+        phase="request", concurrency=replica.fillna(stated), clock="client",
+        client_concurrency=stated,
         source="aiconfigurator/silicon_sample.csv", **layout(raw),
     )  # fmt: skip
     return tidy(table)

@@ -54,8 +54,8 @@ class StepBatch:
         )  # fmt: skip
         for array in arrays:
             if not np.all(np.isfinite(array) & (array >= 0)):
-                raise InputError("sizes of a step are finite and at least 0",
-                                 got=str(array[~(np.isfinite(array) & (array >= 0))][0]))  # fmt: skip
+                bad = array[~(np.isfinite(array) & (array >= 0))][0]
+                raise InputError("sizes of a step are finite and at least 0", got=str(bad))
         return cls(*arrays)
 
     def __len__(self) -> int:

@@ -57,10 +57,13 @@ class Formats:
 
 
 def kv_bits(kv_precision: str | None, precision: str) -> float:
-    """Give the bits of a cached value; unless said, engines cache in 8 bits where they compute so.
+    """Give the bits of a cached value.
 
-    >>> kv_bits(None, "bf16"), kv_bits("fp8", "bf16")
-    (16.0, 8.0)
+    Unless said, 8 bits where the weights have 8 or fewer: TensorRT-LLM does so by itself with
+    quantised checkpoints, and deployments of vLLM and SGLang commonly ask for it.
+
+    >>> kv_bits(None, "fp8"), kv_bits("fp8", "bf16"), kv_bits(None, "auto")
+    (8.0, 8.0, 16.0)
     """
     if kv_precision is None or kv_precision == "auto":
         return 8.0 if precision in ("fp8", "fp8_block", "fp4", "nvfp4", "int8") else 16.0
@@ -84,3 +87,15 @@ def _format(model: ModelSpec, part: str, precision: str) -> str:
         routed = any(isinstance(block.ffn, Experts) for block in model.blocks)
         return "fp8_block" if routed else "fp8"
     return _KERNEL[precision]
+
+
+def stored(model: ModelSpec, precision: str) -> str | None:
+    """Give the format of the weights in memory; None: as published.
+
+    >>> from lengthwise.domain.model import find_model
+    >>> stored(find_model("gpt-oss-120b"), "fp4"), stored(find_model("llama3.1-8b"), "fp4")
+    (None, 'nvfp4')
+    """
+    if precision == "auto" or (model.weight_format == "mxfp4" and precision in ("fp4", "mxfp4")):
+        return None
+    return {"fp4": "nvfp4"}.get(precision, precision)

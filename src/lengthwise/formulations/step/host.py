@@ -3,8 +3,8 @@
     host = step * stages + layer * layers + sequence * sequences
 
 Until it is fitted, these are the coefficients that BLIS published for vLLM on H100 (inference-sim,
-Apache-2.0: 126 us a step, 32.1 us a layer, 4.42 us a sequence); its layer term also holds the launch
-floors that kernel curves have on their own, so that half of it is taken here.
+Apache-2.0: 126 us a step, 32.1 us a layer, 4.42 us a sequence); its layer term also holds the
+launch floors that kernel curves have on their own, so that half of it is taken here.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ class HostOverhead:
     layer_s: float = 16e-6
     sequence_s: float = 4.42e-6
 
-    def seconds(
-        self, sequences: FloatArray, *, layers: int, stages: int
-    ) -> dict[str, FloatArray]:
+    def seconds(self, sequences: FloatArray, *, layers: int, stages: int) -> dict[str, FloatArray]:
         """Give the parts of the overhead of steps with so many sequences, each of shape (n,)."""
         one = np.ones_like(sequences)
         return {

@@ -88,7 +88,9 @@ class DeviceProfile:
         return bool(curve.seconds(1.0, *SMALL) <= HOST_BOUND_S)
 
     def experts(self, dtype: str) -> ExpertsCurve:
-        """Routed experts in a format."""
+        """Routed experts; TensorRT-LLM feeds mxfp4 weights with 8 bits where there are units."""
+        if dtype == "w4a16_mxfp4" and self.engine == "trtllm" and "fp4" in self.hardware.peak_flops:
+            dtype = "w4a8_mxfp4_mxfp8"
         key = ("experts", dtype)
         if key not in self._curves:
             found, record = self._of_format(*key)
@@ -99,19 +101,27 @@ class DeviceProfile:
 
     def attention_prefill(self, kv_bits: float) -> PrefillAttentionCurve:
         """Prefill attention over a cache of so many bits per value."""
-        return self._cached("attention_prefill", kv_bits, PrefillAttentionCurve)
+        curve: PrefillAttentionCurve = self._cached(
+            "attention_prefill", kv_bits, PrefillAttentionCurve
+        )
+        return curve
 
     def attention_decode(self, kv_bits: float) -> DecodeAttentionCurve:
         """Decode attention over a cache of so many bits per value."""
-        return self._cached("attention_decode", kv_bits, DecodeAttentionCurve)
+        curve: DecodeAttentionCurve = self._cached(
+            "attention_decode", kv_bits, DecodeAttentionCurve
+        )
+        return curve
 
     def latent_prefill(self, kv_bits: float) -> LatentPrefillCurve:
         """Latent attention of prompts."""
-        return self._cached("latent_prefill", kv_bits, LatentPrefillCurve)
+        curve: LatentPrefillCurve = self._cached("latent_prefill", kv_bits, LatentPrefillCurve)
+        return curve
 
     def latent_decode(self, kv_bits: float) -> LatentDecodeCurve:
         """Latent attention of decoding sequences."""
-        return self._cached("latent_decode", kv_bits, LatentDecodeCurve)
+        curve: LatentDecodeCurve = self._cached("latent_decode", kv_bits, LatentDecodeCurve)
+        return curve
 
     def collective(self, operation: str) -> tuple[CollectiveCurve, ...]:
         """``all_reduce``, ``all_gather``, ``reduce_scatter`` or ``alltoall``.
@@ -189,4 +199,3 @@ class DeviceProfile:
             parts.append(f"{used} in place of {wanted}")
         if parts:
             self.remarks[f"{kind} {wanted}"] = ", ".join(parts)
-

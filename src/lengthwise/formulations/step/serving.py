@@ -5,7 +5,7 @@ request needs its prompt prefilled (P seconds) and osl - 1 decode steps (D secon
 While it decodes, each of the others finishes and is replaced once per osl steps or so, so that
 
     TPOT = D + m (B - 1) / osl * P             m: part of the prompts that fall between tokens
-    TTFT = P (1 + b (B - 1) / 2) + a D + Q     b: part of the prompts that arrive together
+    TTFT = h + P (1 + b (B - 1) / 2) + a D + Q     b: part of the prompts that arrive together
     Q    = (C - B) / B * osl * TPOT            waiting for a place (Little 1961)
 
 m and b are properties of engine and load: requests that start together and have equal lengths stay
@@ -22,6 +22,9 @@ import numpy as np
 
 from lengthwise.units import FloatArray
 
+SHARP = 8.0
+"""How sudden the memory is full."""
+
 
 @dataclass(frozen=True)
 class Interference:
@@ -35,11 +38,18 @@ class Interference:
         b, share of other prompts that are in the queue when one arrives, 0 to 1.
     wait
         a, decode steps before a prompt starts.
+    overhead_s
+        h, seconds a request takes outside the steps: HTTP, tokeniser, scheduler. Until it is
+        fitted, what BLIS published for vLLM (inference-sim, 15.6 ms).
+    room
+        Requests that fit in memory, as a multiple of what the specifications say.
     """
 
-    between: float = 0.6
-    together: float = 0.3
+    between: float = 0.5
+    together: float = 0.5
     wait: float = 1.0
+    overhead_s: float = 15.6e-3
+    room: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,18 @@ class Load:
     osl: FloatArray
 
 
+def running_of(in_flight: FloatArray, capacity: FloatArray) -> FloatArray:
+    """Give the requests the server runs at once: those in flight, as far as they fit; shape (n,).
+
+    A smooth minimum, since lengths vary and the cache fills at times before it does on average.
+
+    >>> running_of(np.array([8.0, 64.0]), np.array([100.0, 32.0])).round(1)
+    array([ 8. , 32. ])
+    """
+    share = in_flight / capacity
+    return np.asarray(np.maximum(in_flight * (1.0 + share**SHARP) ** (-1.0 / SHARP), 1.0))
+
+
 def per_token_seconds(
     load: Load, decode_s: FloatArray, prompt_s: FloatArray, between: FloatArray | float
 ) -> FloatArray:
@@ -76,7 +98,7 @@ def per_token_seconds(
 
 def first_token_seconds(
     load: Load, decode_s: FloatArray, prompt_s: FloatArray, tpot_s: FloatArray,
-    together: FloatArray | float, wait: FloatArray | float,
+    together: FloatArray | float, wait: FloatArray | float, overhead_s: FloatArray | float = 0.0,
 ) -> FloatArray:  # fmt: skip
     """Mean time to the first token, seconds, shape (n,).
 
@@ -87,4 +109,4 @@ def first_token_seconds(
     """
     burst = 1.0 + together * np.maximum(load.running - 1.0, 0.0) / 2.0
     queue = np.maximum(load.in_flight / load.running - 1.0, 0.0) * load.osl * tpot_s
-    return np.asarray(prompt_s * burst + wait * decode_s + queue)
+    return np.asarray(overhead_s + prompt_s * burst + wait * decode_s + queue)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from lengthwise.domain.hardware import HardwareSpec
 from lengthwise.domain.layers import (
@@ -21,13 +22,14 @@ from lengthwise.domain.layers import (
     Gemm,
     LatentAttention,
     Layer,
+    Mixer,
     Recurrence,
 )
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.parallelism import Parallelism
 from lengthwise.formulations.operators.latent_sizes import LatentDims
 from lengthwise.formulations.step.batch import StepBatch
-from lengthwise.formulations.step.formats import Formats
+from lengthwise.formulations.step.formats import Formats, stored
 from lengthwise.formulations.step.groups import GROUPS, GroupTimes
 from lengthwise.formulations.step.host import HostOverhead
 from lengthwise.formulations.step.profile import DeviceProfile
@@ -36,7 +38,7 @@ from lengthwise.units import FloatArray
 
 ACTIVATION_BYTES = 2.0
 ELEMENTWISE_PASSES = 10.0
-"""Times the tokens of a layer are read or written between the matrix products (norms, sums, gate)."""
+"""Times the tokens of a layer are read or written between its products (norms, sums, gate)."""
 STREAM = 0.8
 """Share of the bandwidth that streaming kernels reach."""
 MATRIX = 0.3
@@ -60,6 +62,8 @@ class StepModel:
         Curves of the processor.
     host
         Overhead beside the kernels.
+    precision
+        Format the weights are stored in; None: as published.
 
     Examples
     --------
@@ -77,6 +81,7 @@ class StepModel:
     formats: Formats
     profile: DeviceProfile
     host: HostOverhead = field(default_factory=HostOverhead)
+    precision: str | None = None
 
     @classmethod
     def of(
@@ -86,7 +91,8 @@ class StepModel:
         """Put a model on hardware with the curves that ship with the package."""
         formats = Formats.of(model, precision, kv_precision)
         profile = DeviceProfile(hardware, engine)
-        return cls(model, hardware, parallelism or Parallelism(), formats, profile)
+        layout = parallelism or Parallelism()
+        return cls(model, hardware, layout, formats, profile, precision=stored(model, precision))
 
     def seconds(self, batch: StepBatch) -> FloatArray:
         """Time of n steps, seconds, shape (n,)."""
@@ -109,7 +115,7 @@ class StepModel:
 
     def _layer(self, layer: Layer, batch: StepBatch) -> Iterator[Timed]:
         mine = self._rank(batch.tokens)
-        tp, width = self.parallelism.tp, self.parallelism.tp * self.parallelism.dp
+        tp = self.parallelism.tp
         if layer.mixer is not None:
             for gemm in layer.mixer.projections:
                 yield "projections", self._product(gemm, mine, self.formats.attention, tp)
@@ -122,7 +128,7 @@ class StepModel:
             for gemm in layer.ffn.gemms(self.model.hidden):
                 router = gemm.split == "none"
                 fmt = "bfloat16" if router else dtype
-                yield "feed_forward", self._product(gemm, batch.tokens, fmt, width)
+                yield "feed_forward", self._product(gemm, mine, fmt, tp)
             yield "collectives", self._exchange(layer, batch.tokens)
         moved = ELEMENTWISE_PASSES * ACTIVATION_BYTES * self.model.hidden * mine
         yield "elementwise", moved / (STREAM * self.hardware.memory_bandwidth_bytes_per_s)
@@ -132,7 +138,7 @@ class StepModel:
         found = self.profile.gemm(dtype).seconds(np.maximum(rows, 1.0), n, k)
         return np.where(rows > 0, found, 0.0)
 
-    def _mix(self, mixer: Attention | LatentAttention | Recurrence, batch: StepBatch) -> Iterator[Timed]:  # fmt: skip
+    def _mix(self, mixer: Mixer, batch: StepBatch) -> Iterator[Timed]:
         if isinstance(mixer, Recurrence):
             yield "recurrence", self._recur(mixer, batch)
             return
@@ -208,15 +214,15 @@ class StepModel:
         return self._send("all_reduce", message, gpus)
 
     def _exchange(self, layer: Layer, tokens: FloatArray) -> FloatArray:
-        """What the feed-forward part has to gather and to give back."""
+        """Time what the feed-forward part has to gather and to give back."""
         layout = self.parallelism
         width = layout.tp * layout.dp
         if width <= 1:
             return np.zeros_like(tokens)
         message = np.maximum(tokens, NUMB) * self.model.hidden * ACTIVATION_BYTES
-        if layout.dp == 1:
-            return self._send("all_reduce", message, width)
-        if isinstance(layer.ffn, Experts) and layout.ep > 1:
+        if layout.dp == 1 or not isinstance(layer.ffn, Experts):
+            return self._reduce(self._rank(tokens), layout.tp)
+        if layout.ep > 1:
             sent = message / layout.dp * min(layer.ffn.active, layout.ep)
             return 2.0 * self._send("alltoall", sent, width)
         gathered = self._send("all_gather", message, width)
@@ -227,15 +233,16 @@ class StepModel:
         return np.asarray(np.min([c.seconds(message, gpus) for c in curves], axis=0))
 
     def _handover(self, tokens: FloatArray) -> FloatArray:
-        """Passing activations from one pipeline stage to the next."""
+        """Time passing activations from one pipeline stage to the next."""
         stages = self.parallelism.pp - 1
         moved = tokens * self.model.hidden * ACTIVATION_BYTES
         per_stage = moved / (STREAM * self.hardware.link_bytes_per_s) + 1e-5
         return stages * per_stage
 
     def _rank(self, total: FloatArray) -> FloatArray:
-        """Share of one data-parallel copy, at least one whole sequence or token if there are any."""
-        return np.where(total > 0, np.maximum(total / self.parallelism.dp, np.minimum(total, 1.0)), 0.0)  # fmt: skip
+        """Give the share of one data-parallel copy, at least one sequence or token if any."""
+        share = np.maximum(total / self.parallelism.dp, np.minimum(total, 1.0))
+        return np.where(total > 0, share, 0.0)
 
 
 def _reach(mixer: Attention) -> float | None:
@@ -244,7 +251,7 @@ def _reach(mixer: Attention) -> float | None:
     return float(min(limits)) if limits and not mixer.compress else None
 
 
-def _placed(values: FloatArray, where: object) -> FloatArray:
-    out = np.zeros(np.shape(where))
+def _placed(values: FloatArray, where: npt.NDArray[np.bool_]) -> FloatArray:
+    out = np.zeros(where.shape)
     out[where] = values
     return out

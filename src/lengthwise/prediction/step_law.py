@@ -1,0 +1,280 @@
+"""The step law: any model on any hardware without a measurement, corrected by measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from lengthwise.calibration.step.coefficients import StepCoefficients
+from lengthwise.calibration.step.columns import columns_of, one
+from lengthwise.calibration.step.rows import Columns, Evaluated, evaluate
+from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.prediction.step_answers import Answers, answer, physics_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lengthwise.calibration.step.heads import Head
+    from lengthwise.units import FloatArray
+
+Points = Any
+"""DataFrame, path of a table, or a mapping of column names to values."""
+MEASURED = {"ttft": "ttft_ms", "tpot": "tpot_ms", "prefill": "latency_ms", "decode": "latency_ms"}
+
+
+class StepLaw:
+    """Times of requests and steps from what a deployment is made of.
+
+    Without :meth:`fit` it answers from device profiles alone: operator curves fitted to kernel
+    tables, published host overheads, a steady state of continuous batching. :meth:`fit` calibrates
+    the physics on measured rows and learns what remains as a hierarchical process over deployments;
+    :meth:`update` adds a few samples of one's own.
+
+    Parameters
+    ----------
+    correction
+        Whether :meth:`fit` learns a correction beside the factors of the physics.
+
+    Attributes
+    ----------
+    coefficients_
+        Factors on the operator groups and interference of requests.
+    heads_
+        Corrections by quantity: ``ttft``, ``tpot``, ``prefill``, ``decode``.
+    training_
+        Rows and deployments learnt, or None.
+
+    Examples
+    --------
+    >>> law = StepLaw()
+    >>> point = {"model": ["llama3.1-8b"], "hardware": ["h100_sxm"], "precision": ["bf16"],
+    ...          "isl": [1024], "osl": [128], "concurrency": [1]}
+    >>> answer = law.answer(point)
+    >>> 5.0 < float(answer.columns["tpot_ms"][0]) < 9.0
+    True
+    """
+
+    def __init__(self, correction: bool = True) -> None:
+        self.correction = correction
+        self.coefficients_ = StepCoefficients()
+        self.heads_: dict[str, Head] = {}
+        self.training_: dict[str, Any] | None = None
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Give the parameters of the constructor (scikit-learn)."""
+        return {"correction": self.correction}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set parameters of the constructor (scikit-learn)."""
+        for name, value in parameters.items():
+            if name not in self.get_params():
+                raise InputError("StepLaw has the parameter correction", got=name)
+            setattr(self, name, value)
+        return self
+
+    def fit(self, table: Points, y: None = None) -> Self:
+        """Calibrate on measured requests and steps.
+
+        Parameters
+        ----------
+        table
+            Measurement table with the columns of :meth:`predict_table` and ``ttft_ms``,
+            ``tpot_ms`` (requests) or ``latency_ms`` (steps).
+        y
+            Not used: the table holds the times.
+
+        Raises
+        ------
+        NothingUsableError
+            If no row can be used.
+        """
+        from lengthwise.calibration.step.coefficients import fit_coefficients
+        from lengthwise.calibration.step.heads import Head
+
+        rows = _Rows.of(table)
+        self.coefficients_, self.heads_ = StepCoefficients(), {}
+        if rows.requests.any():
+            part = rows.take(rows.requests)
+            self.coefficients_ = fit_coefficients(
+                part.evaluated, part.columns["concurrency"], part.columns["osl"],
+                part.columns["engine"], part.seconds("ttft"), part.seconds("tpot"),
+            )  # fmt: skip
+        if self.correction:
+            self.heads_ = {name: Head.fit(name, *pair) for name, pair in self._residuals(rows)}
+        self.training_ = rows.summary()
+        return self
+
+    def update(self, table: Points) -> Self:
+        """Learn further rows, such as three to five samples of one's own deployment.
+
+        The factors of the physics and the scales of the correction stay as they are.
+        """
+        from lengthwise.calibration.step.heads import Head
+        from lengthwise.calibration.step.prior import usual_spreads
+
+        rows = _Rows.of(table)
+        for name, (kin, corrections) in self._residuals(rows):
+            if name in self.heads_:
+                self.heads_[name] = self.heads_[name].more(name, kin, corrections)
+            else:
+                self.heads_[name] = Head.fit(name, kin, corrections, usual_spreads(name))
+        self.training_ = rows.summary(self.training_)
+        return self
+
+    def predict(self, points: Points) -> FloatArray:
+        """Predict times, shape (n,), milliseconds; of requests the E2E time. NaN: no answer."""
+        found = self.answer(points).columns
+        latency = found["latency_ms"]
+        return np.asarray(np.where(np.isnan(latency), found["e2e_ms"], latency))
+
+    def predict_interval(self, points: Points, level: float = 0.9) -> FloatArray:
+        """Predict intervals of coverage ``level``, shape (n, 2), milliseconds; of requests E2E."""
+        found = self.answer(points, level).columns
+        step = ~np.isnan(found["latency_ms"])
+        return np.column_stack([np.where(step, found[f"{end}_ms"], found[f"e2e_{end}_ms"])
+                                for end in ("lo", "hi")])  # fmt: skip
+
+    def predict_table(self, points: Points, level: float = 0.9) -> pd.DataFrame:
+        """Append to points all that a prediction says.
+
+        Returns
+        -------
+        DataFrame
+            The points with ``ttft_ms``, ``ttft_lo_ms``, ``ttft_hi_ms``, the same of ``tpot`` and
+            ``e2e`` (requests) and ``latency_ms``, ``lo_ms``, ``hi_ms`` (steps), ``regime``,
+            ``in_domain``, ``extrapolation_factor``, ``fits_memory``, ``saturated``, ``provenance``
+            and ``problem``. Columns of these names that the points already have are kept as
+            ``measured_...``.
+        """
+        import pandas as pd
+
+        from lengthwise.data.table import load
+
+        frame: pd.DataFrame = (
+            pd.DataFrame(points) if isinstance(points, Mapping) else load_points(points, load)
+        )
+        said = pd.DataFrame(self.answer(frame, level).columns, index=frame.index)
+        empty = [c for c in said if str(c).endswith("_ms") and said[c].isna().all()]
+        said = said.drop(columns=empty)
+        known = {name: f"measured_{name}" for name in frame if name in said}
+        return pd.concat([frame.rename(columns=known), said], axis=1)
+
+    def answer(self, points: Points, level: float = 0.9) -> Answers:
+        """Answer points without pandas; see :meth:`predict_table` for the columns."""
+        columns = columns_of(_mapping(points))
+        evaluated = evaluate(columns)
+        physics = physics_of(columns, evaluated, self.coefficients_)
+        return answer(columns, evaluated, physics, self.heads_, self.coefficients_,
+                      self.training_, level)  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write the law file: JSON, see :mod:`lengthwise.prediction.step_artifact`."""
+        from lengthwise.prediction.step_artifact import write_step_law
+
+        write_step_law(path, self)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a law file.
+
+        Raises
+        ------
+        ArtifactError
+            If it is not a step law, of another schema version, damaged or too large.
+        """
+        from lengthwise.prediction.step_artifact import read_step_law
+
+        law = cls()
+        read_step_law(path, law)
+        return law
+
+    def _residuals(self, rows: _Rows) -> list[tuple[str, tuple[Any, FloatArray]]]:
+        """Give what the physics leaves over, by quantity."""
+        from lengthwise.calibration.step.kin import kin_of
+
+        physics = physics_of(rows.columns, rows.evaluated, self.coefficients_)
+        kin = kin_of(rows.columns, rows.evaluated, self.coefficients_)
+        found = []
+        for name in MEASURED:
+            measured = rows.seconds(name)
+            at = np.isfinite(measured) & np.isfinite(physics.seconds[name])
+            if at.any():
+                left = np.log(measured[at] / physics.seconds[name][at])
+                found.append((name, (kin.take(at), left)))
+        return found
+
+
+class _Rows:
+    """Measured rows that can be used, with the physics evaluated on them."""
+
+    def __init__(self, columns: Columns, evaluated: Evaluated, times: Mapping[str, Any]) -> None:
+        self.columns, self.evaluated, self.times = columns, evaluated, times
+
+    @classmethod
+    def of(cls, table: Points) -> _Rows:
+        """Evaluate the physics on a table and set aside what cannot be used."""
+        data = _mapping(table, drop_warmup=True)
+        columns = columns_of(data)
+        evaluated = evaluate(columns)
+        n = len(columns["phase"])
+        times = {k: _times(data.get(k), n) for k in ("ttft_ms", "tpot_ms", "latency_ms")}
+        some = np.any([np.isfinite(v) for v in times.values()], axis=0)
+        usable = some & (evaluated.problem == "")
+        if not usable.any():
+            reasons = [p for p in evaluated.problem.tolist() if p]
+            raise NothingUsableError(
+                "a fit needs rows with ttft_ms and tpot_ms, or latency_ms of a step",
+                got=reasons[0] if reasons else "no positive time",
+                remedy="check the columns model and hardware and the times",
+            )
+        return cls(columns, evaluated, times).take(usable)
+
+    def take(self, index: Any) -> _Rows:
+        return _Rows(one(self.columns, index), self.evaluated.take(index),
+                     {k: v[index] for k, v in self.times.items()})  # fmt: skip
+
+    @property
+    def requests(self) -> Any:
+        return self.columns["phase"] == "request"
+
+    def seconds(self, name: str) -> FloatArray:
+        """Measured times of one quantity, NaN where a row has none."""
+        phase = "request" if name in ("ttft", "tpot") else name
+        at = self.columns["phase"] == phase
+        return np.asarray(np.where(at, self.times[MEASURED[name]], np.nan) / 1e3)
+
+    def summary(self, before: dict[str, Any] | None = None) -> dict[str, Any]:
+        old = before or {"rows": 0, "deployments": [], "longest_isl": 0.0}
+        names = zip(*(self.columns[k] for k in ("model", "hardware", "engine", "precision")),
+                    strict=True)  # fmt: skip
+        found = dict.fromkeys([*old["deployments"], *(" | ".join(map(str, x)) for x in names)])
+        longest = max(float(old["longest_isl"]), float(self.columns["isl"].max()),
+                      float(self.columns["context_len"].max()))  # fmt: skip
+        return {"rows": int(old["rows"]) + len(self.columns["phase"]),
+                "deployments": list(found), "longest_isl": longest}  # fmt: skip
+
+
+def load_points(points: Points, load: Any) -> Any:
+    """Read a table from a path; anything else is one already."""
+    return load(points) if isinstance(points, (str, Path)) else points
+
+
+def _mapping(points: Points, *, drop_warmup: bool = False) -> Mapping[str, Any]:
+    if isinstance(points, Mapping):
+        return points
+    from lengthwise.data.table import load
+
+    frame = load_points(points, load)
+    if drop_warmup and "warmup" in frame:
+        frame = frame[~frame["warmup"].fillna(False).astype(bool)]
+    return {str(name): frame[name].to_numpy(dtype=object, na_value=None) for name in frame}
+
+
+def _times(values: Any, n: int) -> FloatArray:
+    if values is None:
+        return np.full(n, np.nan)
+    numbers = np.array([np.nan if v is None else float(v) for v in values])
+    return np.where(np.isfinite(numbers) & (numbers > 0), numbers, np.nan)
