@@ -10,10 +10,10 @@ A step is described by sums over its sequences, which a scheduler keeps up as se
     prefix_pairs    sum of q * p, p tokens cached before a chunk
 
 What depends on numbers of tokens or sequences is exact, but for the distance between nodes of a
-table. Attention is a mean field: decodes all have the mean context; chunks count as T^2 / S of them,
-each with S / T new tokens and X / T cached ones (T, S, X: sums of q, q^2 and q p). Tokens and pairs
-of query and key are then those of the batch, sum of q p + q^2 / 2; even batches are exact. What ends
-at a window is taken at the mean context, which is more than the mean over uneven contexts.
+table. Attention is a mean field: decodes all have the mean context; chunks count as T^2 / S of
+them, each with S / T new tokens and X / T cached ones (T, S, X: sums of q, q^2 and q p). Tokens and
+pairs of query and key are then those of the batch, sum of q p + q^2 / 2; even batches are exact.
+What ends at a window is taken at the mean context, more than the mean over uneven contexts.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ from lengthwise.units import FloatArray
 
 BLOCK = 4096
 """Steps predicted at once, so that they stay in the cache."""
-LARGEST = 1e15
+LARGEST = 1e18
 """Largest size of a step, tokens or pairs."""
 
 __all__ = ["CompiledStep", "StepSums"]
@@ -167,8 +167,10 @@ class CompiledStep:
             elif not 0.0 < square_tokens <= LARGEST:
                 raise _bad(square_tokens)
             alike = prompt_tokens * prompt_tokens / square_tokens
-            seconds += space(prompt, QUERY.place(square_tokens / prompt_tokens),
-                             PREFIX.place(prefix_pairs / prompt_tokens), CHUNKS.place(alike))  # fmt: skip
+            seconds += space(
+                prompt, QUERY.place(square_tokens / prompt_tokens),
+                PREFIX.place(prefix_pairs / prompt_tokens), CHUNKS.place(alike),
+            )  # fmt: skip
         return seconds
 
     def steps(
@@ -283,4 +285,4 @@ def _where(mask: Any) -> Any:
 
 def _bad(*sizes: Any) -> InputError:
     wrong = next((s for s in sizes if not 0.0 <= s <= LARGEST), max(sizes))
-    return InputError("sizes of a step are finite and at least 0", got=str(wrong))
+    return InputError(f"sizes of a step lie between 0 and {LARGEST:g}", got=str(wrong))
