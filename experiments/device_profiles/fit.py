@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -18,6 +19,8 @@ PROFILES = Path(__file__).parents[2] / "src/lengthwise/data/profiles"
 
 
 def rounded(value):
+    if isinstance(value, dict) and "axes" in value:
+        return {"axes": value["axes"], "values": [round(v, 3) for v in value["values"]]}
     if isinstance(value, dict):
         return {k: rounded(v) for k, v in value.items()}
     if isinstance(value, list):
@@ -35,19 +38,31 @@ def predict_gemm(curve, frame):
     return curve.seconds(m, frame.n, frame.k, aligned=gemm_fit.is_aligned(m))
 
 
-def typical(kind: str) -> dict:
-    """Geometric medians of the coefficients of all systems, by number format."""
-    groups: dict[str, list[dict]] = {}
-    for system in tables.SYSTEMS:
-        for curve in json.loads((PROFILES / f"{system}.{kind}.json").read_text())["curves"]:
-            if not curve["eager"]:
-                groups.setdefault(curve["dtype"], []).append(curve["coefficients"])
-    curves = []
-    for dtype, found in groups.items():
-        middle = {k: np.exp(np.median(np.log([c[k] for c in found]), axis=0)).tolist() for k in found[0]}
-        curves.append({"engine": "any", "engine_version": "", "dtype": dtype, "kernel": [], "eager": False,
-                       "coefficients": middle, "fit_error": {}, "held_out": {}})
-    return {"schema_version": 1, "system": "generic", "source": {**tables.SOURCE, "files": []}, "curves": rounded(curves)}
+def middle(values: list):
+    """Geometric median of numbers, entry by entry; of logarithms in grids the plain one."""
+    first = values[0]
+    if isinstance(first, dict):
+        if "axes" in first:
+            return {"axes": first["axes"], "values": np.median([v["values"] for v in values], axis=0).tolist()}
+        keys = {k for v in values for k in v}
+        return {k: middle([v[k] for v in values if k in v]) for k in sorted(keys)}
+    if isinstance(first, list):
+        return [middle([v[i] for v in values]) for i in range(len(first))]
+    return float(np.exp(np.median(np.log(values))))
+
+
+def typical(curves: list[dict], dtype: str) -> dict:
+    """Typical coefficients of the curves of one number format on several systems."""
+    found = [c["coefficients"] for c in curves if c["dtype"] == dtype and not c["eager"]]
+    return {"engine": "any", "engine_version": "", "dtype": dtype, "kernel": [], "eager": False,
+            "coefficients": middle(found), "fit_error": {}, "held_out": {}}
+
+
+def write(name: str, content: dict) -> None:
+    text = json.dumps(rounded(content), indent=1)
+    text = re.sub(r"\[\s+(-?[0-9][^\]\[]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", "", m[1]) + "]", text)
+    PROFILES.mkdir(exist_ok=True)
+    (PROFILES / name).write_text(text + "\n")
 
 
 KINDS = {"gemm": (tables.gemm, gemm_fit.fit, predict_gemm), "experts": (tables.experts, experts_fit.fit, experts_fit.predict)}
@@ -56,6 +71,7 @@ KINDS = {"gemm": (tables.gemm, gemm_fit.fit, predict_gemm), "experts": (tables.e
 def main() -> None:
     for kind in sys.argv[1:] or KINDS:
         read, fit, predict = KINDS[kind]
+        every = []
         for system in tables.SYSTEMS:
             hardware, curves, names = tables.hardware(system), [], []
             for engine in tables.ENGINES:
@@ -63,13 +79,16 @@ def main() -> None:
                     curve = fit(frame, hardware, dtype)
                     found = errors(predict(curve, frame), frame.seconds.to_numpy())
                     names.append(name)
-                    curves.append({"engine": engine, "engine_version": version, "dtype": dtype, "kernel": kernels, "eager": bool(curve.coefficients.launch > 5e-5 and kind == "gemm"),
+                    curves.append({"engine": engine, "engine_version": version, "dtype": dtype, "kernel": kernels,
+                                   "eager": bool(curve.coefficients.launch > 5e-5 and kind == "gemm"),
                                    "coefficients": curve.to_dict()["coefficients"], "fit_error": found, "held_out": {}})
                     print(kind, system, engine, dtype, found, flush=True)
-            PROFILES.mkdir(exist_ok=True)
-            out = {"schema_version": 1, "system": system, "source": {**tables.SOURCE, "files": sorted(set(names))}, "curves": rounded(curves)}
-            (PROFILES / f"{system}.{kind}.json").write_text(json.dumps(out, indent=1) + "\n")
-        (PROFILES / f"generic.{kind}.json").write_text(json.dumps(typical(kind), indent=1) + "\n")
+            source = {**tables.SOURCE, "files": sorted(set(names))}
+            write(f"{system}.{kind}.json", {"schema_version": 1, "system": system, "source": source, "curves": curves})
+            every += curves
+        formats = sorted({c["dtype"] for c in every if not c["eager"]})
+        write(f"generic.{kind}.json", {"schema_version": 1, "system": "generic", "source": {**tables.SOURCE, "files": []},
+                                       "curves": [typical(every, d) for d in formats]})
 
 
 if __name__ == "__main__":

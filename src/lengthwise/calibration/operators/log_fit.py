@@ -25,6 +25,7 @@ def fit_logs(
     seconds: Array,
     typical: Mapping[str, tuple[float, float]],
     *,
+    lower: Mapping[str, float] | None = None,
     upper: Mapping[str, float] | None = None,
     evaluations: int = 40,
 ) -> dict[str, float]:
@@ -38,8 +39,8 @@ def fit_logs(
         Measured times, shape (rows,).
     typical
         By name: typical value and spread of its logarithm.
-    upper
-        Largest allowed values.
+    lower, upper
+        Smallest and largest allowed values.
     evaluations
         Largest number of Jacobians.
 
@@ -66,8 +67,11 @@ def fit_logs(
         return np.append(np.log(times) - target, PULL * (p - start) / spread)
 
     low = np.minimum(start, top) - 12.0
+    low = np.array(
+        [np.log((lower or {}).get(n, np.exp(v))) for n, v in zip(names, low, strict=True)]
+    )
     found = least_squares(
-        residuals, np.minimum(start, top - 1e-3), bounds=(low, top), loss="soft_l1",
+        residuals, np.clip(start, low + 1e-3, top - 1e-3), bounds=(low, top), loss="soft_l1",
         f_scale=SCALE, max_nfev=evaluations,
     )  # fmt: skip
     return dict(zip(names, np.exp(found.x).tolist(), strict=True))

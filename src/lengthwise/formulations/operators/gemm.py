@@ -2,20 +2,26 @@
 
     T = launch + prepare + (Tc^s + Tm^s)^(1/s),   never below the roofline
 
-Tc takes the best of several tile shapes and slicings of the inner sum; Tm is the bytes over the
-bandwidth the kernel reaches; prepare is what runs over the inputs first (turning them into 8 or
-4 bits). Every term grows with m, n and k, and so does the best of them.
+Tm is the bytes over the bandwidth the kernel reaches; prepare is what runs over the inputs first
+(turning them into 8 or 4 bits). Tc mixes two views of the arithmetic,
+
+    Tc = tiles(m, n, k)^q * (2 m n k / peak * exp(h(m, n, k)))^(1 - q)
+
+tiles: the best of several tile shapes and slicings of the inner sum; h: what the kernels of a table
+lose at each size, on a coarse grid. Neighbouring knots of h fall by no more than the log of the
+sizes grows, so that every term, and with it T, never falls when m, n or k grows.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lengthwise.formulations.operators.ceilings import Ceilings
+from lengthwise.formulations.operators.log_grid import LogGrid
 from lengthwise.formulations.operators.tiles import Array, p_norm, soft_ceil
 
 TILES = ((64, 32), (64, 64), (64, 128), (128, 64), (128, 128), (64, 256), (128, 256), (256, 128))
@@ -25,6 +31,7 @@ LEAST_SLICE = 128
 ROW_RAMP = 0.25
 ALIGNED = 8
 """Kernels of 8 and 4 bits want rows in multiples of this."""
+GRIDS = ("losses", "reading", "odd")
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,12 @@ class GemmCoefficients:
         Factors on both times for a number of rows that is no multiple of 8.
     tiles
         Efficiency of each tile shape of ``TILES`` relative to ``compute``.
+    quantised
+        Weight q of the tiles in the arithmetic; 1 without ``losses``.
+    losses, reading, odd
+        Grids: over (m, n, k), logarithm of the time of the arithmetic over its least; over (n, k),
+        logarithm of a factor on the time to read the weights; ``odd`` is ``losses`` for numbers of
+        rows that are no multiple of 8, if those differ.
     """
 
     launch: float
@@ -69,12 +82,37 @@ class GemmCoefficients:
     odd_compute: float
     odd_memory: float
     tiles: tuple[float, ...] = (1.0,) * len(TILES)
+    quantised: float = 1.0
+    losses: LogGrid | None = None
+    reading: LogGrid | None = None
+    odd: LogGrid | None = None
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> GemmCoefficients:
         """Read plain JSON values."""
-        values = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        values = {f.name: data[f.name] for f in fields(cls) if data.get(f.name) is not None}
+        for name in GRIDS:
+            if name in values:
+                values[name] = LogGrid.from_dict(values[name])
         return cls(**{**values, "tiles": tuple(values.get("tiles", (1.0,) * len(TILES)))})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        grids = {n: values[n].to_dict() for n in GRIDS if values[n] is not None}
+        plain = {n: v for n, v in values.items() if n not in GRIDS}
+        return {**plain, "tiles": list(self.tiles), **grids}
+
+
+class GemmTerms(NamedTuple):
+    """Parts of the time of each product, seconds."""
+
+    fixed: Array
+    tiles: Array
+    ideal: Array
+    weights: Array
+    inputs: Array
+    floor: Array
 
 
 @dataclass(frozen=True)
@@ -116,13 +154,30 @@ class GemmCurve:
         """
         m_, n_, k_ = np.broadcast_arrays(*(np.asarray(v, float) for v in (m, n, k)))
         odd = ~np.asarray(aligned, bool)
+        c, terms = self.coefficients, self.terms(m_, n_, k_, odd)
+        loss = np.zeros_like(m_) if c.losses is None else c.losses.at(m_, n_, k_)
+        if c.odd is not None and odd.any():
+            loss = np.where(odd, c.odd.at(m_, n_, k_), loss)
+        reading = 1.0 if c.reading is None else np.exp(c.reading.at(n_, k_))
+        ideal = terms.ideal * np.exp(loss)
+        compute = terms.tiles**c.quantised * ideal ** (1.0 - c.quantised)
+        memory = terms.weights * reading + terms.inputs
+        total = terms.fixed + p_norm(compute, memory, c.sharpness)
+        return np.asarray(np.maximum(total, terms.floor))
+
+    def terms(self, m: Array, n: Array, k: Array, odd: Array) -> GemmTerms:
+        """Give the parts the time is put together from, before the grids."""
         c, top = self.coefficients, self.ceilings
-        compute = self._compute(m_, n_, k_, np.where(odd, c.odd_compute, 1.0))
-        moved = top.input_bytes * m_ * k_ + top.weight_bytes * n_ * k_ + 2.0 * m_ * n_
-        memory = moved / (top.bandwidth * min(c.memory, 1.0)) * np.where(odd, c.odd_memory, 1.0)
-        prepare = c.row * m_ + c.prepare * (2.0 + top.input_bytes) * m_ * k_ / top.bandwidth
-        total = c.launch + prepare + p_norm(compute, memory + c.memory_delay, c.sharpness)
-        return np.asarray(np.maximum(total, self.floor(m_, n_, k_)))
+        reach = top.bandwidth * min(c.memory, 1.0) / np.where(odd, c.odd_memory, 1.0)
+        prepare = c.row * m + c.prepare * (2.0 + top.input_bytes) * m * k / top.bandwidth
+        return GemmTerms(
+            c.launch + prepare,
+            self._compute(m, n, k, np.where(odd, c.odd_compute, 1.0)),
+            2.0 * m * n * k / top.peak_flops,
+            top.weight_bytes * n * k / reach,
+            (top.input_bytes * m * k + 2.0 * m * n) / reach + c.memory_delay,
+            self.floor(m, n, k),
+        )
 
     def floor(self, m: ArrayLike, n: ArrayLike, k: ArrayLike) -> Array:
         """Roofline: no time can be below it."""
@@ -153,11 +208,7 @@ class GemmCurve:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; :meth:`from_dict` reads them back."""
-        coefficients = asdict(self.coefficients)
-        return {
-            "ceilings": self.ceilings.to_dict(),
-            "coefficients": {**coefficients, "tiles": list(self.coefficients.tiles)},
-        }
+        return {"ceilings": self.ceilings.to_dict(), "coefficients": self.coefficients.to_dict()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> GemmCurve:
