@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data": ("datasets", "List, fetch and read public measurements."),
     "fit": ("fit", "Learn a law from a measurement table."),
     "predict": ("predict", "Predict times, with intervals, at any length."),
+    "explain": ("explain", "Where the time goes: operators, limits, techniques, what-if."),
     "evaluate": ("evaluate", "Score formulations on lengths they have not seen."),
     "compare": ("compare", "Compare two laws or two tables."),
     "report": ("report", "Write a self-contained HTML report."),
