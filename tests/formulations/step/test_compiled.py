@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from lengthwise.data.hardware_catalog import load_hardware
 from lengthwise.data.model_files import load_model
-from lengthwise.domain.layers import Attention, Experts, LatentAttention
+from lengthwise.domain.layers import Attention, LatentAttention
 from lengthwise.domain.parallelism import Parallelism
 from lengthwise.errors import InputError
 from lengthwise.formulations.step.batch import StepBatch
@@ -205,7 +206,7 @@ def test_request_under_load() -> None:
     prompt, token = fast.step(prompt_tokens=2048), fast.step(1, 2048 + 128)
     assert alone == pytest.approx((prompt, token))
     loads = [fast.request(2048, 256, c) for c in (1, 4, 16, 64, 256, 1024)]
-    assert all(a[0] < b[0] and a[1] <= b[1] for a, b in zip(loads, loads[1:], strict=False))
+    assert all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(loads))
     assert fast.request(8192, 64, 8, cached_tokens=8000)[0] < fast.request(8192, 64, 8)[0]
     quiet = Interference(overhead_s=0.0, wait=0.0)
     chunked = fast.request(8192, 16, interference=quiet, step_tokens=4096)[0]
@@ -247,7 +248,3 @@ def test_axis_finds_the_node_below(size: float, first: int, bits: int) -> None:
     many = axis.places(np.array([size]))
     assert (many[0][0], many[1][0]) == (node, part)
     assert np.ravel(many[2])[0] == beyond
-
-
-def test_experts_are_covered() -> None:
-    assert isinstance(model_of("windows").model.blocks[0].ffn, Experts)

@@ -1,4 +1,4 @@
-"""Reading tables between nodes: lists with single places, or arrays with arrays of places.
+"""Reading tables between nodes: numbers at single places, or arrays at arrays of them.
 
 A place is a node, the part of the way to the next one, and a growth beyond the table, as
 ``compiled_axis`` gives them. Both ways do the same arithmetic and agree to the last bit.
@@ -15,7 +15,7 @@ _SLAB = len(PREFIX) * _ROW
 
 
 def line(table: Any, i: Any, x: Any, beyond: Any) -> Any:
-    """Read a table of one axis; a list with a number, or an array with arrays."""
+    """Read a table of one axis; at one place, or an array at arrays of places."""
     low = table[i]
     return (low + x * (table[i + 1] - low)) * beyond
 

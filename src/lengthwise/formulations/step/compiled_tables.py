@@ -29,9 +29,9 @@ from lengthwise.units import FloatArray
 TOKENS = Axis(0, 20, 10)
 SEQUENCES = Axis(0, 14, 8)
 DECODES = Axis(0, 13, 3)
-CONTEXT = Axis(0, 22, 3)
-QUERY = Axis(0, 21, 3, power=2)
-PREFIX = Axis(6, 16, 1, shift=64.0)
+CONTEXT = Axis(0, 21, 3)
+QUERY = Axis(0, 20, 3, power=2)
+PREFIX = Axis(2, 19, 2, shift=4.0)
 CHUNKS = Axis(0, 12, 1)
 MIXED_TOKENS = Axis(0, 20, 2)
 MIXED_SEQUENCES = Axis(0, 13, 2)
@@ -64,7 +64,7 @@ class StepTables:
     >>> from lengthwise.domain.model import find_model
     >>> step = StepModel.of(find_model("llama3.1-8b"), find_hardware("h100_sxm"))
     >>> {k: v.shape for k, v in StepTables.of(step).apart.items()}
-    {'attention_decode': (105, 177), 'attention_prefill': (169, 33, 25)}
+    {'attention_decode': (105, 169), 'attention_prefill': (161, 77, 25)}
     """
 
     tokens: Mapping[str, FloatArray]
