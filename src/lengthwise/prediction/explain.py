@@ -21,7 +21,9 @@ from lengthwise.formulations.step.knobs.times import RequestTimes, memory_of, re
 from lengthwise.prediction.what_if import Change, Setting, changes_of, possible_changes
 
 FLOOR = 0.25
-"""A kernel that takes more than 1 / FLOOR of what its work needs is bound by its launch."""
+SHORT_S = 60e-6
+"""Kernels of a layer that take less than this, and whose work needs less than the share ``FLOOR``
+of that, are bound by their launches."""
 RESOURCE = {
     "host_step": "overhead", "host_layers": "overhead", "host_sequences": "overhead",
     "launches": "overhead", "adapters": "overhead", "collectives": "network",
@@ -118,12 +120,24 @@ class Explanation:
     what_if: tuple[Change, ...] = ()
     remarks: tuple[str, ...] = field(default=())
 
+    @property
+    def weight_format(self) -> str:
+        """Format the weights are stored in."""
+        step = deployed(self.request.step, self.request.physics)
+        return step.precision or step.model.weight_format
+
+    @property
+    def kv_bits(self) -> float:
+        """Bits of a cached value."""
+        return deployed(self.request.step, self.request.physics).formats.kv_bits
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, times in milliseconds."""
         request, times = self.request, self.times
         step = request.step
         return {
-            "model": step.model.name, "hardware": step.hardware.name,
+            "model": step.model.name, "weight_format": self.weight_format,
+            "kv_bits": self.kv_bits, "hardware": step.hardware.name,
             "engine": step.profile.engine, "parallelism": asdict(step.parallelism),
             "isl": request.isl, "osl": request.osl, "concurrency": request.concurrency,
             "cached_tokens": request.found_tokens, "knobs": dict(self.knobs),
@@ -169,11 +183,10 @@ def explain(request: Request, knobs: Mapping[str, Any] | None = None) -> Explana
     plain, changed = request_times(request), apply_knobs(request, given)
     times = request_times(changed) if given else plain
     remarks = tuple(f"{what}: {why}" for what, why in sorted(_remarks(changed).items()))
-    longest = changed.tokens + changed.osl
-    sequences = max(1, round(times.running))
+    sequences = max(1, int(min(times.running, times.capacity)))
     return Explanation(
         changed, given, times, Phase.of(times.prompt), Phase.of(times.decode), _regimes(times),
-        memory_of(changed, longest, sequences),
+        memory_of(changed, changed.context, sequences),
         tuple(changes_of(request, plain, _by_family(given))),
         tuple(possible_changes(changed, times, set(given))),
         remarks,
@@ -204,7 +217,8 @@ def _bound(work: Work, name: str, seconds: float) -> str:
     amount = work.counts.groups[name]
     compute = work.steps * float(amount.compute_s[0])
     memory = work.steps * float(amount.moved_bytes[0]) / work.counts.bandwidth
-    if max(compute, memory) < FLOOR * seconds:
+    short = seconds < SHORT_S * work.steps * work.layers
+    if short and max(compute, memory) < FLOOR * seconds:
         return "overhead"
     return "compute" if compute > memory else "memory"
 

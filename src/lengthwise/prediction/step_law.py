@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lengthwise.calibration.step.heads import Head
+    from lengthwise.domain.memory import MemoryUse
     from lengthwise.units import FloatArray
 
 Points = Any
@@ -169,6 +170,29 @@ class StepLaw:
         physics = physics_of(columns, evaluated, self.coefficients_)
         return answer(columns, evaluated, physics, self.heads_, self.coefficients_,
                       self.training_, level)  # fmt: skip
+
+    def memory(self, point: Mapping[str, Any]) -> MemoryUse:
+        """Say what one request or step keeps in memory and whether it fits.
+
+        Parameters
+        ----------
+        point
+            One value for each column of :meth:`predict_table`.
+        """
+        from lengthwise.calibration.step.rows import IDENTITY, step_model
+        from lengthwise.domain.memory import memory_use
+
+        columns = columns_of({k: [v] for k, v in point.items()})
+        step = step_model({name: columns[name][0] for name in IDENTITY})
+        request = columns["phase"][0] == "request"
+        tokens = (columns["isl"][0] + columns["osl"][0] if request
+                  else max(columns["isl"][0], columns["context_len"][0]))  # fmt: skip
+        load = columns["concurrency" if request else "batch_size"][0]
+        return memory_use(
+            step.model, step.hardware, step.parallelism, precision=step.precision,
+            kv_bits=step.formats.kv_bits, tokens_per_sequence=float(tokens),
+            sequences=max(1, round(float(load))),
+        )  # fmt: skip
 
     def save(self, path: str | Path) -> None:
         """Write the law file: JSON, see :mod:`lengthwise.prediction.step_artifact`."""

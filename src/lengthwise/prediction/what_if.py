@@ -60,7 +60,7 @@ class Change:
         after = request_times(request)
         ratios = {name: getattr(after, f"{name}_s") / getattr(before, f"{name}_s")
                   for name in ("ttft", "tpot", "e2e")}  # fmt: skip
-        fits = memory_of(request, request.tokens + request.osl).fits
+        fits = memory_of(request, request.context).fits
         return cls(label, dict(settings), after.ttft_s, after.tpot_s, after.e2e_s, ratios,
                    after.capacity, fits)  # fmt: skip
 

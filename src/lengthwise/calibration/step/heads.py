@@ -15,6 +15,7 @@ import numpy as np
 
 from lengthwise.calibration.step.kinship import Kin, Spreads
 from lengthwise.calibration.step.process import DEPLOYMENT, ENOUGH_DEPLOYMENTS, Process
+from lengthwise.formulations.typed_json import read_dataclass, to_json
 from lengthwise.units import FloatArray
 
 LEVELS_KEPT = np.array([0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99])
@@ -27,6 +28,35 @@ TOLERANCE = {"ttft": 0.2, "tpot": 0.1, "prefill": 0.1, "decode": 0.1, "mixed": 0
 
 
 @dataclass(frozen=True)
+class LeftOutError:
+    """Error on rows the correction did not see, percent.
+
+    Attributes
+    ----------
+    by
+        What was left out at a time: ``deployment``, ``row``, or ``nothing`` with too few rows.
+    rows
+        Rows behind the figures.
+    median_percent, mape_percent
+        Median and mean absolute relative error; NaN without a left-out row.
+    """
+
+    by: str
+    rows: int
+    median_percent: float
+    mape_percent: float
+
+    @classmethod
+    def of(cls, by: str, mean: FloatArray, corrections: FloatArray) -> LeftOutError:
+        """Score predicted corrections against those found."""
+        miss = np.abs(np.expm1(mean - corrections))
+        return cls(by, len(miss), 100.0 * float(np.median(miss)), 100.0 * float(miss.mean()))
+
+
+NO_ERROR = LeftOutError("nothing", 0, float("nan"), float("nan"))
+
+
+@dataclass(frozen=True)
 class Head:
     """The corrections of one quantity.
 
@@ -36,11 +66,14 @@ class Head:
         What was learnt.
     known, unknown
         q at ``LEVELS_KEPT`` for deployments with rows of their own, and for others.
+    error
+        Error on left-out rows.
     """
 
     process: Process
     known: FloatArray
     unknown: FloatArray
+    error: LeftOutError = NO_ERROR
 
     @classmethod
     def fit(
@@ -53,17 +86,18 @@ class Head:
     @classmethod
     def _calibrated(cls, process: Process, corrections: FloatArray) -> Head:
         deployments = process.kin.labels[DEPLOYMENT]
-        known = unknown = NORMAL
-        if len(process.kin) >= ENOUGH:
-            known = _scores(process, np.arange(len(process.kin)), corrections)
-            if len(set(deployments)) >= ENOUGH_DEPLOYMENTS:
-                unknown = _scores(process, deployments, corrections)
-        return cls(process, known, unknown)
+        if len(process.kin) < ENOUGH:
+            return cls(process, NORMAL, NORMAL)
+        known, error = _scores(process, "row", np.arange(len(process.kin)), corrections)
+        unknown = known
+        if len(set(deployments)) >= ENOUGH_DEPLOYMENTS:
+            unknown, error = _scores(process, "deployment", deployments, corrections)
+        return cls(process, known, np.maximum(unknown, known), error)
 
     def more(self, name: str, kin: Kin, corrections: FloatArray) -> Head:
         """Learn further rows; scales and calibration stay those of the many."""
         y = np.clip(corrections, -LIMIT[name], LIMIT[name])
-        return Head(self.process.more(kin, y), self.known, self.unknown)
+        return Head(self.process.more(kin, y), self.known, self.unknown, self.error)
 
     def predict(self, kin: Kin, level: float) -> tuple[FloatArray, FloatArray]:
         """Give the correction and half the width of its interval, natural logarithms."""
@@ -76,20 +110,25 @@ class Head:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {"process": self.process.to_dict(), "known": np.round(self.known, 4).tolist(),
-                "unknown": np.round(self.unknown, 4).tolist()}  # fmt: skip
+                "unknown": np.round(self.unknown, 4).tolist(),
+                "error": to_json(self.error)}  # fmt: skip
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Head:
         """Read :meth:`to_dict` back."""
+        error = read_dataclass(LeftOutError, data["error"], "error")
         return cls(Process.from_dict(data["process"]), np.asarray(data["known"], float),
-                   np.asarray(data["unknown"], float))  # fmt: skip
+                   np.asarray(data["unknown"], float), error)  # fmt: skip
 
 
-def _scores(process: Process, groups: Any, corrections: FloatArray) -> FloatArray:
+def _scores(
+    process: Process, by: str, groups: Any, corrections: FloatArray
+) -> tuple[FloatArray, LeftOutError]:
+    """Give standardised errors of left-out rows at the kept levels, and their plain error."""
     mean, variance = process.left_out(groups)
     plain = variance - process.noise + process.spreads.noise**2
     far = np.abs(corrections - mean) / np.sqrt(np.maximum(plain, process.spreads.noise**2))
-    return np.asarray(np.quantile(far, LEVELS_KEPT))
+    return np.asarray(np.quantile(far, LEVELS_KEPT)), LeftOutError.of(by, mean, corrections)
 
 
 def _at(scores: FloatArray, level: float) -> float:

@@ -9,9 +9,9 @@ in the settings (a hierarchical prior over deployments):
 where ``same`` says whether both rows have the same labels of the level, c is the spread of an
 offset and r that of a smooth change, and z are either the settings (requests in flight, lengths,
 degrees of parallelism) or the shares of the physics (how much of the time is memory, attention,
-experts, links, host, other prompts), each divided by its length scale. A deployment nobody measured borrows from its
-relatives; a few samples of its own then take over (Gaussian process regression, Rasmussen and
-Williams 2006, chapters 2 and 5).
+experts, links, host, other prompts), each divided by its length scale. A deployment nobody measured
+borrows from its relatives; a few samples of its own then take over (Gaussian process regression,
+Rasmussen and Williams 2006, chapters 2 and 5).
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ class Process:
             part = kin.take(slice(start, start + BLOCK))
             cross = covariance(part, self.kin, self.spreads)
             means.append(cross @ self._weights)
-            seen = solve_triangular(self._factor, cross.T, lower=True)
+            seen = solve_triangular(self.factor, cross.T, lower=True)
             left = prior_variance(part, self.spreads) - (seen**2).sum(axis=0)
             variances.append(np.maximum(left, 0.0) + self.spreads.noise**2)
         return np.concatenate(means), np.concatenate(variances)
@@ -106,7 +106,7 @@ class Process:
         mean, variance
             Shape (n,); the variance includes the row's noise.
         """
-        inverse = cho_solve((self._factor, True), np.eye(len(self.kin)))
+        inverse = cho_solve((self.factor, True), np.eye(len(self.kin)))
         mean, variance = np.zeros(len(self.kin)), np.zeros(len(self.kin))
         for label in dict.fromkeys(np.asarray(groups).tolist()):
             rows = np.flatnonzero(np.asarray(groups) == label)
@@ -116,7 +116,8 @@ class Process:
         return mean, variance
 
     @cached_property
-    def _factor(self) -> FloatArray:
+    def factor(self) -> FloatArray:
+        """Lower Cholesky factor of the covariance of the rows with their noise, shape (n, n)."""
         total = covariance(self.kin, self.kin, self.spreads)
         total[np.diag_indices(len(self.kin))] += self.noise
         factor, _ = cho_factor(total, lower=True)
@@ -124,7 +125,7 @@ class Process:
 
     @cached_property
     def _weights(self) -> FloatArray:
-        return np.asarray(cho_solve((self._factor, True), self.y))
+        return np.asarray(cho_solve((self.factor, True), self.y))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""

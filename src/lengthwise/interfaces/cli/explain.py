@@ -67,7 +67,7 @@ def command(
     if as_json:
         print_json(found)
     else:
-        show(found, precision)
+        show(found)
 
 
 def _explained(

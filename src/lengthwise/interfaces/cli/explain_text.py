@@ -31,9 +31,9 @@ SMALL = 0.005
 CHANGED = ("TTFT", "TPOT", "E2E", "fit")
 
 
-def show(found: Explanation, precision: str) -> None:
+def show(found: Explanation) -> None:
     """Print an explanation."""
-    print("\n".join(_head(found, precision)))
+    print("\n".join(_head(found)))
     print("\n" + "\n".join(_times(found)))
     both = (found.prefill, found.decode)
     _table(["where the time goes", "prefill", "share", "decode step", "share "], _parts(*both))
@@ -55,11 +55,12 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     print(blank, end="")
 
 
-def _head(found: Explanation, precision: str) -> Iterator[str]:
+def _head(found: Explanation) -> Iterator[str]:
     step, request, times = found.request.step, found.request, found.times
     cut = ", ".join(f"{k} {v}" for k, v in vars(step.parallelism).items() if v > 1)
     where = step.hardware.name + (f" ({cut})" if cut else "")
-    yield f"{step.model.name} on {where}, {step.profile.engine}, precision {precision}"
+    formats = f"weights {found.weight_format}, cache {found.kv_bits:g} bits"
+    yield f"{step.model.name} on {where}, {step.profile.engine}, {formats}"
     lengths = f"{format_tokens(request.isl)} prompt and {format_tokens(request.osl)} output tokens"
     load = f"{format_tokens(request.concurrency)} in flight"
     if times.running < 0.98 * request.concurrency:
@@ -166,7 +167,7 @@ def _changed(changes: Sequence[Change]) -> Iterator[tuple[str, ...]]:
         columns.append([f"{t} {b:>{wide}}" for t, b in zip(times, by, strict=True)])
     for i, change in enumerate(changes):
         limit = change.max_concurrency
-        fit = "none" if not change.fits else "any" if limit == float("inf") else f"{limit:,.0f}"
+        fit = "0" if not change.fits else "n/a" if limit == float("inf") else f"{limit:,.0f}"
         yield (change.label, *(column[i] for column in columns), fit)
 
 

@@ -49,6 +49,10 @@ def command(
     by: Annotated[
         Literal["deployment"], typer.Option(help="What gets a law of its own (with its phase).")
     ] = "deployment",
+    prior: Annotated[
+        Path | None,
+        typer.Option(help="Step law to start from: a few samples then correct it."),
+    ] = None,
     max_mape: Annotated[
         float | None,
         typer.Option(help="Exit with 3 if a law's held-out error is above this, %."),
@@ -64,7 +68,20 @@ def command(
     lengthwise fit table.parquet -o law.json
 
     lengthwise fit table.csv -o law.json --formulation linear --max-mape 10
+
+    The formulation step calibrates the step law on requests or steps of any deployments; with
+    --prior, a few samples correct one that was learnt from many:
+
+    lengthwise fit runs.parquet --formulation step -o law.json
+
+    lengthwise fit five.csv --formulation step --prior law.json -o mine.json
     """
+    if formulation == "step" or prior is not None:
+        from lengthwise.interfaces.cli.fit_step import fit_step
+
+        _check(output, max_mape)
+        fit_step(table, output, formulation, prior, max_mape, as_json)
+        return
     from lengthwise.data.checks import check_table
     from lengthwise.data.table import load
     from lengthwise.prediction.latency_law import LatencyLaw

@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fit": ("fit", "Learn a law from a measurement table."),
     "predict": ("predict", "Predict times, with intervals, at any length."),
     "explain": ("explain", "Where the time goes: operators, limits, techniques, what-if."),
+    "suggest": ("suggest", "Say what to measure next."),
     "evaluate": ("evaluate", "Score formulations on lengths they have not seen."),
     "compare": ("compare", "Compare two laws or two tables."),
     "report": ("report", "Write a self-contained HTML report."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -10,7 +9,8 @@ import typer
 
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.interfaces.cli.common import AsJson, Output, log, print_json, print_table
-from lengthwise.interfaces.cli.counts import parse_counts
+from lengthwise.interfaces.cli.predict_grid import RANGES, check_table_options, combinations
+from lengthwise.interfaces.cli.predict_step import StepRequest, is_step_law, predict_step
 from lengthwise.interfaces.cli.predict_text import COLUMNS, describe, table_rows
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from lengthwise.prediction.latency_law import LatencyLaw
     from lengthwise.prediction.streaming import StreamReport
-
-MAX_GRID = 10_000
-RANGES = "one, several with commas, or first-last*factor or first-last+step"
 
 Text = str | None
 
@@ -37,6 +34,9 @@ def command(
         Text, typer.Option(help="Context of a decode step, its new token included.")
     ] = None,
     batch_size: Annotated[Text, typer.Option(help="Sequences in the step.")] = None,
+    concurrency: Annotated[
+        Text, typer.Option(help="Requests in flight (step law; the same as --batch-size there).")
+    ] = None,
     cached_tokens: Annotated[Text, typer.Option(help="Prompt tokens already in the cache.")] = None,
     prefill_chunk: Annotated[
         Text,
@@ -50,11 +50,18 @@ def command(
     allow_extrapolation: Annotated[
         bool, typer.Option("--allow-extrapolation", help="Answer at any length.")
     ] = False,
-    model: Annotated[Text, typer.Option(help="Deployment: model.")] = None,
-    hardware: Annotated[Text, typer.Option(help="Deployment: hardware.")] = None,
+    model: Annotated[
+        Text, typer.Option(help="Deployment: model; without a law a name or its config.json.")
+    ] = None,
+    hardware: Annotated[
+        Text, typer.Option(help="Deployment: hardware; without a law a name or a TOML file.")
+    ] = None,
     engine: Annotated[Text, typer.Option(help="Deployment: engine.")] = None,
     engine_version: Annotated[Text, typer.Option(help="Deployment: version of the engine.")] = None,
     precision: Annotated[Text, typer.Option(help="Deployment: precision.")] = None,
+    kv_precision: Annotated[
+        Text, typer.Option(help="Precision of cached keys and values (step law).")
+    ] = None,
     tp: Annotated[int | None, typer.Option(help="Deployment: tensor parallel degree.")] = None,
     pp: Annotated[int | None, typer.Option(help="Deployment: pipeline parallel degree.")] = None,
     ep: Annotated[int | None, typer.Option(help="Deployment: expert parallel degree.")] = None,
@@ -74,29 +81,34 @@ def command(
     lengthwise predict law.json --isl 1024-65536*2 --batch-size 1,8
 
     lengthwise predict law.json --table points.parquet -o out.parquet
+
+    Without a law, or with one of the formulation step, a model and hardware are enough:
+
+    lengthwise predict --model llama3.1-8b --hardware h100_sxm --isl 8192 --osl 512
     """
-    if law is None:
-        raise InputError(
-            "predict needs a law file", got="none",
-            remedy="make one with lengthwise fit TABLE -o law.json; prediction from a model and "
-            "hardware alone is not part of this version",
-        )  # fmt: skip
+    labels = {
+        "model": model, "hardware": hardware, "engine": engine, "engine_version": engine_version,
+        "precision": precision, "kv_precision": kv_precision, "tp": tp, "pp": pp, "ep": ep,
+        "dp": dp,
+    }  # fmt: skip
+    given: dict[str, Any] = {k: v for k, v in labels.items() if v is not None}
+    sizes = {
+        "isl": isl, "osl": osl, "context_len": context_len, "batch_size": batch_size,
+        "concurrency": concurrency, "cached_tokens": cached_tokens,
+        "prefill_chunk": prefill_chunk,
+    }  # fmt: skip
+    if law is None or is_step_law(law):
+        predict_step(StepRequest(law, phase, sizes, given, table, output, level, as_json))
+        return
     from lengthwise.prediction.latency_law import LatencyLaw
 
     loaded = LatencyLaw.load(law)
     if allow_extrapolation:
         loaded.max_extrapolation = None
-    labels = {
-        "model": model, "hardware": hardware, "engine": engine, "engine_version": engine_version,
-        "precision": precision, "tp": tp, "pp": pp, "ep": ep, "dp": dp,
-    }  # fmt: skip
-    given: dict[str, Any] = {k: v for k, v in labels.items() if v is not None}
-    sizes = {
-        "isl": isl, "osl": osl, "context_len": context_len, "batch_size": batch_size,
-        "cached_tokens": cached_tokens, "prefill_chunk": prefill_chunk,
-    }  # fmt: skip
+    sizes["batch_size"] = batch_size or sizes.pop("concurrency")
+    sizes.pop("concurrency", None)
     if table is not None:
-        _check_table_options(sizes, output)
+        check_table_options(sizes)
         defaults = given | ({"phase": phase} if phase else {})
         _predict_table(loaded, table, output, level, defaults, as_json)
         return
@@ -154,39 +166,10 @@ def _grid(sizes: dict[str, Text], phase: Text, labels: dict[str, Any]) -> pd.Dat
     """Make the points of all combinations of sizes."""
     import pandas as pd
 
-    values = {k: parse_counts(v, f"--{k.replace('_', '-')}") for k, v in sizes.items() if v}
-    phase = phase or _implied_phase(values)
-    for name in {"prefill": ("isl",), "decode": ("context_len",), "request": ("isl", "osl")}[phase]:
-        if name not in values:
-            option = name.replace("_", "-")
-            raise InputError(f"a {phase} needs --{option}", got="none",
-                             remedy=f"add --{option} 4096")  # fmt: skip
-    values.setdefault("batch_size", [1])
-    combinations = list(product(*values.values()))
-    if len(combinations) > MAX_GRID:
-        raise InputError(f"a grid has at most {MAX_GRID:,} points", got=f"{len(combinations):,}",
-                         remedy="put the points into a file and use --table")  # fmt: skip
-    grid = pd.DataFrame(combinations, columns=list(values))
+    phase, names, rows = combinations(sizes, phase)
+    grid = pd.DataFrame(rows, columns=names)
     grid.insert(0, "phase", phase)
     return grid.assign(**labels)
-
-
-def _implied_phase(values: dict[str, list[int]]) -> str:
-    if "osl" in values:
-        return "request"
-    if "isl" in values:
-        return "prefill"
-    if "context_len" in values:
-        return "decode"
-    raise InputError("predict needs a length", got="none",
-                     remedy="add --isl, --isl and --osl, --context-len or --table")  # fmt: skip
-
-
-def _check_table_options(sizes: dict[str, Text], output: Path | None) -> None:
-    given = [f"--{name.replace('_', '-')}" for name, value in sizes.items() if value is not None]
-    if given:
-        raise InputError("--table holds the points itself", got=", ".join(given),
-                         remedy="leave them out, or leave --table out")  # fmt: skip
 
 
 def _progress() -> Any:

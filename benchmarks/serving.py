@@ -1,0 +1,261 @@
+"""The step law on measured serving runs, beside AIConfigurator on the same rows.
+
+    LENGTHWISE_DATA=... python benchmarks/serving.py [SUITE ...]
+
+Suites, on the aggregated rows of AIConfigurator's silicon sample (TTFT and TPOT at the client):
+
+    zero_shot         device profiles only, no serving row anywhere
+    deployment        leave one deployment (model x hardware x engine x precision) out
+    hardware, model   leave one system, one model out
+    few_shot          leave a deployment out, then learn 1, 3, 5, 10 of its rows (random, 5 draws)
+
+For a left-out group nothing of it enters: coefficients and scales come from folds without it, the
+correction from all rows but its own. Figures are given for all rows and without the rows with tp
+above 8 (``apart``): one client before several workers, which no recorded setting describes.
+Results: benchmarks/results/serving.json.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pandas as pd
+
+import lengthwise
+from lengthwise.calibration.step.coefficients import StepCoefficients, fit_coefficients
+from lengthwise.calibration.step.columns import columns_of, one
+from lengthwise.calibration.step.heads import LEVELS_KEPT, LIMIT, Head
+from lengthwise.calibration.step.kin import kin_of
+from lengthwise.calibration.step.process import Process
+from lengthwise.calibration.step.rows import evaluate
+from lengthwise.prediction.step_answers import physics_of
+
+RESULTS = Path(__file__).parent / "results" / "serving.json"
+PEER = (
+    Path(os.environ["LENGTHWISE_DATA"]).parent
+    / "peers"
+    / "aiconfigurator_0.12_on_silicon_sample.csv"
+)
+WIDE = 8
+FOLDS = 5
+SAMPLES = (0, 1, 3, 5, 10)
+DRAWS = 5
+LEVEL = 0.9
+NAMES = ("tpot", "ttft")
+
+
+class Data:
+    """Rows, their physics, and what was measured."""
+
+    def __init__(self) -> None:
+        table = lengthwise.dataset("aiconfigurator")
+        self.frame = table[table["mode"] == "agg"].reset_index(drop=True)
+        data = {str(c): self.frame[c].to_numpy(dtype=object, na_value=None) for c in self.frame}
+        self.columns = columns_of(data)
+        self.evaluated = evaluate(self.columns)
+        self.seconds = {n: self.frame[f"{n}_ms"].to_numpy(float) / 1e3 for n in NAMES}
+        self.apart = self.columns["tp"] > WIDE
+        self.answered = self.evaluated.problem == ""
+        label = pd.DataFrame(
+            {k: self.columns[k] for k in ("model", "hardware", "engine", "precision")}
+        )
+        self.groups = {
+            "deployment": label.astype(str).agg(" | ".join, axis=1).to_numpy(object),
+            "hardware": label["hardware"].to_numpy(object),
+            "model": np.asarray(self.evaluated.architecture, object),
+        }
+
+    def physics(self, coefficients: StepCoefficients) -> Any:
+        """Evaluate the physics with some coefficients."""
+        return physics_of(self.columns, self.evaluated, coefficients)
+
+
+DATA: Data | None = None
+
+
+def data() -> Data:
+    global DATA
+    if DATA is None:
+        DATA = Data()
+    return DATA
+
+
+def folds(groups: Any) -> list[Any]:
+    """Masks of test rows: every group in exactly one fold, folds of about equal size."""
+    names, counts = np.unique(groups.astype(str), return_counts=True)
+    sizes, where = np.zeros(min(FOLDS, len(names))), {}
+    for i in np.argsort(-counts, kind="stable"):
+        fold = int(np.argmin(sizes))
+        sizes[fold] += counts[i]
+        where[names[i]] = fold
+    index = np.array([where[str(g)] for g in groups])
+    return [index == fold for fold in range(len(sizes))]
+
+
+def left_out(task: tuple[str, int, bool]) -> dict[str, Any]:
+    """Predict the groups of one fold, each from everything but itself."""
+    kind, fold, with_apart = task
+    d = data()
+    groups = d.groups[kind]
+    test = folds(groups)[fold]
+    use = d.answered if with_apart else d.answered & ~d.apart
+    train = use & ~test
+    part = d.evaluated.take(train)
+    columns = one(d.columns, train)
+    coefficients = fit_coefficients(
+        part,
+        columns["concurrency"],
+        columns["osl"],
+        columns["engine"],
+        d.seconds["ttft"][train],
+        d.seconds["tpot"][train],
+    )
+    physics = d.physics(coefficients)
+    kin = kin_of(d.columns, d.evaluated, coefficients)
+    found: dict[str, Any] = {"test": np.flatnonzero(test & use)}
+    for name in NAMES:
+        plain = physics.seconds[name]
+        left = np.log(d.seconds[name] / plain)
+        learnt = Head.fit(name, kin.take(train), left[train])
+        order = np.r_[np.flatnonzero(train), np.flatnonzero(test & use)]
+        y = np.clip(left[order], -LIMIT[name], LIMIT[name])
+        spreads = learnt.process.spreads
+        noise = np.r_[learnt.process.noise, np.full((test & use).sum(), spreads.noise**2)]
+        whole = Process(kin.take(order), y, spreads, noise)
+        mean, variance = whole.left_out(groups[order])
+        at = np.arange(train.sum(), len(order))
+        q = float(np.interp(LEVEL, LEVELS_KEPT, learnt.unknown))
+        found[name] = plain[order][at] * np.exp(mean[at])
+        found[f"{name}_half"] = q * np.sqrt(variance[at])
+        found[f"{name}_few"] = few_shot(whole, y, order, at, groups) if kind == "deployment" else {}
+        found[f"{name}_plain"] = plain[order][at]
+    return found
+
+
+def few_shot(whole: Process, y: Any, order: Any, at: Any, groups: Any) -> dict[int, Any]:
+    """Corrections of rows of a left-out deployment after some of its own, by number of samples."""
+    inverse = np.linalg.inv(whole.factor @ whole.factor.T)
+    weights = inverse @ y
+    out: dict[int, list[tuple[int, float]]] = {k: [] for k in SAMPLES}
+    rng = np.random.default_rng(0)
+    labels = groups[order]
+    for label in dict.fromkeys(labels[at].tolist()):
+        rows = at[labels[at] == label]
+        block = np.linalg.inv(inverse[np.ix_(rows, rows)])
+        mean = y[rows] - block @ weights[rows]
+        for k in SAMPLES:
+            if len(rows) < k + 3:
+                continue
+            for _ in range(DRAWS if k else 1):
+                own = rng.choice(len(rows), k, replace=False)
+                rest = np.setdiff1d(np.arange(len(rows)), own)
+                shift = mean[rest]
+                if k:
+                    gain = np.linalg.solve(block[np.ix_(own, own)], y[rows][own] - mean[own])
+                    shift = shift + block[np.ix_(rest, own)] @ gain
+                out[k] += list(zip(order[rows[rest]].tolist(), shift.tolist(), strict=True))
+    return out
+
+
+def summary(predicted: Any, measured: Any) -> dict[str, float]:
+    miss = np.abs(predicted / measured - 1.0)
+    return {
+        "rows": len(miss),
+        "mape": percent(miss.mean()),
+        "median": percent(np.median(miss)),
+        "p90": percent(np.quantile(miss, 0.9)),
+    }
+
+
+def percent(value: float) -> float:
+    return round(100.0 * float(value), 2)
+
+
+def held_out(kind: str, pool: Any) -> dict[str, Any]:
+    d = data()
+    result: dict[str, Any] = {}
+    for with_apart in (True, False):
+        tasks = [(kind, i, with_apart) for i in range(len(folds(d.groups[kind])))]
+        parts = list(pool.map(left_out, tasks))
+        rows = np.concatenate([p["test"] for p in parts])
+        result["all" if with_apart else "apart_left_out"] = {
+            name: scores(d, name, rows, parts) for name in NAMES
+        }
+    return result
+
+
+def scores(d: Data, name: str, rows: Any, parts: list[dict[str, Any]]) -> dict[str, Any]:
+    predicted = np.concatenate([p[name] for p in parts])
+    half = np.concatenate([p[f"{name}_half"] for p in parts])
+    measured = d.seconds[name][rows]
+    covered = np.abs(np.log(measured / predicted)) <= half
+    found = {
+        **summary(predicted, measured),
+        "coverage_90": percent(covered.mean()),
+        "median_width_factor": round(float(np.exp(np.median(half))), 3),
+    }
+    few = {k: [x for p in parts for x in p[f"{name}_few"].get(k, [])] for k in SAMPLES}
+    plain = dict(
+        zip(rows.tolist(), np.concatenate([p[f"{name}_plain"] for p in parts]), strict=True)
+    )
+    if any(few.values()):
+        found["samples"] = {
+            str(k): summary(
+                np.array([plain[i] * np.exp(s) for i, s in pairs]),
+                np.array([d.seconds[name][i] for i, _ in pairs]),
+            )
+            for k, pairs in few.items()
+        }
+    return found
+
+
+def zero_shot() -> dict[str, Any]:
+    d = data()
+    physics = d.physics(StepCoefficients())
+    peer = pd.read_csv(PEER, low_memory=False).set_index("id").reindex(d.frame["id"])
+    out: dict[str, Any] = {"rows": len(d.frame), "answered": int(d.answered.sum())}
+    for label, use in (("all", d.answered), ("apart_left_out", d.answered & ~d.apart)):
+        out[label] = {n: summary(physics.seconds[n][use], d.seconds[n][use]) for n in NAMES}
+    both = d.answered & peer["aic_tpot_ms"].notna().to_numpy()
+    out["aiconfigurator_rows"] = {
+        n: {
+            "lengthwise": summary(physics.seconds[n][both], d.seconds[n][both]),
+            "aiconfigurator": summary(
+                peer[f"aic_{n}_ms"].to_numpy()[both] / 1e3, d.seconds[n][both]
+            ),
+        }
+        for n in NAMES
+    }
+    out["half_width"] = {"levels": LEVELS_KEPT.tolist()} | {
+        n: np.round(
+            np.quantile(np.abs(np.log(physics.seconds[n] / d.seconds[n]))[d.answered], LEVELS_KEPT),
+            3,
+        ).tolist()
+        for n in NAMES
+    }
+    return out
+
+
+def main(suites: list[str]) -> None:
+    wanted = suites or ["zero_shot", "deployment", "hardware", "model"]
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    with ProcessPoolExecutor(int(os.environ.get("WORKERS", "2"))) as pool:
+        for suite in wanted:
+            start = time.perf_counter()
+            results[suite] = zero_shot() if suite == "zero_shot" else held_out(suite, pool)
+            print(f"{suite}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+            print(json.dumps(results[suite], indent=1))
+            RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

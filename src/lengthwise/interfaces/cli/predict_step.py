@@ -1,0 +1,149 @@
+"""``lengthwise predict`` by the step law: from a model and hardware, with or without a law file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.interfaces.cli.common import log, print_json, print_table
+from lengthwise.interfaces.cli.predict_grid import check_table_options, combinations
+from lengthwise.interfaces.cli.predict_step_text import COLUMNS, describe, table_row
+
+if TYPE_CHECKING:
+    from lengthwise.prediction.step_law import StepLaw
+
+MARK = '"lengthwise-step-law"'
+
+
+@dataclass(frozen=True)
+class StepRequest:
+    """What the command line asked for."""
+
+    law: Path | None
+    phase: str | None
+    sizes: Mapping[str, str | None]
+    labels: Mapping[str, Any]
+    table: Path | None
+    output: Path | None
+    level: float
+    as_json: bool
+
+
+def is_step_law(path: Path) -> bool:
+    """Whether a law file is one of the formulation step."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return MARK in file.read(200)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def predict_step(asked: StepRequest) -> None:
+    """Answer a point, a grid or a table."""
+    from lengthwise.prediction.step_law import StepLaw
+
+    if not 0 < asked.level < 1:
+        raise InputError("level must lie in (0, 1)", got=f"{asked.level:g}", remedy="write 0.9")
+    if asked.sizes.get("prefill_chunk") is not None:
+        raise InputError("--prefill-chunk belongs to a law of measured steps", got="the step law",
+                         remedy="leave it out: prompts over 8,192 tokens are cut up anyway",
+                         )  # fmt: skip
+    law = StepLaw() if asked.law is None else StepLaw.load(asked.law)
+    if asked.table is not None:
+        check_table_options(asked.sizes)
+        _predict_table(law, asked)
+        return
+    for name in ("model", "hardware"):
+        if name not in asked.labels:
+            raise InputError(
+                "predict needs a law file, or a model and hardware", got=f"no --{name}",
+                remedy="add --model llama3.1-8b --hardware h100_sxm, or make a law with "
+                "lengthwise fit TABLE -o law.json",
+            )  # fmt: skip
+    _predict_points(law, asked)
+
+
+def _predict_points(law: StepLaw, asked: StepRequest) -> None:
+    phase, names, rows = combinations(asked.sizes, asked.phase)
+    points: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(names)}
+    points |= {name: [value] * len(rows) for name, value in asked.labels.items()}
+    points["phase"] = [phase] * len(rows)
+    columns = law.answer(points, asked.level).columns
+    answers = [{k: _plain(v[i]) for k, v in columns.items()} for i in range(len(rows))]
+    problems = [a["problem"] for a in answers if a["problem"]]
+    if problems:
+        raise InputError(*_rule_of(problems[0]))
+    records = [
+        {**{k: v[i] for k, v in points.items()}, **_kept(phase, a), "level": asked.level}
+        for i, a in enumerate(answers)
+    ]
+    for record in records:
+        record["memory"] = law.memory(record).to_dict()
+    if asked.output is not None:
+        _write(records, asked.output)
+    if asked.as_json:
+        print_json(records[0] if len(records) == 1 else records)
+    elif len(records) == 1:
+        print(describe(records[0], law.memory(records[0])))
+    else:
+        print_table(COLUMNS[phase], [table_row(r) for r in records],
+                    title=f"with {asked.level * 100:g} % intervals")  # fmt: skip
+
+
+def _predict_table(law: StepLaw, asked: StepRequest) -> None:
+    if asked.output is None:
+        raise InputError("a table of predictions needs a file to go to", got="no -o",
+                         remedy="add -o out.parquet (or .csv, .jsonl)")  # fmt: skip
+    from lengthwise.data.table import load, write_table
+
+    assert asked.table is not None
+    frame = load(asked.table)
+    missing = {k: v for k, v in asked.labels.items() if k not in frame}
+    answers = law.predict_table(frame.assign(**missing), asked.level)
+    write_table(answers, asked.output)
+    answered = int((answers["problem"] == "").sum())
+    if asked.as_json:
+        print_json({"output": asked.output, "rows": len(answers), "predicted": answered,
+                    "problems": _counts(answers["problem"])})  # fmt: skip
+    log(f"wrote {asked.output}: {answered:,} of {len(answers):,} rows predicted")
+    for reason, count in _counts(answers["problem"]).items():
+        log(f"  {count:,} not: {reason}")
+    if not answered:
+        raise NothingUsableError("at least one row must be one the law can answer", got="none",
+                                 remedy="see the column problem of the output")  # fmt: skip
+
+
+def _counts(problems: Any) -> dict[str, int]:
+    found: dict[str, int] = problems[problems != ""].value_counts().to_dict()
+    return found
+
+
+def _rule_of(text: str) -> tuple[str]:
+    return (text.rstrip("."),)
+
+
+def _kept(phase: str, answer: dict[str, Any]) -> dict[str, Any]:
+    """Leave out the times of other phases."""
+    steps = ("latency_ms", "lo_ms", "hi_ms")
+    requests = tuple(f"{q}{end}_ms" for q in ("ttft", "tpot", "e2e") for end in ("", "_lo", "_hi"))
+    dropped = steps if phase == "request" else (*requests, "running", "saturated")
+    return {k: v for k, v in answer.items() if k not in (*dropped, "problem")}
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy scalars into plain ones; a time that does not exist into None."""
+    plain = value.item() if hasattr(value, "item") else value
+    return None if isinstance(plain, float) and plain != plain else plain
+
+
+def _write(records: list[dict[str, Any]], output: Path) -> None:
+    import pandas as pd
+
+    from lengthwise.data.table import write_table
+
+    flat = [{k: v for k, v in record.items() if k != "memory"} for record in records]
+    write_table(pd.DataFrame(flat), output)
+    log(f"wrote {output}")
