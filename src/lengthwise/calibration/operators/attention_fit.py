@@ -9,34 +9,38 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from lengthwise.calibration.operators.nonnegative import fit_terms
-from lengthwise.formulations.operators.attention_decode import (
-    NAMES,
-    DecodeAttentionCurve,
-    kind_of,
-)
+from lengthwise.calibration.operators.cell_fit import fit_decode_cell, fit_prefill_cell
+from lengthwise.formulations.operators.attention_decode import DecodeAttentionCurve
 from lengthwise.formulations.operators.attention_prefill import PrefillAttentionCurve
-from lengthwise.formulations.operators.decode_terms import DECODE_TERMS
 from lengthwise.formulations.operators.device import Device
-from lengthwise.formulations.operators.prefill_terms import PREFILL_TERMS
-from lengthwise.formulations.operators.terms import Array, Cell
+from lengthwise.formulations.operators.kinds import NAMES, kind_of
+from lengthwise.formulations.operators.terms import Array
 
 LEAST_ROWS = 40
+LEAST_SHAPES = 2
+"""Numbers of heads that a kind of call needs for a cell of its own; with fewer it joins GQA."""
 BYTES = {"bfloat16": 2.0, "float16": 2.0, "fp8": 1.0}
-UNFITTED = ("prefix",)
-"""Terms that no table can tell apart: see ``prefill_terms``."""
 
 
 def fit_prefill(
-    frame: pd.DataFrame, device: Device, dtype: str = "bfloat16", kv_dtype: str = "bfloat16"
+    frame: pd.DataFrame,
+    device: Device,
+    dtype: str = "bfloat16",
+    kv_dtype: str = "bfloat16",
+    *,
+    corrected: bool = True,
 ) -> PrefillAttentionCurve:
-    """Fit a prefill curve, one cell for each head size and for full and windowed attention.
+    """Fit a prefill curve, one cell for each head size and kind of call.
+
+    Without ``corrected`` the curve is the sum of its terms alone.
 
     Examples
     --------
+    >>> from lengthwise.formulations.operators.cell import Cell
     >>> true = PrefillAttentionCurve(Device(1e15, 3e12), 2.0, 2.0, (
-    ...     Cell("full", 128, {"launch": 1e-5, "pairs": 2.0}),))
+    ...     Cell("shared", 128, {"launch": 1e-5, "pairs": 2.0}),))
     >>> table = pd.DataFrame({"batch_size": 1, "isl": 2 ** np.arange(5, 15), "num_heads": 32,
     ...     "num_key_value_heads": 8, "head_dim": 128, "window_size": 0})
     >>> table = pd.concat([table, table.assign(batch_size=4), table.assign(num_heads=8),
@@ -47,25 +51,31 @@ def fit_prefill(
     True
     """
     empty = PrefillAttentionCurve(device, BYTES[dtype], BYTES[kv_dtype], ())
-    windowed = frame["window_size"].to_numpy() > 0
-    terms = {k: v for k, v in PREFILL_TERMS.items() if k not in UNFITTED}
+    kinds = _kinds(frame, wide=False)
     cells = []
-    for kind, at in (("full", ~windowed), ("window", windowed)):
-        for head_dim, rows in frame[at].groupby("head_dim"):
-            if len(rows) >= LEAST_ROWS:
-                sizes = empty.sizes(*_prefill_call(rows), warm=True)
-                found = fit_terms(terms, sizes, rows["seconds"].to_numpy(float))
-                cells.append(Cell(kind, int(str(head_dim)), {**found, "prefix": 1.0}))
+    for (kind, head_dim), rows in frame.groupby([kinds, "head_dim"]):
+        if len(rows) >= LEAST_ROWS:
+            sizes = empty.sizes(*_prefill_call(rows), warm=True)
+            times = rows["seconds"].to_numpy(float)
+            cells.append(
+                fit_prefill_cell(str(kind), int(str(head_dim)), sizes, times, corrected=corrected)
+            )
     return PrefillAttentionCurve(device, BYTES[dtype], BYTES[kv_dtype], tuple(cells))
 
 
 def fit_decode(
-    frame: pd.DataFrame, device: Device, dtype: str = "bfloat16", kv_dtype: str = "bfloat16"
+    frame: pd.DataFrame,
+    device: Device,
+    dtype: str = "bfloat16",
+    kv_dtype: str = "bfloat16",
+    *,
+    corrected: bool = True,
 ) -> DecodeAttentionCurve:
     """Fit a decode curve, one cell for each head size and kind of call.
 
     Examples
     --------
+    >>> from lengthwise.formulations.operators.cell import Cell
     >>> true = DecodeAttentionCurve(Device(1e15, 3e12), 2.0, 2.0, (
     ...     Cell("shared", 128, {"launch": 1e-5, "bytes": 1.5}),))
     >>> table = pd.DataFrame({"batch_size": 1, "step": 2 ** np.arange(0, 17) - 1, "num_heads": 32,
@@ -77,15 +87,15 @@ def fit_decode(
     True
     """
     empty = DecodeAttentionCurve(device, BYTES[dtype], BYTES[kv_dtype], ())
-    kinds = np.array(NAMES)[
-        kind_of(frame["num_heads"], frame["num_key_value_heads"], frame["window_size"] > 0)
-    ]
+    kinds = _kinds(frame)
     cells = []
     for (kind, head_dim), rows in frame.groupby([kinds, "head_dim"]):
         if len(rows) >= LEAST_ROWS:
             sizes = empty.sizes(*_decode_call(rows), warm=True)
-            found = fit_terms(DECODE_TERMS, sizes, rows["seconds"].to_numpy(float))
-            cells.append(Cell(str(kind), int(str(head_dim)), found))
+            times = rows["seconds"].to_numpy(float)
+            cells.append(
+                fit_decode_cell(str(kind), int(str(head_dim)), sizes, times, corrected=corrected)
+            )
     return DecodeAttentionCurve(device, BYTES[dtype], BYTES[kv_dtype], tuple(cells))
 
 
@@ -97,6 +107,16 @@ def prefill_seconds(curve: PrefillAttentionCurve, frame: pd.DataFrame) -> Array:
 def decode_seconds(curve: DecodeAttentionCurve, frame: pd.DataFrame) -> Array:
     """Predict the calls of a decode table as they were measured (cache left warm), seconds."""
     return curve.seconds(*_decode_call(frame), warm=True)
+
+
+def _kinds(frame: pd.DataFrame, *, wide: bool = True) -> NDArray[np.str_]:
+    window = frame["window_size"].where(frame["window_size"] > 0, np.inf)
+    heads, kv_heads = frame["num_heads"], frame["num_key_value_heads"]
+    found = np.asarray(np.array(NAMES)[kind_of(heads, kv_heads, window, wide=wide)])
+    shared = np.char.replace(np.char.replace(found, "single", "shared"), "wide", "shared")
+    shapes = pd.Series(heads * 100_000 + kv_heads).groupby([found, frame["head_dim"]])
+    few = (shapes.transform("nunique") < LEAST_SHAPES).to_numpy()
+    return np.asarray(np.where(few, shared, found))
 
 
 def _columns(frame: pd.DataFrame, *names: str) -> tuple[Array, ...]:

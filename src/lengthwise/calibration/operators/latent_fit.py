@@ -7,31 +7,25 @@ modules (attention with its projections) is fitted with both sets of terms at on
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from lengthwise.calibration.operators.attention_fit import BYTES, UNFITTED
-from lengthwise.calibration.operators.nonnegative import fit_terms
-from lengthwise.formulations.operators.decode_terms import DECODE_TERMS
+from lengthwise.calibration.operators.attention_fit import BYTES
+from lengthwise.calibration.operators.cell_fit import fit_decode_cell, fit_prefill_cell
+from lengthwise.formulations.operators.cell import Cell
 from lengthwise.formulations.operators.device import Device
 from lengthwise.formulations.operators.latent_decode import KIND, LatentDecodeCurve
 from lengthwise.formulations.operators.latent_prefill import LatentPrefillCurve
 from lengthwise.formulations.operators.latent_sizes import PROJECTION_TERMS, Projections
-from lengthwise.formulations.operators.prefill_terms import PREFILL_TERMS
-from lengthwise.formulations.operators.terms import Array, Cell
+from lengthwise.formulations.operators.terms import Array
 
-
-@dataclass(frozen=True)
-class _Both:
-    attention: Any
-    projections: Projections
+MARK = "around."
 
 
 def fit_latent_prefill(
     frame: pd.DataFrame, device: Device, dtype: str = "bfloat16", kv_dtype: str = "bfloat16",
-    *, module: bool = False,
+    *, module: bool = False, corrected: bool = True,
 ) -> LatentPrefillCurve:  # fmt: skip
     """Fit latent prefill.
 
@@ -51,15 +45,17 @@ def fit_latent_prefill(
     empty = LatentPrefillCurve(device, BYTES[dtype], BYTES[kv_dtype], Cell(KIND, 192, {}))
     call = _columns(frame, "batch_size", "isl", "num_heads")
     sizes = empty.sizes(call[0], call[1], call[1], call[2], warm=True)
-    terms = {k: v for k, v in PREFILL_TERMS.items() if k not in UNFITTED}
-    own, around = _fit(terms, sizes, empty.matrices(*call), frame, module)
-    cell = Cell(KIND, 192, {**own, "prefix": 1.0})
+    times = frame["seconds"].to_numpy(dtype=float)
+    extra = _around(empty.matrices(*call), module)
+    cell, around = _parted(
+        fit_prefill_cell(KIND, 192, sizes, times, corrected=corrected, extra=extra)
+    )
     return LatentPrefillCurve(device, BYTES[dtype], BYTES[kv_dtype], cell, around)
 
 
 def fit_latent_decode(
     frame: pd.DataFrame, device: Device, dtype: str = "bfloat16", kv_dtype: str = "bfloat16",
-    *, module: bool = False,
+    *, module: bool = False, corrected: bool = True,
 ) -> LatentDecodeCurve:  # fmt: skip
     """Fit latent decode.
 
@@ -78,8 +74,12 @@ def fit_latent_decode(
     empty = LatentDecodeCurve(device, BYTES[dtype], BYTES[kv_dtype], Cell(KIND, 576, {}))
     n, step, heads = _columns(frame, "batch_size", "step", "num_heads")
     sizes = empty.sizes(n, step + 1.0, heads, warm=True)
-    own, around = _fit(DECODE_TERMS, sizes, empty.matrices(n, heads), frame, module)
-    return LatentDecodeCurve(device, BYTES[dtype], BYTES[kv_dtype], Cell(KIND, 576, own), around)
+    times = frame["seconds"].to_numpy(dtype=float)
+    extra = _around(empty.matrices(n, heads), module)
+    cell, around = _parted(
+        fit_decode_cell(KIND, 576, sizes, times, corrected=corrected, extra=extra)
+    )
+    return LatentDecodeCurve(device, BYTES[dtype], BYTES[kv_dtype], cell, around)
 
 
 def latent_prefill_seconds(curve: LatentPrefillCurve, frame: pd.DataFrame) -> Array:
@@ -94,23 +94,21 @@ def latent_decode_seconds(curve: LatentDecodeCurve, frame: pd.DataFrame) -> Arra
     return curve.seconds(n, step + 1.0, heads, warm=True, projections=True)
 
 
-def _fit(
-    terms: dict[str, Callable[[Any], Array]], sizes: Any, matrices: Projections,
-    frame: pd.DataFrame, module: bool,
-) -> tuple[dict[str, float], dict[str, float] | None]:  # fmt: skip
-    seconds = frame["seconds"].to_numpy(dtype=float)
-    if not module:
-        return fit_terms(terms, sizes, seconds), None
-    joint = {f"a.{name}": _of("attention", term) for name, term in terms.items()}
-    joint |= {f"p.{name}": _of("projections", term) for name, term in PROJECTION_TERMS.items()}
-    found = fit_terms(joint, _Both(sizes, matrices), seconds)
-    split = ({k[2:]: v for k, v in found.items() if k.startswith(p)} for p in ("a.", "p."))
-    own, around = split
-    return own, around or None
+def _around(matrices: Projections, module: bool) -> dict[str, Callable[[Any], Array]]:
+    """Terms of the projections, as functions of sizes they do not need."""
+    named = PROJECTION_TERMS.items() if module else ()
+    return {f"{MARK}{name}": _given(term, matrices) for name, term in named}
 
 
-def _of(part: str, term: Callable[[Any], Array]) -> Callable[[Any], Array]:
-    return lambda both: term(getattr(both, part))
+def _given(term: Callable[[Projections], Array], matrices: Projections) -> Callable[[Any], Array]:
+    return lambda _: term(matrices)
+
+
+def _parted(cell: Cell) -> tuple[Cell, dict[str, float] | None]:
+    """Take the projections' coefficients out of a cell."""
+    own = {k: v for k, v in cell.coefficients.items() if not k.startswith(MARK)}
+    around = {k[len(MARK) :]: v for k, v in cell.coefficients.items() if k.startswith(MARK)}
+    return Cell(cell.kind, cell.head_dim, own, cell.correction), around or None
 
 
 def _columns(frame: pd.DataFrame, *names: str) -> tuple[Array, ...]:

@@ -8,7 +8,7 @@ kernels do not (the sum of absolute errors, smoothed below ``delta``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 ROUNDS = 6
 DELTA = 0.03
 MOST_ROWS = 4000
+LEAST_JUDGED = 20
+MUCH_BETTER = 0.5
 LEAST_SHARE = 0.002
 """A term that is never more than this share of the time is left out."""
 
@@ -54,19 +56,54 @@ def fit_terms(
     >>> {name: round(value, 6) for name, value in found.items()}
     {'one': 3.0, 'x': 2.0}
     """
+    return _fit(list(terms), _table(terms, sizes, seconds), np.asarray(seconds), seed)
+
+
+def _table(terms: Mapping[str, Callable[[Any], Array]], sizes: Any, seconds: Array) -> Array:
+    """Shares of each measured time that terms of coefficient 1 would have, shape (n, terms)."""
     seconds = np.asarray(seconds, dtype=np.float64)
     if seconds.ndim != 1 or not len(seconds) or not np.all(seconds > 0):
         raise InputError("a curve is fitted to positive times", got=f"shape {seconds.shape}")
-    names = list(terms)
-    table = np.column_stack([np.broadcast_to(f(sizes), seconds.shape) for f in terms.values()])
+    columns = [np.broadcast_to(f(sizes), seconds.shape) for f in terms.values()]
+    return np.asarray(np.column_stack(columns) / seconds[:, None])
+
+
+def _fit(names: list[str], shares: Array, seconds: Array, seed: int = 0) -> dict[str, float]:
     if len(seconds) > MOST_ROWS:
-        chosen = np.random.default_rng(seed).permutation(len(seconds))[:MOST_ROWS]
-        table, seconds = table[chosen], seconds[chosen]
-    shares = table / seconds[:, None]
+        shares = shares[np.random.default_rng(seed).permutation(len(seconds))[:MOST_ROWS]]
     found = _rounds(shares)
     kept = np.flatnonzero(np.max(shares * found, axis=0) > LEAST_SHARE)
     found = _rounds(shares[:, kept])
     return {names[j]: float(c) for j, c in zip(kept, found, strict=True) if c > 0}
+
+
+def fit_chosen(
+    terms: Mapping[str, Callable[[Any], Array]], doubtful: Collection[str], sizes: Any,
+    seconds: Array, lengths: Array,
+) -> dict[str, float]:  # fmt: skip
+    """Fit with the doubtful terms only if that predicts long calls much better from shorter ones.
+
+    Both ways are fitted to calls up to a quarter of the greatest length and judged beyond it.
+
+    >>> x = np.linspace(1.0, 64.0, 64)
+    >>> terms = {"x": lambda v: v, "root": np.sqrt}
+    >>> sorted(fit_chosen(terms, ["root"], x, 2 * x + 3 * np.sqrt(x), x))
+    ['root', 'x']
+    """
+    sure = {name: term for name, term in terms.items() if name not in doubtful}
+    table, bare = (_table(t, sizes, seconds) for t in (terms, sure))
+    near = lengths <= np.max(lengths) / 4.0
+    chosen = terms
+    if np.sum(~near) >= LEAST_JUDGED and np.sum(near) >= LEAST_JUDGED:
+        with_, without = (_judged(t, near) for t in (table, bare))
+        chosen = terms if with_ <= MUCH_BETTER * without else sure
+    return _fit(list(chosen), table if chosen is terms else bare, seconds)
+
+
+def _judged(shares: Array, near: NDArray[np.bool_]) -> float:
+    found = _rounds(shares[near][:: 1 + int(np.sum(near)) // MOST_ROWS])
+    error = np.abs(shares[~near] @ found - 1.0)
+    return float(np.median(error) + np.quantile(error, 0.9))
 
 
 def _rounds(shares: Array) -> Array:

@@ -12,38 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from lengthwise.formulations.operators.calls import mixed, rows
-from lengthwise.formulations.operators.decode_terms import DECODE_TERMS, DecodeSizes, floor
+from lengthwise.formulations.operators.cell import Cell
+from lengthwise.formulations.operators.decode_terms import DECODE_TERMS, DecodeSizes, decode_seconds
 from lengthwise.formulations.operators.device import Device
-from lengthwise.formulations.operators.terms import Array, Cell
-
-WIDE = 32
-"""Query heads for one key-value head beyond which kernels change."""
-
-_PLAIN = ("shared", "single", "wide")
-KINDS: dict[int, tuple[str, ...]] = {
-    0: ("single", *_PLAIN),
-    1: ("shared", *_PLAIN),
-    2: ("wide", *_PLAIN),
-    3: ("single_window", "shared_window", "single", *_PLAIN),
-    4: ("shared_window", "shared", *_PLAIN),
-    5: ("wide_window", "shared_window", "wide", *_PLAIN),
-}
-NAMES = tuple(kinds[0] for kinds in KINDS.values())
-
-
-def kind_of(heads: ArrayLike, kv_heads: ArrayLike, windowed: ArrayLike) -> Any:
-    """Say the number of the kind of call, in the order of ``NAMES``; shape (n,).
-
-    >>> [NAMES[k] for k in kind_of([32, 32, 64], [32, 8, 1], [False, True, False])]
-    ['single', 'shared_window', 'wide']
-    """
-    group = np.asarray(heads) / np.asarray(kv_heads)
-    kind = (group > 1).astype(int) + (group > WIDE)
-    return kind + 3 * np.asarray(windowed, dtype=int)
+from lengthwise.formulations.operators.kinds import KINDS, kind_of
+from lengthwise.formulations.operators.terms import Array
 
 
 @dataclass(frozen=True)
@@ -72,6 +48,10 @@ class DecodeAttentionCurve:
     kv_value_bytes: float
     cells: tuple[Cell, ...]
 
+    def __post_init__(self) -> None:
+        for cell in self.cells:
+            cell.check(DECODE_TERMS)
+
     def seconds(
         self, sequences: ArrayLike, context_len: ArrayLike, heads: ArrayLike, kv_heads: ArrayLike,
         head_dim: ArrayLike, window: ArrayLike | None = None, *, warm: bool = False,
@@ -93,8 +73,8 @@ class DecodeAttentionCurve:
             that repeats one call. In a model other layers have passed since.
         """
         call = rows(sequences, context_len, heads, kv_heads, head_dim, window)
-        kind = kind_of(call[2], call[3], np.isfinite(call[5]))
-        return mixed(self.cells, KINDS, call[4], kind, lambda cell, at: self._part(
+        keys = (kind_of(call[2], call[3], call[5]), call[4], call[5])
+        return mixed(self.cells, KINDS, keys, lambda cell, at: decode_seconds(
             cell, self.sizes(*(a[at] for a in call), warm=warm)))  # fmt: skip
 
     def sizes(
@@ -104,13 +84,9 @@ class DecodeAttentionCurve:
         """Give the sizes that the terms see of the calls :meth:`seconds` takes."""
         n, c, h, kv, d, w = rows(sequences, context_len, heads, kv_heads, head_dim, window)
         return DecodeSizes(
-            self.device, n, np.minimum(c, w), h, kv, 4.0 * d, 2.0 * d * self.kv_value_bytes,
+            self.device, n, c, w, h, kv, 4.0 * d, 2.0 * d * self.kv_value_bytes,
             2.0 * d * self.value_bytes, self.device.cache_bytes if warm else 0.0,
         )  # fmt: skip
-
-    @staticmethod
-    def _part(cell: Cell, sizes: DecodeSizes) -> Array:
-        return np.maximum(cell.total(DECODE_TERMS, sizes), floor(sizes))
 
     def on(self, device: Device) -> DecodeAttentionCurve:
         """Put the same coefficients on another processor."""

@@ -15,11 +15,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lengthwise.formulations.operators.calls import mixed, rows
+from lengthwise.formulations.operators.cell import Cell
 from lengthwise.formulations.operators.device import Device
-from lengthwise.formulations.operators.prefill_terms import PREFILL_TERMS, PrefillSizes, floor
-from lengthwise.formulations.operators.terms import Array, Cell
-
-KINDS = {False: ("full",), True: ("window", "full")}
+from lengthwise.formulations.operators.kinds import KINDS, kind_of
+from lengthwise.formulations.operators.prefill_terms import (
+    PREFILL_TERMS,
+    PrefillSizes,
+    prefill_seconds,
+)
+from lengthwise.formulations.operators.terms import Array
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,13 @@ class PrefillAttentionCurve:
     value_bytes, kv_value_bytes
         Bytes of one query or output value, and of one cached value.
     cells
-        Coefficients by head size, for full and for windowed attention.
+        Coefficients by head size and kind of call.
 
     Examples
     --------
     >>> device = Device(1e15, 3e12)
     >>> curve = PrefillAttentionCurve(device, 2.0, 2.0, (
-    ...     Cell("full", 128, {"launch": 1e-5, "pairs": 2.0}),))
+    ...     Cell("shared", 128, {"launch": 1e-5, "pairs": 2.0}),))
     >>> round(1e3 * float(curve.seconds(1, 8192, 8192, 32, 8, 128)[0]), 3)
     1.11
     """
@@ -49,10 +53,14 @@ class PrefillAttentionCurve:
     kv_value_bytes: float
     cells: tuple[Cell, ...]
 
+    def __post_init__(self) -> None:
+        for cell in self.cells:
+            cell.check(PREFILL_TERMS)
+
     def seconds(
         self, sequences: ArrayLike, query_len: ArrayLike, context_len: ArrayLike, heads: ArrayLike,
         kv_heads: ArrayLike, head_dim: ArrayLike, window: ArrayLike | None = None, *,
-        warm: bool = False,
+        warm: bool = True,
     ) -> Array:  # fmt: skip
         """Predict one layer's attention, seconds, shape (n,).
 
@@ -67,12 +75,12 @@ class PrefillAttentionCurve:
         window
             Tokens a query sees at most; None or 0: all.
         warm
-            True: operands smaller than the cache are still in it, as in a kernel benchmark that
-            repeats one call. In a model other layers have passed since.
+            True: operands smaller than the cache are in it, as the projections before leave them
+            and as a kernel benchmark has them that repeats one call.
         """
         call = rows(sequences, query_len, context_len, heads, kv_heads, head_dim, window)
-        head, windowed = call[5], np.isfinite(call[6])
-        return mixed(self.cells, KINDS, head, windowed, lambda cell, at: self._part(
+        keys = (kind_of(call[3], call[4], call[6], wide=False), call[5], call[6])
+        return mixed(self.cells, KINDS, keys, lambda cell, at: prefill_seconds(
             cell, self.sizes(*(a[at] for a in call), warm=warm)))  # fmt: skip
 
     def sizes(
@@ -88,10 +96,6 @@ class PrefillAttentionCurve:
             self.device, n, q, np.maximum(c, q), h, kv, 4.0 * d, 2.0 * d * self.value_bytes,
             2.0 * d * self.kv_value_bytes, w, self.device.cache_bytes if warm else 0.0,
         )  # fmt: skip
-
-    @staticmethod
-    def _part(cell: Cell, sizes: PrefillSizes) -> Array:
-        return np.maximum(cell.total(PREFILL_TERMS, sizes), floor(sizes))
 
     def on(self, device: Device) -> PrefillAttentionCurve:
         """Put the same coefficients on another processor."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lengthwise.errors import InputError
-from lengthwise.formulations.operators.terms import Array, Cell, neighbours
+from lengthwise.formulations.operators.cell import Cell, neighbours
+from lengthwise.formulations.operators.terms import Array
 
 
 def rows(*values: ArrayLike | None) -> tuple[Array, ...]:
@@ -32,15 +33,17 @@ def rows(*values: ArrayLike | None) -> tuple[Array, ...]:
 
 
 def mixed(
-    cells: Iterable[Cell], kinds: Mapping[Any, tuple[str, ...]], head_dim: Array,
-    kind: NDArray[Any], seconds: Callable[[Cell, NDArray[np.bool_]], Array],
+    cells: Iterable[Cell], kinds: Mapping[Any, tuple[str, ...]], keys: tuple[Array, ...],
+    seconds: Callable[[Cell, NDArray[np.bool_]], Array],
 ) -> Array:  # fmt: skip
-    """Time of every row from the cell of its kind, mixed between neighbouring head sizes."""
+    """Time of every row from the cell of its kind, mixed between neighbouring head sizes.
+
+    ``keys`` are what a cell and its table depend on: the kind, the head size, and more.
+    """
     cells = tuple(cells)
-    out = np.zeros(head_dim.shape)
-    for which in np.unique(kind):
-        for size in np.unique(head_dim[kind == which]):
-            at = (kind == which) & (head_dim == size)
-            for cell, share in neighbours(cells, kinds[which], float(size)):
-                out[at] += share * seconds(cell, at)
+    out = np.zeros(keys[0].shape)
+    for which in np.unique(np.column_stack(keys), axis=0):
+        at = np.all([key == value for key, value in zip(keys, which, strict=True)], axis=0)
+        for cell, share in neighbours(cells, kinds[int(which[0])], float(which[1])):
+            out[at] += share * seconds(cell, at)
     return out

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
+from lengthwise.formulations.operators.cell import Cell
+from lengthwise.formulations.operators.correction import NODES, at, node_sizes, rising
 from lengthwise.formulations.operators.device import Device
 from lengthwise.formulations.operators.terms import Array, above, either, rise
 
@@ -28,8 +31,10 @@ class DecodeSizes:
     ----------
     device
         Ceilings.
-    sequences, visible
-        Sequences, keys that each one's token reads.
+    sequences, context
+        Sequences, and tokens of each.
+    window
+        Keys that a token sees at most; infinite: all.
     heads, kv_heads
         Query heads, and items of keys and values per sequence (1 where all heads share them).
     pair_flops
@@ -44,13 +49,19 @@ class DecodeSizes:
 
     device: Device
     sequences: Array
-    visible: Array
+    context: Array
+    window: Array
     heads: Array
     kv_heads: Array
     pair_flops: Array
     kv_bytes: Array
     query_bytes: Array
     cache_bytes: float
+
+    @property
+    def visible(self) -> Array:
+        """Keys that each token reads."""
+        return np.minimum(self.context, self.window)
 
     @property
     def group(self) -> Array:
@@ -66,6 +77,11 @@ class DecodeSizes:
     def rows(self) -> Array:
         """Query rows per multiprocessor."""
         return self.sequences * self.heads / self.device.multiprocessors
+
+    @property
+    def rearranged(self) -> Array:
+        """1 for several sequences of several key-value heads, which some kernels copy first."""
+        return rise(self.sequences, 1.0, 2.0) * rise(self.kv_heads, 1.0, 2.0)
 
     @property
     def item_bytes(self) -> Array:
@@ -132,8 +148,8 @@ def floor(sizes: DecodeSizes) -> Array:
     return np.asarray(np.maximum(sizes.ideal, moved))
 
 
-DECODE_TERMS: dict[str, Callable[[DecodeSizes], Array]] = {
-    "launch": lambda s: np.ones_like(s.visible),
+DECODE_BASE: dict[str, Callable[[DecodeSizes], Array]] = {
+    "launch": lambda s: np.ones_like(s.context),
     "length_32": lambda s: 1e-6 * s.part(32.0),
     "length_128": lambda s: 1e-6 * s.part(128.0),
     "length_512": lambda s: 1e-6 * s.part(512.0),
@@ -141,19 +157,14 @@ DECODE_TERMS: dict[str, Callable[[DecodeSizes], Array]] = {
     "length_root": lambda s: 1e-6 * np.sqrt(s.visible),
     "length": lambda s: 1e-9 * s.visible,
     "items": lambda s: 1e-6 * s.items,
-    "rows": lambda s: 1e-6 * s.rows,
-    "items_group": lambda s: 1e-6 * s.items * np.maximum(1.0, s.group / 8.0),
     "items_few": lambda s: 1e-6 * s.few(1.0),
     "items_some": lambda s: 1e-6 * s.few(8.0),
     "items_root": lambda s: 1e-6 * np.sqrt(s.items),
-    "rows_root": lambda s: 1e-6 * np.sqrt(s.rows),
-    "sequences": lambda s: 1e-6 * s.sequences / s.device.multiprocessors,
     "waves_half": lambda s: s.waves(0.5),
     "waves": lambda s: s.waves(1.0),
     "waves_twice": lambda s: s.waves(2.0),
     "waves_more": lambda s: s.waves(4.0),
     "items_length": lambda s: 1e-6 * s.items * s.part(256.0),
-    "rows_length": lambda s: 1e-6 * s.rows * s.part(256.0),
     "few_length": lambda s: 1e-6 * s.few(2.0) * s.part(256.0),
     "some_length": lambda s: 1e-6 * s.few(8.0) * s.part(256.0),
     "few_long": lambda s: 1e-6 * s.few(2.0) * s.part(2048.0),
@@ -163,8 +174,6 @@ DECODE_TERMS: dict[str, Callable[[DecodeSizes], Array]] = {
     "bytes_100us": lambda s: s.bounded(100e-6),
     "bytes_500us": lambda s: s.bounded(500e-6),
     "bytes_root": lambda s: np.sqrt(s.memory * 1e-5),
-    "arithmetic": lambda s: s.ideal,
-    "queries": lambda s: s.sequences * s.heads * s.query_bytes / s.device.bandwidth,
     "spill_quarter": lambda s: s.spilled(0.25),
     "spill_half": lambda s: s.spilled(0.5),
     "spill": lambda s: s.spilled(1.0),
@@ -180,7 +189,68 @@ DECODE_TERMS: dict[str, Callable[[DecodeSizes], Array]] = {
     "serial_256": lambda s: s.serial(256.0),
     "serial_2048": lambda s: s.serial(2048.0),
     "serial_all": lambda s: s.serial(1e9),
+    "length_128_256": lambda s: 1e-6 * rise(s.visible, 128.0, 256.0),
+    "length_256_512": lambda s: 1e-6 * rise(s.visible, 256.0, 512.0),
+}
+"""Terms of items and lengths, seconds; ``miss_*`` and ``spill_*``: past the cache."""
+
+DECODE_SIDE: dict[str, Callable[[DecodeSizes], Array]] = {
+    "rows": lambda s: 1e-6 * s.rows,
+    "items_group": lambda s: 1e-6 * s.items * np.maximum(1.0, s.group / 8.0),
+    "rows_root": lambda s: 1e-6 * np.sqrt(s.rows),
+    "sequences": lambda s: 1e-6 * s.sequences / s.device.multiprocessors,
+    "rows_length": lambda s: 1e-6 * s.rows * s.part(256.0),
+    "arithmetic": lambda s: s.ideal,
+    "queries": lambda s: s.sequences * s.heads * s.query_bytes / s.device.bandwidth,
     "group_bytes": lambda s: s.memory * above(s.group, 1.0),
     "group_items": lambda s: 1e-6 * s.items * above(s.group, 1.0),
+    "arrange": lambda s: 1e-6 * s.rearranged,
+    "arrange_rows": lambda s: 1e-6 * s.rearranged * s.rows,
+    "rows_few": lambda s: 1e-6 * s.rows / (1.0 + s.rows),
 }
-"""Terms in seconds; ``miss_*`` and ``spill_*``: past the cache."""
+"""Terms of query heads and sequences, seconds."""
+
+DECODE_TERMS = DECODE_BASE | DECODE_SIDE
+
+
+def decode_seconds(cell: Cell, sizes: DecodeSizes) -> Array:
+    """Predict calls that share head size, window and bytes; seconds, shape (n,)."""
+    bound = floor(sizes)
+    if cell.correction is None:
+        return np.maximum(cell.total(DECODE_TERMS, sizes), bound)
+    first = (float(a.flat[0]) for a in (sizes.window, sizes.pair_flops, sizes.kv_bytes))
+    table = _table(cell, sizes.device, sizes.cache_bytes, *first)
+    items = sizes.sequences * sizes.kv_heads
+    found = at(table, items, sizes.context) + cell.total(DECODE_SIDE, sizes)
+    return np.maximum(found, bound)
+
+
+def decode_nodes(
+    device: Device, cache_bytes: float, window: float, pair_flops: float, kv_bytes: float
+) -> DecodeSizes:
+    """Give the calls at the nodes of a correction: items of one query head.
+
+    Past a window the terms stand still; kernels may yet take longer over a longer context.
+    """
+    items, lengths = node_sizes()
+    one = np.ones_like(items)
+    return DecodeSizes(
+        device,
+        items,
+        lengths,
+        window * one,
+        one,
+        one,
+        pair_flops * one,
+        kv_bytes * one,
+        0.0 * one,
+        cache_bytes,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _table(cell: Cell, device: Device, cache_bytes: float, *per_call: float) -> Array:
+    assert cell.correction is not None
+    sizes = decode_nodes(device, cache_bytes, *per_call)
+    base = np.log(cell.total(DECODE_BASE, sizes)).reshape(NODES, NODES)
+    return rising(base + cell.correction.padded())

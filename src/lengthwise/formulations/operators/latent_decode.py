@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lengthwise.formulations.operators.calls import rows
-from lengthwise.formulations.operators.decode_terms import DECODE_TERMS, DecodeSizes, floor
+from lengthwise.formulations.operators.cell import Cell
+from lengthwise.formulations.operators.decode_terms import DECODE_TERMS, DecodeSizes, decode_seconds
 from lengthwise.formulations.operators.device import Device
 from lengthwise.formulations.operators.latent_sizes import (
     DEEPSEEK,
@@ -25,7 +26,7 @@ from lengthwise.formulations.operators.latent_sizes import (
     LatentDims,
     Projections,
 )
-from lengthwise.formulations.operators.terms import Array, Cell
+from lengthwise.formulations.operators.terms import Array
 
 KIND = "latent"
 
@@ -62,6 +63,9 @@ class LatentDecodeCurve:
     projections: Mapping[str, float] | None = None
     dims: LatentDims = DEEPSEEK
 
+    def __post_init__(self) -> None:
+        self.cell.check(DECODE_TERMS)
+
     def seconds(
         self, sequences: ArrayLike, context_len: ArrayLike, heads: ArrayLike, *,
         dims: LatentDims | None = None, warm: bool = False, projections: bool = False,
@@ -84,7 +88,7 @@ class LatentDecodeCurve:
             True: with the module's projections, where the table held them.
         """
         sizes = self.sizes(sequences, context_len, heads, dims=dims, warm=warm)
-        found = np.maximum(self.cell.total(DECODE_TERMS, sizes), floor(sizes))
+        found = decode_seconds(self.cell, sizes)
         if projections and self.projections:
             found = found + Cell(KIND, 0, self.projections).total(
                 PROJECTION_TERMS, self.matrices(sequences, heads, dims=dims)
@@ -100,9 +104,11 @@ class LatentDecodeCurve:
         per = dims or self.dims
         one = np.ones_like(n)
         values = float(per.cached + per.kv_rank)
+        everything = np.full_like(n, np.inf)
         return DecodeSizes(
-            self.device, n, c, h, one, 2.0 * values * one, per.cached * self.kv_value_bytes * one,
-            values * self.value_bytes * one, self.device.cache_bytes if warm else 0.0,
+            self.device, n, c, everything, h, one, 2.0 * values * one,
+            per.cached * self.kv_value_bytes * one, values * self.value_bytes * one,
+            self.device.cache_bytes if warm else 0.0,
         )  # fmt: skip
 
     def matrices(

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lengthwise.formulations.operators.calls import rows
+from lengthwise.formulations.operators.cell import Cell
 from lengthwise.formulations.operators.device import Device
 from lengthwise.formulations.operators.latent_sizes import (
     DEEPSEEK,
@@ -23,8 +24,12 @@ from lengthwise.formulations.operators.latent_sizes import (
     LatentDims,
     Projections,
 )
-from lengthwise.formulations.operators.prefill_terms import PREFILL_TERMS, PrefillSizes, floor
-from lengthwise.formulations.operators.terms import Array, Cell
+from lengthwise.formulations.operators.prefill_terms import (
+    PREFILL_TERMS,
+    PrefillSizes,
+    prefill_seconds,
+)
+from lengthwise.formulations.operators.terms import Array
 
 KIND = "latent"
 
@@ -61,9 +66,12 @@ class LatentPrefillCurve:
     projections: Mapping[str, float] | None = None
     dims: LatentDims = DEEPSEEK
 
+    def __post_init__(self) -> None:
+        self.cell.check(PREFILL_TERMS)
+
     def seconds(
         self, sequences: ArrayLike, query_len: ArrayLike, context_len: ArrayLike,
-        heads: ArrayLike, *, dims: LatentDims | None = None, warm: bool = False,
+        heads: ArrayLike, *, dims: LatentDims | None = None, warm: bool = True,
         projections: bool = False,
     ) -> Array:  # fmt: skip
         """Predict one layer's attention, seconds, shape (n,).
@@ -79,12 +87,12 @@ class LatentPrefillCurve:
         dims
             Sizes of the model's heads; None: those of the table.
         warm
-            True: operands smaller than the cache are still in it.
+            True: operands smaller than the cache are in it, as the projections before leave them.
         projections
             True: with the module's projections, where the table held them.
         """
         sizes = self.sizes(sequences, query_len, context_len, heads, dims=dims, warm=warm)
-        found = np.maximum(self.cell.total(PREFILL_TERMS, sizes), floor(sizes))
+        found = prefill_seconds(self.cell, sizes)
         if projections and self.projections:
             found = found + Cell(KIND, 0, self.projections).total(
                 PROJECTION_TERMS, self.matrices(sequences, query_len, heads, dims=dims)
@@ -93,7 +101,7 @@ class LatentPrefillCurve:
 
     def sizes(
         self, sequences: ArrayLike, query_len: ArrayLike, context_len: ArrayLike,
-        heads: ArrayLike, *, dims: LatentDims | None = None, warm: bool = False,
+        heads: ArrayLike, *, dims: LatentDims | None = None, warm: bool = True,
     ) -> PrefillSizes:  # fmt: skip
         """Give the sizes that the terms see of the calls :meth:`seconds` takes."""
         n, q, c, h, w = rows(sequences, query_len, context_len, heads, None)

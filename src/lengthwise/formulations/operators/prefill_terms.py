@@ -14,10 +14,13 @@ keys and values of the prefix are read at memory speed. That is an assumption, n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
+from lengthwise.formulations.operators.cell import Cell
+from lengthwise.formulations.operators.correction import NODES, at, node_sizes, rising
 from lengthwise.formulations.operators.device import Device
 from lengthwise.formulations.operators.terms import Array, above, either, rise
 
@@ -107,13 +110,23 @@ class PrefillSizes:
         return self.pair_seconds * self.items * TILE * (self.query + self.prefix)
 
     @property
-    def bytes(self) -> Array:
-        """Bytes of queries, outputs, keys and values of the new tokens."""
-        return (self.items * self.query_bytes + self.kv_items * self.kv_bytes) * self.query
+    def query_traffic(self) -> Array:
+        """Bytes of queries and outputs."""
+        return self.items * self.query_bytes * self.query
+
+    @property
+    def kv_traffic(self) -> Array:
+        """Bytes of keys and values of the new tokens."""
+        return self.kv_items * self.kv_bytes * self.query
+
+    @property
+    def traffic(self) -> Array:
+        """Bytes of both."""
+        return self.query_traffic + self.kv_traffic
 
     def spilled(self, start: float) -> Array:
-        """Seconds of the bytes beyond ``start`` caches, at memory speed."""
-        return above(self.bytes, start * self.cache_bytes) / self.device.bandwidth
+        """Seconds of queries and outputs beyond ``start`` caches, at memory speed."""
+        return above(self.query_traffic, start * self.cache_bytes) / self.device.bandwidth
 
     def blocks(self, factor: float) -> Array:
         """Waves of blocks, at least about one; microseconds as a unit."""
@@ -133,11 +146,11 @@ def _pairs(length: Array, window: Array) -> Array:
 def floor(sizes: PrefillSizes) -> Array:
     """Seconds that peak arithmetic and memory bandwidth allow at best."""
     read = sizes.kv_items * sizes.kv_bytes * sizes.prefix
-    moved = above(sizes.bytes + read, sizes.cache_bytes) / sizes.device.bandwidth
+    moved = above(sizes.traffic + read, sizes.cache_bytes) / sizes.device.bandwidth
     return np.asarray(np.maximum(sizes.ideal, moved))
 
 
-PREFILL_TERMS: dict[str, Callable[[PrefillSizes], Array]] = {
+PREFILL_BASE: dict[str, Callable[[PrefillSizes], Array]] = {
     "launch": lambda s: np.ones_like(s.query),
     "pad": lambda s: s.pad * 1e-6,
     "item": lambda s: s.pair_seconds * TILE * TILE * s.items,
@@ -155,19 +168,11 @@ PREFILL_TERMS: dict[str, Callable[[PrefillSizes], Array]] = {
     "waves_half": lambda s: s.blocks(0.5),
     "waves": lambda s: s.blocks(1.0),
     "waves_twice": lambda s: s.blocks(2.0),
-    "bytes": lambda s: s.bytes / s.device.bandwidth,
+    "bytes": lambda s: s.query_traffic / s.device.bandwidth,
     "spill_quarter": lambda s: s.spilled(0.25),
     "spill_half": lambda s: s.spilled(0.5),
     "spill": lambda s: s.spilled(1.0),
     "spill_twice": lambda s: s.spilled(2.0),
-    "kv": lambda s: s.kv_items * s.kv_bytes * s.query / s.device.bandwidth,
-    "kv_spill": lambda s: (
-        above(s.kv_items * s.kv_bytes * s.query, s.cache_bytes) / s.device.bandwidth
-    ),
-    "kv_pad": lambda s: s.kv_items * s.pad * 1e-9,
-    "kv_item": lambda s: s.kv_items * 1e-9,
-    "prefix": lambda s: s.kv_items * s.kv_bytes * s.prefix / s.device.bandwidth,
-    "token": lambda s: s.sequences * s.query * 1e-9,
     "hot_short": lambda s: above(s.ideal, 0.2e-3),
     "hot": lambda s: above(s.ideal, 1e-3),
     "hot_long": lambda s: above(s.ideal, 5e-3),
@@ -175,4 +180,63 @@ PREFILL_TERMS: dict[str, Callable[[PrefillSizes], Array]] = {
     "waste_root": lambda s: np.sqrt(s.waste * 1e-5),
     "pairs_root": lambda s: np.sqrt(s.ideal * 1e-5),
 }
-"""Terms in seconds. ``hot_*``: long calls run at lower clocks; ``spill_*``: past the cache."""
+"""Terms of items and lengths, seconds. ``hot_*``: long calls run at lower clocks; ``spill_*``: past
+the cache."""
+
+PREFILL_SIDE: dict[str, Callable[[PrefillSizes], Array]] = {
+    "kv": lambda s: s.kv_traffic / s.device.bandwidth,
+    "kv_spill_quarter": lambda s: above(s.kv_traffic, 0.25 * s.cache_bytes) / s.device.bandwidth,
+    "kv_spill": lambda s: above(s.kv_traffic, s.cache_bytes) / s.device.bandwidth,
+    "kv_pad": lambda s: s.kv_items * s.pad * 1e-9,
+    "kv_item": lambda s: s.kv_items * 1e-9,
+    "token": lambda s: s.sequences * s.query * 1e-9,
+    "token_pair": lambda s: s.sequences * s.query * 1e-9 * rise(s.kv_heads, 1.0, 2.0),
+    "token_four": lambda s: s.sequences * s.query * 1e-9 * rise(s.kv_heads, 2.0, 4.0),
+    "query_pair": lambda s: s.query_traffic * rise(s.kv_heads, 1.0, 2.0) / s.device.bandwidth,
+    "query_four": lambda s: s.query_traffic * rise(s.kv_heads, 2.0, 4.0) / s.device.bandwidth,
+    "query_spill_four": lambda s: (
+        above(s.query_traffic, 0.5 * s.cache_bytes)
+        * rise(s.kv_heads, 2.0, 4.0)
+        / s.device.bandwidth
+    ),
+    "token_spill": lambda s: above(s.traffic, s.cache_bytes) / s.device.bandwidth,
+    "prefix": lambda s: s.kv_items * s.kv_bytes * s.prefix / s.device.bandwidth,
+}
+"""Terms of key-value heads, tokens and a cached prefix, seconds. ``*_pair``, ``*_four``: copies
+that kernels make of several key-value heads."""
+
+PREFILL_TERMS = PREFILL_BASE | PREFILL_SIDE
+
+
+def prefill_seconds(cell: Cell, sizes: PrefillSizes) -> Array:
+    """Predict calls that share head size, window and bytes; seconds, shape (n,)."""
+    bound = floor(sizes)
+    if cell.correction is None:
+        return np.maximum(cell.total(PREFILL_TERMS, sizes), bound)
+    first = (float(a.flat[0]) for a in (sizes.pair_flops, sizes.query_bytes, sizes.window))
+    table = _table(cell, sizes.device, sizes.cache_bytes, *first)
+    found = at(table, sizes.items, sizes.query) + cell.total(PREFILL_SIDE, sizes)
+    if np.any(sizes.context > sizes.query):
+        alone = replace(sizes, context=sizes.query)
+        found += cell.total(PREFILL_BASE, sizes) - cell.total(PREFILL_BASE, alone)
+    return np.maximum(found, bound)
+
+
+def prefill_nodes(
+    device: Device, cache_bytes: float, pair_flops: float, query_bytes: float, window: float
+) -> PrefillSizes:
+    """Give the calls at the nodes of a correction: whole prompts without key-value heads."""
+    items, lengths = node_sizes()
+    one = np.ones_like(items)
+    return PrefillSizes(
+        device, items, lengths, lengths, one, 0.0 * one, pair_flops * one, query_bytes * one,
+        0.0 * one, window * one, cache_bytes,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _table(cell: Cell, device: Device, cache_bytes: float, *per_call: float) -> Array:
+    assert cell.correction is not None
+    sizes = prefill_nodes(device, cache_bytes, *per_call)
+    base = np.log(cell.total(PREFILL_BASE, sizes)).reshape(NODES, NODES)
+    return rising(base + cell.correction.padded())
