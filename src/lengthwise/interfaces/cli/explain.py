@@ -96,5 +96,5 @@ def _list(as_json: bool) -> None:
     if as_json:
         print_json([knob.to_dict() for knob in knobs()])
         return
-    print("Each technique changes a physical quantity of a request; its times follow from that.")
+    print("Each changes a physical quantity of a request; its times follow from that.")
     print("\n".join(knob_list(min(width(), 100))))
