@@ -4,7 +4,6 @@ import math
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,13 +22,8 @@ from lengthwise.formulations.step.knobs import (
     request_times,
 )
 from lengthwise.formulations.step.knobs.registry import find_knob
-from lengthwise.formulations.step.serving import (
-    Load,
-    first_token_seconds,
-    per_token_seconds,
-    running_of,
-)
 from lengthwise.formulations.step.step_model import StepModel
+from lengthwise.prediction.step_law import StepLaw
 
 
 def deployment(model: str, hardware: str = "h100_sxm", **options: Any) -> StepModel:
@@ -61,19 +55,19 @@ def test_all_knobs_at_their_defaults_change_nothing(name: str) -> None:
     assert figures(apply_knobs(request, neutral)) == figures(request)
 
 
-def test_without_techniques_it_is_the_plain_law() -> None:
-    times, one = request_times(PLAIN), np.array([1.0])
-    running = running_of(16.0 * one, times.capacity * one)
-    decode = LLAMA.seconds(StepBatch.of(decodes=running, context_len=8192 + 256))
-    prompt = LLAMA.seconds(StepBatch.of(chunks=1, query_len=8192))
-    load, usual = Load(16.0 * one, running, 512.0 * one), PLAIN.interference
-    tpot = per_token_seconds(load, decode, prompt, usual.between)
-    ttft = first_token_seconds(
-        load, decode, prompt, tpot, usual.together, usual.wait, usual.overhead_s
-    )
-    assert times.tpot_s == pytest.approx(float(tpot[0]), rel=1e-9)
-    assert times.ttft_s == pytest.approx(float(ttft[0]), rel=1e-9)
-    assert times.e2e_s == pytest.approx(times.ttft_s + 511 * times.tpot_s)
+@pytest.mark.parametrize("name", REQUESTS)
+def test_without_techniques_it_is_the_step_law(name: str) -> None:
+    request = REQUESTS[name]
+    step, times = request.step, request_times(request)
+    found = StepLaw().answer({
+        "model": [step.model.name], "hardware": [step.hardware.name], "isl": [request.isl],
+        "osl": [request.osl], "concurrency": [request.concurrency], "tp": [step.parallelism.tp],
+        "engine": ["vllm"], "precision": ["bf16" if step is LLAMA else "auto"],
+    }).columns  # fmt: skip
+    assert times.ttft_s * 1e3 == pytest.approx(float(found["ttft_ms"][0]), rel=1e-6)
+    if request.osl > 1:
+        assert times.tpot_s * 1e3 == pytest.approx(float(found["tpot_ms"][0]), rel=1e-6)
+        assert times.e2e_s * 1e3 == pytest.approx(float(found["e2e_ms"][0]), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", REQUESTS)

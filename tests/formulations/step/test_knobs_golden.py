@@ -59,23 +59,28 @@ def test_speculation_without_cost_divides_the_checking_step() -> None:
     two = STEP.groups(StepBatch.of(decodes=2, context_len=8193)).seconds
     one = STEP.groups(StepBatch.of(decodes=1, context_len=8193)).seconds
     shared = ("attention_decode", "host_sequences")
-    step = sum(float((one if name in shared else two)[name][0]) for name in two)
+    busy = sum(float((one if name in shared else two)[name][0]) for name in two)
+    step = launched(busy)
     assert times.tokens_per_step == 2
     assert times.tpot_s == pytest.approx(step / 2)
+
+
+def launched(busy: float) -> float:
+    """Smooth maximum with the host's launches, 8 us a layer."""
+    return float((busy**4 + (LAYERS * ONE.interference.launch_s) ** 4) ** 0.25)
 
 
 def test_half_a_prompt_in_the_cache() -> None:
     half = apply_knobs(ONE, {"prefix_hit_rate": 0.5})
     chunk = STEP.seconds(StepBatch.of(chunks=1, query_len=4096, chunk_context=8192))
     assert half.found_tokens == 4096
-    assert request_times(half).prompt.seconds == pytest.approx(float(chunk[0]))
+    assert request_times(half).prompt.seconds == pytest.approx(launched(float(chunk[0])))
 
 
 def test_prompt_compression() -> None:
     times = request_times(apply_knobs(ONE, {"prompt_kept": 0.25, "compressor_ms": 10}))
-    assert times.prompt.seconds == pytest.approx(
-        float(STEP.seconds(StepBatch.of(chunks=1, query_len=2048))[0])
-    )
+    whole = STEP.seconds(StepBatch.of(chunks=1, query_len=2048))
+    assert times.prompt.seconds == pytest.approx(launched(float(whole[0])))
     assert times.ttft_parts["compressor"] == pytest.approx(8.192 * 10e-3)
 
 
@@ -83,7 +88,7 @@ def test_chunks() -> None:
     times = request_times(apply_knobs(ONE, {"prefill_chunk": 2048}))
     mean = STEP.seconds(StepBatch.of(chunks=1, query_len=2048, chunk_context=5120))
     assert times.prompt.steps == 4
-    assert times.prompt.seconds == pytest.approx(4 * float(mean[0]))
+    assert times.prompt.seconds == pytest.approx(4 * launched(float(mean[0])))
 
 
 def test_weights_from_the_host() -> None:
@@ -133,10 +138,10 @@ def test_split_over_the_network() -> None:
 
 def test_the_host_launches_too_slowly() -> None:
     times = request_times(apply_knobs(ONE, {"launch_us": 100, "kernels_per_layer": 10}))
-    parts = times.decode.parts
-    kernels = sum(parts[k] for k in ("projections", "feed_forward", "attention_decode",
-                                     "elementwise"))  # fmt: skip
-    assert kernels + parts["launches"] == pytest.approx(LAYERS * 10 * 100e-6)
+    busy = times.decode.seconds - times.decode.parts["launches"]
+    host = LAYERS * 10 * 100e-6
+    assert host > busy
+    assert times.decode.seconds == pytest.approx((busy**4 + host**4) ** 0.25)
 
 
 def test_score_matrix_of_a_decode_step() -> None:

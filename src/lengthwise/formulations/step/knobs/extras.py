@@ -71,16 +71,21 @@ class Extra:
         time += flops * masked / (MATRIX * hardware.peak("bf16"))
         return {"scores": time * self.depth}
 
-    def waiting(self, fetched_bytes: float, busy_s: float) -> Parts:
-        """Wait for transfers from slower memory, and for the host to launch kernels."""
+    def waiting(self, fetched_bytes: float, busy_s: float, layer_s: float) -> Parts:
+        """Wait for the host to launch kernels, and for transfers from slower memory.
+
+        A step takes as long as its kernels or as their launches, ``layer_s`` for each layer,
+        whichever is more, as a smooth maximum.
+        """
         physics, step = self.physics, self.step
+        launched = max(layer_s, physics.kernels * physics.launch_s)
+        host = step.model.layer_count * self.depth * launched
+        launches = _either(busy_s, host) - busy_s
+        busy_s += launches
         away = physics.weights_away * float(self.amount.total.weight_bytes[0]) + fetched_bytes
         link = physics.away_bytes_per_s or step.hardware.host_bytes_per_s
         moved = away / link
         late = max(0.0, moved - busy_s) if physics.overlap else moved
-        layers = step.model.layer_count * self.depth
-        kernels_s = sum(self.parts[k] for k in LAYERED if not k.startswith("host"))
-        launches = max(0.0, layers * physics.kernels * physics.launch_s - kernels_s)
         return {"transfers": late, "launches": launches}
 
     def _slowed(self) -> Parts:
@@ -129,4 +134,7 @@ def _matrices(step: StepModel) -> list[tuple[int, Gemm]]:
 
 def _either(work: float, memory: float) -> float:
     """Smooth maximum of two times."""
-    return float((work**4 + memory**4) ** 0.25)
+    high = max(work, memory)
+    if high <= 0.0:
+        return 0.0
+    return float(high * ((work / high) ** 4 + (memory / high) ** 4) ** 0.25)

@@ -45,7 +45,7 @@ def decode_work(request: Request, running: float) -> Work:
     """One step in which ``running`` requests decode; with guesses, the step that checks them."""
     physics = request.physics
     step = deployed(request.step, physics)
-    guesses = physics.drafts or physics.own_heads
+    guesses, launch_s = physics.drafts or physics.own_heads, request.interference.launch_s
     sequences = running * physics.beams
     seen = max(1.0, request.context * read_share(physics))
     rows = StepBatch.of(decodes=sequences * (guesses + 1), context_len=seen)
@@ -70,7 +70,7 @@ def decode_work(request: Request, running: float) -> Work:
     whole = _parts(request, step, everything)["attention_decode"] if physics.read_index else 0.0
     parts["index"] = physics.read_index * whole * depth
     fetched = physics.cache_away * float(cached.moved_bytes[0]) * read_share(physics) * depth
-    parts |= extra.waiting(fetched, sum(parts.values()))
+    parts |= extra.waiting(fetched, sum(parts.values()), launch_s)
     parts["draft"] = _guessing(request, step, once)
     return Work(_ordered(parts), amount, step.model.layer_count * depth)
 
@@ -78,7 +78,7 @@ def decode_work(request: Request, running: float) -> Work:
 def prompt_work(request: Request, decoding: float = 0.0) -> Work:
     """All steps of one prompt; ``decoding`` requests may decode in the same steps."""
     physics = request.physics
-    step = deployed(request.step, physics)
+    step, launch_s = deployed(request.step, physics), request.interference.launch_s
     fresh = request.tokens - request.found_tokens
     steps = float(np.ceil(fresh / physics.chunk))
     size = fresh / steps
@@ -97,7 +97,7 @@ def prompt_work(request: Request, decoding: float = 0.0) -> Work:
     extra = Extra(step, physics, batch, amount, parts, physics.layers)
     parts |= extra.common() | extra.scores(size * seen, decoding * context)
     parts["index"] = physics.pairs_index * dense * physics.layers
-    parts |= extra.waiting(0.0, sum(parts.values()))
+    parts |= extra.waiting(0.0, sum(parts.values()), launch_s)
     layers = step.model.layer_count * physics.layers
     return Work(_ordered({k: v * steps for k, v in parts.items()}), amount, layers, steps)
 
