@@ -28,7 +28,12 @@ from kernel_tables import (
     messages,
 )
 
-from lengthwise.calibration.operators import attention_fit, collective_fit, latent_fit
+from lengthwise.calibration.operators import (
+    attention_fit,
+    collective_fit,
+    latent_fit,
+    pooled_fit,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = ROOT / "src" / "lengthwise" / "data" / "profiles"
@@ -109,6 +114,100 @@ SUITES: dict[str, Callable[[], Found]] = {
 }  # fmt: skip
 
 
+def generic_attention(
+    rows: list[tuple[Any, str, str, pd.DataFrame]],
+    fit: Callable[..., Any],
+    seconds: Callable[..., Any],
+) -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """Fit typical curves, and judge each system by a curve fitted to the others."""
+    groups: dict[tuple[str, str, str], list[tuple[Any, pd.DataFrame]]] = {}
+    for table, dtype, kv, calls in rows:
+        groups.setdefault((table.engine, dtype, kv), []).append((table, calls))
+    for (engine, dtype, kv), found in groups.items():
+        tables = [(calls, device(table.system, dtype)) for table, calls in found]
+        curve = fit(tables, dtype, kv)
+        apart = {}
+        for i, (table, calls) in enumerate(found):
+            others = tables[:i] + tables[i + 1 :]
+            if others:
+                other = fit(others, dtype, kv).on(tables[i][1])
+                apart[table.system] = errors(seconds(other, calls), calls["seconds"].to_numpy())
+        record = {"engine": engine, "engine_version": "", "dtype": dtype, "kv_dtype": kv,
+                  "kind": "attention", "coefficients": curve.to_dict(),
+                  "held_out": {"leave_one_system_out": apart}}  # fmt: skip
+        yield [table.file for table, _ in found], record
+
+
+def generic_collectives() -> Iterator[tuple[list[str], dict[str, Any]]]:
+    """Fit typical collectives, and judge each system by a curve fitted to the others."""
+    for library in ("nccl", "trtllm", "vllm"):
+        for kind in ("all_reduce", "all_gather", "reduce_scatter", "alltoall"):
+            found = []
+            for system in SYSTEMS:
+                files, by_kind = messages(system, library)
+                if kind in by_kind:
+                    table = by_kind[kind]
+                    if library != "nccl":
+                        nccl = messages(system, "nccl")[1]["all_reduce"]
+                        table = collective_fit.fastest(table, nccl)
+                    found.append((system, files[0], table, links(system)))
+            if not found:
+                continue
+            tables = [(table, link) for _, _, table, link in found]
+            apart = {}
+            for i, (system, _, table, link) in enumerate(found):
+                others = tables[:i] + tables[i + 1 :]
+                other = collective_fit.pooled_collective(others, kind).on(link)
+                predicted = collective_fit.collective_seconds(other, table)
+                apart[system] = errors(predicted, table["seconds"].to_numpy())
+            curve = collective_fit.pooled_collective(tables, kind)
+            record = {"engine": library, "kind": kind, "coefficients": curve.to_dict(),
+                      "held_out": {"leave_one_system_out": apart}}  # fmt: skip
+            yield [file for _, file, _, _ in found], record
+
+
+GENERIC: dict[str, Callable[[], Iterator[tuple[list[str], dict[str, Any]]]]] = {
+    "attention_prefill": lambda: generic_attention(
+        attention("context_attention"), pooled_fit.pooled_prefill, attention_fit.prefill_seconds
+    ),
+    "attention_decode": lambda: generic_attention(
+        attention("generation_attention"), pooled_fit.pooled_decode, attention_fit.decode_seconds
+    ),
+    "latent_prefill": lambda: generic_attention(
+        [(t, d, k, r) for t, d, k, _, r in latent("context_mla")],
+        pooled_fit.pooled_latent_prefill,
+        latent_fit.latent_prefill_seconds,
+    ),
+    "latent_decode": lambda: generic_attention(
+        [(t, d, k, r) for t, d, k, _, r in latent("generation_mla")],
+        pooled_fit.pooled_latent_decode,
+        latent_fit.latent_decode_seconds,
+    ),
+    "collective": generic_collectives,
+}
+
+
+def write_generic(kind: str) -> None:
+    """Fit the typical curves of one kind and write their profile."""
+    files: list[str] = []
+    curves = []
+    for sources, record in GENERIC[kind]():
+        files += [f for f in sources if f not in files]
+        curves.append(record)
+        apart = record["held_out"]["leave_one_system_out"]
+        print("generic", kind, *(record.get(k, "") for k in ("engine", "dtype", "kv_dtype", "kind")),
+              {k: (v["median"], v["p90"]) for k, v in apart.items()}, flush=True)  # fmt: skip
+    _save("generic", kind, files, curves)
+
+
+def _save(system: str, kind: str, files: list[str], curves: list[dict[str, Any]]) -> None:
+    source = {"repository": REPOSITORY, "commit": COMMIT, "licence": LICENCE, "files": files}
+    body = {"schema_version": 1, "system": system, "source": source, "curves": curves}
+    PROFILES.mkdir(exist_ok=True)
+    path = PROFILES / f"{system}.{kind}.json"
+    path.write_text(json.dumps(body, separators=(",", ":")) + "\n")
+
+
 def write(kind: str) -> None:
     """Fit one kind on all systems and write its profiles."""
     found: dict[str, dict[str, Any]] = {}
@@ -120,13 +219,7 @@ def write(kind: str) -> None:
         print(kind, system, *(record.get(k, "") for k in ("engine", "dtype", "kv_dtype", "kind")),
               record["fit_error"], flush=True)  # fmt: skip
     for system, profile in found.items():
-        source = {"repository": REPOSITORY, "commit": COMMIT, "licence": LICENCE,
-                  "files": profile["files"]}  # fmt: skip
-        body = {"schema_version": 1, "system": system, "source": source,
-                "curves": profile["curves"]}  # fmt: skip
-        PROFILES.mkdir(exist_ok=True)
-        path = PROFILES / f"{system}.{kind}.json"
-        path.write_text(json.dumps(body, separators=(",", ":")) + "\n")
+        _save(system, kind, profile["files"], profile["curves"])
 
 
 def main() -> None:
@@ -135,6 +228,7 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", choices=[[], *SUITES], default=[])
     for kind in parser.parse_args().kinds or SUITES:
         write(kind)
+        write_generic(kind)
 
 
 if __name__ == "__main__":

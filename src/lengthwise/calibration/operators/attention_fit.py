@@ -51,11 +51,11 @@ def fit_prefill(
     True
     """
     empty = PrefillAttentionCurve(device, BYTES[dtype], BYTES[kv_dtype], ())
-    kinds = _kinds(frame, wide=False)
+    kinds = kinds_of(frame, wide=False)
     cells = []
     for (kind, head_dim), rows in frame.groupby([kinds, "head_dim"]):
         if len(rows) >= LEAST_ROWS:
-            sizes = empty.sizes(*_prefill_call(rows), warm=True)
+            sizes = empty.sizes(*prefill_call(rows), warm=True)
             times = rows["seconds"].to_numpy(float)
             cells.append(
                 fit_prefill_cell(str(kind), int(str(head_dim)), sizes, times, corrected=corrected)
@@ -87,11 +87,11 @@ def fit_decode(
     True
     """
     empty = DecodeAttentionCurve(device, BYTES[dtype], BYTES[kv_dtype], ())
-    kinds = _kinds(frame)
+    kinds = kinds_of(frame)
     cells = []
     for (kind, head_dim), rows in frame.groupby([kinds, "head_dim"]):
         if len(rows) >= LEAST_ROWS:
-            sizes = empty.sizes(*_decode_call(rows), warm=True)
+            sizes = empty.sizes(*decode_call(rows), warm=True)
             times = rows["seconds"].to_numpy(float)
             cells.append(
                 fit_decode_cell(str(kind), int(str(head_dim)), sizes, times, corrected=corrected)
@@ -101,15 +101,16 @@ def fit_decode(
 
 def prefill_seconds(curve: PrefillAttentionCurve, frame: pd.DataFrame) -> Array:
     """Predict the calls of a prefill table as they were measured (cache left warm), seconds."""
-    return curve.seconds(*_prefill_call(frame), warm=True)
+    return curve.seconds(*prefill_call(frame), warm=True)
 
 
 def decode_seconds(curve: DecodeAttentionCurve, frame: pd.DataFrame) -> Array:
     """Predict the calls of a decode table as they were measured (cache left warm), seconds."""
-    return curve.seconds(*_decode_call(frame), warm=True)
+    return curve.seconds(*decode_call(frame), warm=True)
 
 
-def _kinds(frame: pd.DataFrame, *, wide: bool = True) -> NDArray[np.str_]:
+def kinds_of(frame: pd.DataFrame, *, wide: bool = True) -> NDArray[np.str_]:
+    """Name the kind of each call; kinds of too few shapes join GQA."""
     window = frame["window_size"].where(frame["window_size"] > 0, np.inf)
     heads, kv_heads = frame["num_heads"], frame["num_key_value_heads"]
     found = np.asarray(np.array(NAMES)[kind_of(heads, kv_heads, window, wide=wide)])
@@ -123,14 +124,16 @@ def _columns(frame: pd.DataFrame, *names: str) -> tuple[Array, ...]:
     return tuple(frame[name].to_numpy(dtype=float) for name in names)
 
 
-def _prefill_call(frame: pd.DataFrame) -> tuple[Array, ...]:
+def prefill_call(frame: pd.DataFrame) -> tuple[Array, ...]:
+    """Take the arguments of a prefill curve from a table."""
     return _columns(
         frame, "batch_size", "isl", "isl", "num_heads", "num_key_value_heads", "head_dim",
         "window_size",
     )  # fmt: skip
 
 
-def _decode_call(frame: pd.DataFrame) -> tuple[Array, ...]:
+def decode_call(frame: pd.DataFrame) -> tuple[Array, ...]:
+    """Take the arguments of a decode curve from a table."""
     n, step, *rest = _columns(
         frame, "batch_size", "step", "num_heads", "num_key_value_heads", "head_dim", "window_size"
     )

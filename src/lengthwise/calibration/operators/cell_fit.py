@@ -10,7 +10,7 @@ import numpy as np
 from lengthwise.calibration.operators.correction_fit import Rows, fit_correction
 from lengthwise.calibration.operators.nonnegative import fit_chosen
 from lengthwise.formulations.operators.cell import Cell
-from lengthwise.formulations.operators.correction import NODES
+from lengthwise.formulations.operators.correction import NODES, Correction, at, rising
 from lengthwise.formulations.operators.decode_terms import (
     DECODE_BASE,
     DECODE_SIDE,
@@ -53,7 +53,7 @@ def fit_prefill_cell(
     rows = Rows(sizes.items, sizes.query, seconds, plain.total(PREFILL_BASE, sizes),
                 plain.total({**PREFILL_SIDE, **(extra or {})}, sizes))  # fmt: skip
     base = plain.total(PREFILL_BASE, nodes).reshape(NODES, NODES)
-    return Cell(kind, head_dim, plain.coefficients, fit_correction(rows, base))
+    return _better(plain, rows, fit_correction(rows, base), base)
 
 
 def fit_decode_cell(
@@ -75,4 +75,18 @@ def fit_decode_cell(
     rows = Rows(items, sizes.context, seconds, plain.total(DECODE_BASE, sizes),
                 plain.total({**DECODE_SIDE, **(extra or {})}, sizes))  # fmt: skip
     base = plain.total(DECODE_BASE, nodes).reshape(NODES, NODES)
-    return Cell(kind, head_dim, plain.coefficients, fit_correction(rows, base))
+    return _better(plain, rows, fit_correction(rows, base), base)
+
+
+def _better(plain: Cell, rows: Rows, correction: Correction, node_base: Array) -> Cell:
+    """Take the correction only where it is one: side terms may leave too little to the base."""
+    table = rising(np.log(node_base) + correction.padded())
+    found = at(table, rows.items, rows.lengths) + rows.side
+    if _loss(found, rows.seconds) >= _loss(rows.base + rows.side, rows.seconds):
+        return plain
+    return Cell(plain.kind, plain.head_dim, plain.coefficients, correction)
+
+
+def _loss(found: Array, seconds: Array) -> float:
+    error = np.abs(found / seconds - 1.0)
+    return float(np.median(error) + np.quantile(error, 0.9))

@@ -6,13 +6,14 @@ give the size in elements: the reader multiplies by the bytes of one.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from lengthwise.calibration.operators.nonnegative import fit_terms
+from lengthwise.calibration.operators.nonnegative import fit_parts, fit_terms
 from lengthwise.formulations.operators.collective import (
     COLLECTIVE_TERMS,
+    SWITCHED,
     CollectiveCurve,
     Links,
 )
@@ -40,6 +41,27 @@ def fit_collective(frame: pd.DataFrame, links: Links, kind: str) -> CollectiveCu
         terms = {name: _over(term, links.inside) for name, term in COLLECTIVE_TERMS.items()}
         cells[number] = fit_terms(terms, wire, rows["seconds"].to_numpy(dtype=float))
     return CollectiveCurve(kind, links, cells)
+
+
+def pooled_collective(tables: Sequence[tuple[pd.DataFrame, Links]], kind: str) -> CollectiveCurve:
+    """Fit one curve to tables of several systems: switched links apart from unswitched ones."""
+    groups: dict[bool, dict[int, list[tuple[tuple[Array, float], Array]]]] = {True: {}, False: {}}
+    for frame, links in tables:
+        for gpus, rows in frame.groupby("num_gpus"):
+            number = int(str(gpus))
+            wire = rows["message_bytes"].to_numpy(dtype=float) * (number - 1) / number
+            part = ((wire, links.inside), rows["seconds"].to_numpy(dtype=float))
+            groups[links.inside >= SWITCHED].setdefault(number, []).append(part)
+    terms = {name: _paired(term) for name, term in COLLECTIVE_TERMS.items()}
+    fast, slow = (
+        {n: fit_parts(terms, parts) for n, parts in sorted(groups[switched].items())}
+        for switched in (True, False)
+    )
+    return CollectiveCurve(kind, tables[0][1], fast, slow)
+
+
+def _paired(term: Callable[[Array, float], Array]) -> Callable[[tuple[Array, float]], Array]:
+    return lambda sizes: term(*sizes)
 
 
 def collective_seconds(curve: CollectiveCurve, frame: pd.DataFrame) -> Array:

@@ -8,7 +8,7 @@ kernels do not (the sum of absolute errors, smoothed below ``delta``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from lengthwise.errors import InputError
 Array = NDArray[np.float64]
 ROUNDS = 6
 DELTA = 0.03
-MOST_ROWS = 4000
+MOST_ROWS = 6000
 LEAST_JUDGED = 20
 MUCH_BETTER = 0.5
 LEAST_SHARE = 0.002
@@ -75,6 +75,20 @@ def _fit(names: list[str], shares: Array, seconds: Array, seed: int = 0) -> dict
     kept = np.flatnonzero(np.max(shares * found, axis=0) > LEAST_SHARE)
     found = _rounds(shares[:, kept])
     return {names[j]: float(c) for j, c in zip(kept, found, strict=True) if c > 0}
+
+
+def fit_parts(
+    terms: Mapping[str, Callable[[Any], Array]], parts: Sequence[tuple[Any, Array]]
+) -> dict[str, float]:
+    """Fit one set of coefficients to several sets of sizes and times.
+
+    >>> x = np.linspace(1.0, 9.0, 30)
+    >>> found = fit_parts({"x": lambda v: v, "one": np.ones_like}, [(x, 2 * x), (5 * x, 10 * x)])
+    >>> round(found["x"], 6)
+    2.0
+    """
+    tables = [_table(terms, sizes, seconds) for sizes, seconds in parts]
+    return _fit(list(terms), np.vstack(tables), np.concatenate([s for _, s in parts]))
 
 
 def fit_chosen(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from lengthwise.errors import InputError
 from lengthwise.formulations.operators.terms import Array
 
 KINDS = ("all_reduce", "all_gather", "reduce_scatter", "alltoall")
+SWITCHED = 100e9
+"""Bytes per second from which links go through a switch, not through the host."""
 HOP_SECONDS = 5e-6
 """Latency added for each doubling of the nodes: an assumption, no table crosses nodes."""
 
@@ -78,6 +80,9 @@ class CollectiveCurve:
         What connects the processors.
     cells
         Coefficients by number of processors.
+    unswitched
+        The same for processors that only the host connects (links below ``SWITCHED``); empty where
+        the curve was fitted on one kind of links.
 
     Examples
     --------
@@ -92,6 +97,7 @@ class CollectiveCurve:
     kind: str
     links: Links
     cells: Mapping[int, Mapping[str, float]]
+    unswitched: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -132,7 +138,7 @@ class CollectiveCurve:
         return here + wire + HOP_SECONDS * math.log2(nodes)
 
     def _node(self, size: Array, gpus: int) -> Array:
-        known = sorted(self.cells)
+        known = sorted(self._cells)
         above = next((k for k in known if k >= gpus), known[-1])
         below = next((k for k in reversed(known) if k <= gpus), known[0])
         if above == below or above < gpus or below > gpus:
@@ -147,12 +153,17 @@ class CollectiveCurve:
         wire = size * ((gpus - 1) / gpus)
         longer = max(math.log2(gpus), 1.0) / max(math.log2(cell), 1.0)
         parts = np.zeros(size.shape)
-        for name, value in self.cells[cell].items():
+        for name, value in self._cells[cell].items():
             late = name == "launch" or name.startswith("to_")
             parts += value * (longer if late else 1.0) * COLLECTIVE_TERMS[name](
                 wire, self.links.inside
             )  # fmt: skip
         return np.maximum(parts, self.floor(size, gpus))
+
+    @property
+    def _cells(self) -> Mapping[int, Mapping[str, float]]:
+        slow = self.links.inside < SWITCHED and self.unswitched
+        return self.unswitched if slow else self.cells
 
     def floor(self, size: Array, gpus: int) -> Array:
         """Seconds that the link allows at best, with a switch that adds up."""
@@ -166,15 +177,21 @@ class CollectiveCurve:
         """Write plain JSON."""
         links = {"inside": self.links.inside, "between": self.links.between,
                  "gpus_per_node": self.links.gpus_per_node}  # fmt: skip
-        cells = {
-            str(k): {n: float(f"{v:.4g}") for n, v in c.items()} for k, c in self.cells.items()
-        }
-        return {"kind": self.kind, "links": links, "cells": cells}
+        record = {"kind": self.kind, "links": links, "cells": _written(self.cells)}
+        return record | ({"unswitched": _written(self.unswitched)} if self.unswitched else {})
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> CollectiveCurve:
         """Read :meth:`to_dict` back."""
-        cells = {
-            int(k): {str(n): float(v) for n, v in c.items()} for k, c in record["cells"].items()
-        }
-        return cls(str(record["kind"]), Links(**record["links"]), cells)
+        return cls(
+            str(record["kind"]), Links(**record["links"]), _read(record["cells"]),
+            _read(record.get("unswitched", {})),
+        )  # fmt: skip
+
+
+def _written(cells: Mapping[int, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    return {str(k): {n: float(f"{v:.4g}") for n, v in c.items()} for k, c in cells.items()}
+
+
+def _read(cells: Mapping[str, Mapping[str, float]]) -> dict[int, dict[str, float]]:
+    return {int(k): {str(n): float(v) for n, v in c.items()} for k, c in cells.items()}
