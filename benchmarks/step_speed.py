@@ -2,8 +2,8 @@
 
     OMP_NUM_THREADS=1 python benchmarks/step_speed.py
 
-CPU time on one thread, medians of repetitions, beside the step model that is compiled; less than two
-CPU minutes. Needs no data. Limits: one step 20 us, 2 million steps per CPU second, an error of the
+CPU time on one thread, medians of repetitions, beside the step model that is compiled; about one
+CPU minute. Needs no data. Limits: one step 20 us, 2 million steps per CPU second, an error of the
 tables below 1 %.
 """
 
@@ -54,7 +54,7 @@ def cpu_s(work: Callable[[], object], repeats: int = REPEATS) -> float:
 
 
 def batches(n: int) -> dict[str, StepBatch]:
-    """Draw n steps of each kind: 1 to 4096 decodes, contexts to a million, prompts of any length."""
+    """Draw n steps of each kind: 1 to 4096 decodes, contexts and prompts of any length."""
     rng = np.random.default_rng(0)
 
     def between(low: float, high: float) -> Any:
@@ -72,7 +72,7 @@ def batches(n: int) -> dict[str, StepBatch]:
 
 
 def sums(batch: StepBatch) -> list[Any]:
-    """What :meth:`CompiledStep.step` takes, as columns."""
+    """Give what :meth:`CompiledStep.step` takes, as columns."""
     tokens = batch.prompt_tokens
     square = np.maximum(tokens * batch.query_len, 1.0)
     return [batch.decodes, batch.decodes * batch.context_len, tokens, batch.chunks, square,

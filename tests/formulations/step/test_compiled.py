@@ -185,6 +185,30 @@ def test_uneven_batches_keep_tokens_and_pairs() -> None:
     assert max(fast.step(*one) for one in alone) < fast.step(*uneven)
 
 
+@given(names, st.lists(st.tuples(counts(1, 5000), prefixes), max_size=6), st.lists(contexts))
+@settings(max_examples=200, deadline=None)
+def test_listed_sequences(name: str, pieces: list[tuple[float, float]], seen: list[float]) -> None:
+    fast = compiled(name)
+    found = fast.step_of(seen, pieces)
+    assert found >= fast.step(*StepSums.of(seen, pieces)) * (1 - 1e-12)
+    assert all(found >= fast.step_of((), [one]) * (1 - 1e-9) for one in pieces)
+    if len(set(pieces)) == 1:
+        assert found == pytest.approx(fast.step(*StepSums.of(seen, pieces)), rel=1e-9)
+
+
+@given(names, st.lists(st.tuples(counts(1, 5000), prefixes), min_size=1, max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_a_list_is_not_faster_than_reading_its_prefixes(
+    name: str, pieces: list[tuple[float, float]]
+) -> None:
+    fast = compiled(name)
+    sums_ = StepSums.of(chunks=pieces)
+    mean = sum(p for _, p in pieces) / len(pieces)
+    least = StepSums.of(chunks=[(1, mean)] * len(pieces))
+    assert fast.step(*sums_) >= fast.step(*least) * (1 - 1e-9)
+    assert fast.steps(*sums_)[0] == pytest.approx(fast.step(*sums_), rel=1e-9)
+
+
 def test_equal_sequences_are_exact() -> None:
     fast = compiled("windows")
     listed = fast.step(*StepSums.of([700] * 9, [(256, 1024)] * 3))
@@ -217,7 +241,8 @@ def test_request_under_load() -> None:
 @pytest.mark.parametrize(
     "bad",
     [(math.nan,), (-1.0,), (1.0, math.inf), (1.0, -5.0), (0.0, 0.0, math.nan),
-     (0.0, 0.0, 5.0, -1.0), (0.0, 0.0, 5.0, 1.0, math.nan), (0.0, 0.0, 5.0, 1.0, 0.0)],
+     (0.0, 0.0, 5.0, -1.0), (0.0, 0.0, 5.0, 1.0, math.nan), (0.0, 0.0, 5.0, 1.0, 0.0),
+     (0.0, 0.0, 5.0, 1.0, 25.0, math.inf), (0.0, 0.0, 5.0, 1.0, 25.0, 0.0, -1.0)],
 )  # fmt: skip
 def test_bad_sizes_are_refused(bad: tuple[float, ...]) -> None:
     with pytest.raises(InputError, match="sizes of a step"):

@@ -8,17 +8,20 @@ A step is described by sums over its sequences, which a scheduler keeps up as se
     prompt_tokens   sum of q, new tokens of a chunk
     square_tokens   sum of q^2
     prefix_pairs    sum of q * p, p tokens cached before a chunk
+    prefix_tokens   sum of p
 
 What depends on numbers of tokens or sequences is exact, but for the distance between nodes of a
 table. Attention is a mean field: decodes all have the mean context; chunks count as T^2 / S of
 them, each with S / T new tokens and X / T cached ones (T, S, X: sums of q, q^2 and q p). Tokens and
 pairs of query and key are then those of the batch, sum of q p + q^2 / 2; even batches are exact.
-What ends at a window is taken at the mean context, more than the mean over uneven contexts.
+Reading every prefix once, for one new token each, is the least that uneven chunks take; where they
+are listed, so is the slowest of them alone. What ends at a window is taken at the mean context,
+which is more than the mean over uneven contexts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +58,9 @@ BLOCK = 4096
 """Steps predicted at once, so that they stay in the cache."""
 LARGEST = 1e18
 """Largest size of a step, tokens or pairs."""
+_ONE = QUERY.place(1.0)
+_PROMPT = 3
+"""Where the table of prompts is held."""
 
 __all__ = ["CompiledStep", "StepSums"]
 
@@ -81,6 +87,8 @@ class CompiledStep:
     >>> 5e-3 < fast.step(decodes=16, kv_tokens=16 * 1000) < 9e-3
     True
     >>> fast.step(16, 16 * 1000, prompt_tokens=2048) > fast.step(16, 16 * 1000)
+    True
+    >>> fast.step_of([1000] * 16, [(512, 0), (64, 9000)]) > fast.step_of([1000] * 16, [(512, 0)])
     True
     >>> fast.with_factors({}, correction=1.1).step(1, 1) / fast.step(1, 1)
     1.1
@@ -130,6 +138,7 @@ class CompiledStep:
     def step(
         self, decodes: float = 0.0, kv_tokens: float = 0.0, prompt_tokens: float = 0.0,
         chunks: float = 1.0, square_tokens: float | None = None, prefix_pairs: float = 0.0,
+        prefix_tokens: float | None = None,
     ) -> float:  # fmt: skip
         """Give the time of one step, seconds; the sums are those of this module's head.
 
@@ -143,6 +152,8 @@ class CompiledStep:
             Sum of squares; None: all chunks are equal.
         prefix_pairs
             New tokens times tokens cached before them, summed over chunks.
+        prefix_tokens
+            Tokens cached before, summed over chunks; None: all chunks are equal.
         """
         total = decodes + kv_tokens + prompt_tokens + chunks + prefix_pairs
         if not (decodes >= 0.0 and kv_tokens >= 0.0 and prompt_tokens >= 0.0 and chunks >= 0.0
@@ -162,21 +173,54 @@ class CompiledStep:
             seconds += plane(decode, len(CONTEXT), DECODES.place(decodes),
                               CONTEXT.place(kv_tokens / decodes))  # fmt: skip
         if prompt is not None and prompt_tokens > 0.0:
-            if square_tokens is None:
-                square_tokens = prompt_tokens * prompt_tokens / max(chunks, 1.0)
-            elif not 0.0 < square_tokens <= LARGEST:
-                raise _bad(square_tokens)
-            alike = prompt_tokens * prompt_tokens / square_tokens
-            seconds += space(
-                prompt, QUERY.place(square_tokens / prompt_tokens),
-                PREFIX.place(prefix_pairs / prompt_tokens), CHUNKS.place(alike),
-            )  # fmt: skip
+            seconds += self._prompts(prompt_tokens, chunks, square_tokens, prefix_pairs,
+                                     prefix_tokens)  # fmt: skip
         return seconds
+
+    def _prompts(
+        self, tokens: float, chunks: float, square: float | None, pairs: float,
+        prefixes: float | None,
+    ) -> float:  # fmt: skip
+        """Attention of the chunks of one step."""
+        prompt, count = self._views[_PROMPT], max(chunks, 1.0)
+        if square is None:
+            square = tokens * tokens / count
+        elif not 0.0 < square <= LARGEST:
+            raise _bad(square)
+        seconds: float = space(prompt, QUERY.place(square / tokens), PREFIX.place(pairs / tokens),
+                               CHUNKS.place(tokens * tokens / square))  # fmt: skip
+        if prefixes is not None:
+            if not 0.0 <= prefixes <= LARGEST:
+                raise _bad(prefixes)
+            each = PREFIX.place(prefixes / count)
+            seconds = max(seconds, space(prompt, _ONE, each, CHUNKS.place(count)))
+        return seconds
+
+    def step_of(
+        self, contexts: Iterable[float] = (), chunks: Iterable[tuple[float, float]] = ()
+    ) -> float:
+        """Give the time of one step with its sequences listed, seconds.
+
+        Parameters
+        ----------
+        contexts
+            Tokens visible to each decode, the new one included.
+        chunks
+            New and cached tokens of each prompt; no step is faster than its slowest chunk alone.
+        """
+        pieces = [(q, p) for q, p in chunks if q > 0.0]
+        sums = StepSums.of(contexts, pieces)
+        seconds = self.step(*sums)
+        if len(pieces) < 2 or self._views[_PROMPT] is None:
+            return seconds
+        together = self._prompts(*sums[2:])
+        alone = max(self._prompts(q, 1.0, None, q * p, None) for q, p in pieces)
+        return seconds + max(alone - together, 0.0)
 
     def steps(
         self, decodes: ArrayLike = 0.0, kv_tokens: ArrayLike = 0.0, prompt_tokens: ArrayLike = 0.0,
         chunks: ArrayLike = 1.0, square_tokens: ArrayLike | None = None,
-        prefix_pairs: ArrayLike = 0.0,
+        prefix_pairs: ArrayLike = 0.0, prefix_tokens: ArrayLike | None = None,
     ) -> FloatArray:  # fmt: skip
         """Give the times of n steps, seconds, shape (n,); arguments as in :meth:`step`.
 
@@ -189,14 +233,16 @@ class CompiledStep:
         >>> bool(found[0] < found[1])
         True
         """
-        given = [decodes, kv_tokens, prompt_tokens, chunks, prefix_pairs]
-        if square_tokens is not None:
-            given.append(square_tokens)
-        arrays = np.broadcast_arrays(*(np.atleast_1d(np.asarray(v, float)) for v in given))
-        out = np.empty(arrays[0].shape)
+        given = [decodes, kv_tokens, prompt_tokens, chunks, prefix_pairs, square_tokens,
+                 prefix_tokens]  # fmt: skip
+        held = [v is not None for v in given]
+        columns = np.broadcast_arrays(
+            *(np.atleast_1d(np.asarray(v, float)) for v in given if v is not None)
+        )
+        out = np.empty(columns[0].shape)
         for start in range(0, len(out), BLOCK):
-            part = slice(start, start + BLOCK)
-            out[part] = self._block(*(a[part] for a in arrays))
+            parts = iter([c[start : start + BLOCK] for c in columns])
+            out[start : start + BLOCK] = self._block(*(next(parts) if h else None for h in held))
         return out
 
     def steps_of(self, batch: StepBatch) -> FloatArray:
@@ -241,13 +287,11 @@ class CompiledStep:
         return request_seconds(self.step, asked, room, interference or Interference(), step_tokens)
 
     def _block(
-        self, decodes: FloatArray, kv_tokens: FloatArray, prompt_tokens: FloatArray,
-        chunks: FloatArray, prefix_pairs: FloatArray, square_tokens: FloatArray | None = None,
+        self, decodes: Any, kv_tokens: Any, prompt_tokens: Any, chunks: Any, prefix_pairs: Any,
+        square_tokens: FloatArray | None, prefix_tokens: FloatArray | None,
     ) -> FloatArray:  # fmt: skip
         """Predict a few thousand steps."""
-        for sizes in (decodes, kv_tokens, prompt_tokens, chunks, prefix_pairs):
-            if not (sizes.min() >= 0.0 and sizes.max() <= LARGEST):
-                raise _bad(sizes.min(), sizes.max())
+        _check(decodes, kv_tokens, prompt_tokens, chunks, prefix_pairs)
         by_token, by_sequence, decode, prompt, mixed = self._arrays
         tokens = decodes + prompt_tokens
         has_prompt, has_decode = prompt_tokens > 0.0, decodes > 0.0
@@ -262,15 +306,20 @@ class CompiledStep:
             seconds[at] += plane(decode, len(CONTEXT), DECODES.places(count),
                                   CONTEXT.places(kv_tokens[at] / count))  # fmt: skip
         if prompt is not None and (at := _where(has_prompt)) is not None:
-            new = prompt_tokens[at]
+            new, count = prompt_tokens[at], np.maximum(chunks[at], 1.0)
             square = new * new
-            even = square / np.maximum(chunks[at], 1.0)
-            sums = even if square_tokens is None else square_tokens[at]
-            if not (sums.min() > 0.0 and sums.max() <= LARGEST):
-                raise _bad(sums.min(), sums.max())
-            seconds[at] += space(prompt, QUERY.places(sums / new),
-                                  PREFIX.places(prefix_pairs[at] / new),
-                                  CHUNKS.places(square / sums))  # fmt: skip
+            sums = square / count if square_tokens is None else square_tokens[at]
+            _check(sums, above=0.0)
+            attention = space(prompt, QUERY.places(sums / new),
+                              PREFIX.places(prefix_pairs[at] / new),
+                              CHUNKS.places(square / sums))  # fmt: skip
+            if prefix_tokens is not None:
+                _check(prefix_tokens[at])
+                each = PREFIX.places(prefix_tokens[at] / count)
+                reading = space(prompt, QUERY.places(np.ones_like(new)), each,
+                                CHUNKS.places(count))  # fmt: skip
+                attention = np.maximum(attention, reading)
+            seconds[at] += attention
         if not tokens.all():
             seconds[tokens == 0.0] = 0.0
         return seconds
@@ -281,6 +330,13 @@ def _where(mask: Any) -> Any:
     if mask.all():
         return slice(None)
     return np.flatnonzero(mask) if mask.any() else None
+
+
+def _check(*sizes: FloatArray, above: float | None = None) -> None:
+    for one in sizes:
+        least, most = one.min(), one.max()
+        if not (least >= 0.0 and most <= LARGEST) or least == above:
+            raise _bad(least, most)
 
 
 def _bad(*sizes: Any) -> InputError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil, inf
+from typing import Any, cast
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from lengthwise.formulations.step.serving import (
     running_of,
 )
 from lengthwise.formulations.step.step_model import StepModel
+from lengthwise.units import FloatArray
 
 STEP_TOKENS = 8192
 """Most prompt tokens of a step, where nothing else is said."""
@@ -91,16 +93,21 @@ def request_seconds(
     ...                 Interference(wait=1.0, overhead_s=0.0))
     (0.02, 0.01)
     """
-    in_flight = np.asarray(request.concurrency, dtype=float)
-    running = running_of(in_flight, np.asarray(capacity * between.room))
-    load = Load(in_flight, running, np.asarray(request.osl, dtype=float))
+    in_flight = _number(request.concurrency)
+    running = _number(running_of(in_flight, _number(capacity * between.room)))
+    load = Load(in_flight, running, _number(request.osl))
     batch = float(running)
-    decode = np.asarray(step(batch, batch * (request.isl + request.osl / 2.0)))
-    prompt = np.asarray(_prompt(step, request, step_tokens))
-    per_token = per_token_seconds(load, decode, prompt, between.between)
+    decode = _number(step(batch, batch * (request.isl + request.osl / 2.0)))
+    prompt = _number(_prompt(step, request, step_tokens))
+    per_token = _number(per_token_seconds(load, decode, prompt, between.between))
     first = first_token_seconds(load, decode, prompt, per_token, between.together, between.wait,
                                 between.overhead_s)  # fmt: skip
     return float(first), float(per_token)
+
+
+def _number(value: Any) -> FloatArray:
+    """Give a single number to formulas over arrays; quicker than an array of one."""
+    return cast(FloatArray, np.float64(value))
 
 
 def _prompt(step: Callable[..., float], request: Request, step_tokens: int) -> float:

@@ -13,7 +13,7 @@ class StepSums(NamedTuple):
     --------
     >>> StepSums.of(contexts=[100, 300], chunks=[(512, 0), (64, 2048)])
     StepSums(decodes=2.0, kv_tokens=400.0, prompt_tokens=576.0, chunks=2.0,
-             square_tokens=266240.0, prefix_pairs=131072.0)
+             square_tokens=266240.0, prefix_pairs=131072.0, prefix_tokens=2048.0)
     """
 
     decodes: float = 0.0
@@ -22,6 +22,7 @@ class StepSums(NamedTuple):
     chunks: float = 0.0
     square_tokens: float = 0.0
     prefix_pairs: float = 0.0
+    prefix_tokens: float = 0.0
 
     @classmethod
     def of(
@@ -32,5 +33,5 @@ class StepSums(NamedTuple):
         return cls(
             float(len(seen)), float(sum(seen)), float(sum(q for q, _ in pieces)),
             float(len(pieces)), float(sum(q * q for q, _ in pieces)),
-            float(sum(q * p for q, p in pieces)),
+            float(sum(q * p for q, p in pieces)), float(sum(p for _, p in pieces)),
         )  # fmt: skip
