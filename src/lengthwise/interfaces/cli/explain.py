@@ -45,12 +45,12 @@ def command(
     """Where the time goes: operators, limits, techniques, what-if. Nothing is measured.
 
     Shows TTFT and TPOT of a request by operator, what binds them, how far they are from what the
-    processor can do, memory, and what other settings would change. Techniques are options too, such
-    as --kv-bits 8 or --speculative-tokens 3: --knobs lists them with their sources.
+    processor can do, memory, and what other settings would change. Techniques are options too, like
+    --kv-bits 8 or --prefix-hit-rate 0.5; --knobs lists them all with their sources.
 
     For example:
-      lengthwise explain --model llama3.1-8b --hardware h100_sxm --isl 8192 --concurrency 16
-      lengthwise explain --model ./config.json --hardware a100_sxm --tp 2 --prefix-hit-rate 0.5
+      lengthwise explain --model llama3.1-8b --hardware h100_sxm --isl 8192
+      lengthwise explain --model config.json --hardware a100_sxm --kv-bits 8
       lengthwise explain --knobs
     """
     if list_knobs:

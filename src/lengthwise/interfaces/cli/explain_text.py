@@ -28,6 +28,8 @@ NAMES = {
 }  # fmt: skip
 SMALL = 0.005
 """Shares below this, in both phases, are added up as the rest."""
+TINY = 0.0005
+"""Shares below which there is no rest."""
 CHANGED = ("TTFT", "TPOT", "E2E", "fit")
 
 
@@ -38,21 +40,22 @@ def show(found: Explanation) -> None:
     both = (found.prefill, found.decode)
     _table(["where the time goes", "prefill", "share", "decode step", "share "], _parts(*both))
     _table(["what the processor allows", "prefill", "decode step"], _limits(*both))
-    print("\n".join(_memory(found)))
+    print(_gap() + "\n".join(_memory(found)))
     if found.effects:
         _table(["with", *CHANGED], _changed(found.effects))
     _table(["what if", *CHANGED], _changed(found.what_if))
-    for remark in found.remarks:
-        print(_wrapped(f"note: {remark}", ""))
+    for i, remark in enumerate(found.remarks):
+        print(("" if i else _gap()) + _wrapped(f"note: {remark}", ""))
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table with a blank line around it; on a terminal it brings its own."""
-    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    blank = "\n" if piped else ""
-    print(blank, end="")
+    print(_gap(), end="")
     print_table(columns, list(rows))
-    print(blank, end="")
+
+
+def _gap() -> str:
+    """Give the blank line between parts; on a terminal tables bring their own."""
+    return "" if sys.stdout.isatty() or "COLUMNS" in os.environ else "\n"
 
 
 def _head(found: Explanation) -> Iterator[str]:
@@ -122,7 +125,7 @@ def _parts(prefill: Phase, decode: Phase) -> Iterator[tuple[Any, ...]]:
             rest = [rest[0] + one, rest[1] + two]
             continue
         yield (name, *_cell(one, prefill), *_cell(two, decode))
-    if any(rest):
+    if rest[0] > TINY * prefill.seconds or rest[1] > TINY * decode.seconds:
         yield ("the rest", *_cell(rest[0], prefill), *_cell(rest[1], decode))
     yield ("sum", format_ms(prefill.seconds * 1e3), None, format_ms(decode.seconds * 1e3), None)
 

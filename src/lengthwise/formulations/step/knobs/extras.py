@@ -25,7 +25,8 @@ LAYERED = tuple(
     name for name in GROUPS if name not in ("logits", "host_step", "host_sequences")
 )  # fmt: skip
 """Groups that every layer has its part of."""
-PRODUCTS = ("projections", "feed_forward", "experts")
+PRODUCTS = {"projections": "attention", "feed_forward": "dense", "experts": "experts"}
+"""Groups of products, and whose format their weights have."""
 SCORE_PASSES = 4.0
 """Times eager attention moves its scores: written, read and written by softmax, read again."""
 ADAPTER_LAUNCH_S = 2e-6
@@ -99,10 +100,13 @@ class Extra:
         return slowed
 
     def _widening(self) -> float:
-        wide = self.step.formats.attention == "bfloat16" and self.step.precision in (None, "bf16")
-        if not self.physics.dequantise or wide:
+        if not self.physics.dequantise:
             return 0.0
-        work = sum(float(self.amount.groups[name].compute_s[0]) for name in PRODUCTS)
+        work = sum(
+            float(self.amount.groups[group].compute_s[0])
+            for group, part in PRODUCTS.items()
+            if getattr(self.step.formats, part) != "bfloat16"
+        )
         return self.physics.dequantise * work / self.physics.clock
 
     def _adapters(self) -> float:

@@ -35,6 +35,11 @@ KNOBS = (
         setting("drafts"), "count", default=0, most=32, unit="tokens", sources=SPECULATION,
     ),
     Knob(
+        "mtp_tokens", "speculation",
+        "Sets how many tokens the model guesses itself, with one extra layer for each.",
+        setting("own_heads"), "count", default=0, most=16, unit="tokens", sources=OWN,
+    ),
+    Knob(
         "acceptance", "speculation",
         "Sets the chance that a guess is right, given that those before it were.",
         setting("acceptance"), "share", default=0.7, most=1.0, sources=SPECULATION,
@@ -48,10 +53,5 @@ KNOBS = (
         "draft_model", "speculation",
         "Takes the time of a guess from this model on the same processors.",
         setting("draft"), "text", sources=SPECULATION[:2], unset="none",
-    ),
-    Knob(
-        "mtp_tokens", "multi-token prediction",
-        "Sets how many tokens the model guesses with extra layers of its own, one layer each.",
-        setting("own_heads"), "count", default=0, most=16, unit="tokens", sources=OWN,
     ),
 )  # fmt: skip

@@ -64,12 +64,15 @@ def decode_work(request: Request, running: float) -> Work:
     parts = {k: v * depth if k in LAYERED else v for k, v in parts.items()}
     amount = _scaled(amount, depth)
     extra = Extra(step, physics, rows, amount, parts, depth)
-    everything = StepBatch.of(decodes=sequences, context_len=request.context)
-    cached = counts(step, everything).groups["attention_decode"]
     parts |= extra.common() | extra.scores(0.0, sequences * seen)
-    whole = _parts(request, step, everything)["attention_decode"] if physics.read_index else 0.0
-    parts["index"] = physics.read_index * whole * depth
-    fetched = physics.cache_away * float(cached.moved_bytes[0]) * read_share(physics) * depth
+    parts["index"] = fetched = 0.0
+    everything = StepBatch.of(decodes=sequences, context_len=request.context)
+    if physics.read_index:
+        whole = _parts(request, step, everything)["attention_decode"]
+        parts["index"] = physics.read_index * whole * depth
+    if physics.cache_away:
+        cached = counts(step, everything).groups["attention_decode"]
+        fetched = physics.cache_away * float(cached.moved_bytes[0]) * read_share(physics) * depth
     parts |= extra.waiting(fetched, sum(parts.values()), launch_s)
     parts["draft"] = _guessing(request, step, once)
     return Work(_ordered(parts), amount, step.model.layer_count * depth)
@@ -95,7 +98,7 @@ def prompt_work(request: Request, decoding: float = 0.0) -> Work:
     parts = {k: v * physics.layers if k in LAYERED else v for k, v in parts.items()}
     amount = _scaled(amount, physics.layers)
     extra = Extra(step, physics, batch, amount, parts, physics.layers)
-    parts |= extra.common() | extra.scores(size * seen, decoding * context)
+    parts |= extra.common() | extra.scores(size * seen * physics.pairs, decoding * context)
     parts["index"] = physics.pairs_index * dense * physics.layers
     parts |= extra.waiting(0.0, sum(parts.values()), launch_s)
     layers = step.model.layer_count * physics.layers
