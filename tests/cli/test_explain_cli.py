@@ -97,7 +97,7 @@ def test_the_screen_fits(
     assert max(map(len, out.splitlines())) <= columns
     for part in ("TTFT", "bound by compute", "feed-forward", "physical limit", "memory", "what if"):
         assert part in out
-    assert re.search(r"prefix cache 0.5 .*-\d+ %", out)
+    assert re.search(r"prefix-hit-rate 0.5 .*-\d+ %", out)
 
 
 def test_a_model_that_does_not_fit_is_answered(capsys: pytest.CaptureFixture[str]) -> None:

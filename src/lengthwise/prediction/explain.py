@@ -177,7 +177,7 @@ def explain(request: Request, knobs: Mapping[str, Any] | None = None) -> Explana
     >>> step = StepModel.of(find_model("llama3.1-8b"), find_hardware("h100_sxm"), precision="bf16")
     >>> found = explain(Request(step, isl=8192, osl=512, concurrency=16), {"prefix_hit_rate": 0.5})
     >>> found.prefill.regime, found.decode.regime, found.effects[0].label
-    ('compute', 'memory', 'prefix cache 0.5')
+    ('compute', 'memory', 'prefix-hit-rate 0.5')
     """
     given = parse_knobs(knobs or {})
     plain, changed = request_times(request), apply_knobs(request, given)

@@ -78,7 +78,8 @@ def changes_of(
 ) -> Iterator[Change]:
     """Give the effect of each technique alone, then of all together."""
     for family, settings in families.items():
-        label = f"{family} {', '.join(map(_written, settings.values()))}"
+        name = next(iter(settings)).replace("_", "-") if len(settings) == 1 else family
+        label = f"{name} {', '.join(map(_written, settings.values()))}"
         yield Change.between(label, settings, before, apply_knobs(request, settings))
     if len(families) > 1:
         every = {k: v for settings in families.values() for k, v in settings.items()}
