@@ -40,7 +40,7 @@ APART = ("attention_decode", "attention_prefill", "recurrence")
 """Groups that depend on more than one size."""
 BY_SEQUENCE = ("logits", "host_step", "host_layers", "host_sequences")
 """Groups that depend on the number of sequences only; all others on that of tokens only."""
-PIECE = 4096
+PIECE = 8192
 """Steps evaluated at once, so that they stay in the cache."""
 
 Make = Callable[..., StepBatch]
