@@ -7,7 +7,7 @@ one model leave together), ``power_other_hardware`` all runs of a processor. ``s
 usual fraction of the rated power in the training rows. ``ramp``, ``prefill`` hold every fifth run
 of EdgeReasoning out; ``constant_watts`` is the median power of the others.
 
-Where it loses: a curve fitted on B200 predicts H100 worse than a flat share of the rated power does;
+Where it loses: a curve fitted on B200 predicts H100 worse than a flat share of the rated power;
 large mixtures on four and eight H100 are off by a quarter; and at the step model's own token rate,
 which leaves out what serving costs beside the steps, joules per token come out a quarter to a third
 too low. Prompts of the ML.ENERGY tasks are assumed, not recorded.
