@@ -127,7 +127,9 @@ def prefill_token_equivalents(
     model, hardware, dtype, kv_bits
         As for :func:`gamma`.
     batch
-        Sequences that share each read of the weights; None: so many that it costs nothing.
+        Sequences that share each read of the weights; None: so many that it costs nothing, the
+        published metric, which ranks shares of processor time. A request's own wall clock holds
+        whole steps and is ranked by ``batch=1``; plain PTE can rank it worse than token counts do.
 
     Returns
     -------
