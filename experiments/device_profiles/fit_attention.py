@@ -90,7 +90,7 @@ def _record(
 ) -> dict[str, Any]:
     return {
         "engine": table.engine, "engine_version": table.version, "dtype": dtype, "kv_dtype": kv,
-        "coefficients": curve.to_dict(),
+        "coefficients": curve.to_dict(), "set_apart": rows.attrs.get("set_apart", 0),
         "fit_error": errors(predicted, rows["seconds"].to_numpy()),
     }  # fmt: skip
 

@@ -7,6 +7,8 @@ A table has one row per measured call: ``batch_size``, ``num_heads``, ``num_key_
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -57,9 +59,10 @@ def fit_prefill(
         if len(rows) >= LEAST_ROWS:
             sizes = empty.sizes(*prefill_call(rows), warm=True)
             times = rows["seconds"].to_numpy(float)
-            cells.append(
-                fit_prefill_cell(str(kind), int(str(head_dim)), sizes, times, corrected=corrected)
+            cell = fit_prefill_cell(
+                str(kind), int(str(head_dim)), sizes, times, corrected=corrected
             )
+            cells.append(replace(cell, window=window_of(rows)))
     return PrefillAttentionCurve(device, BYTES[dtype], BYTES[kv_dtype], tuple(cells))
 
 
@@ -93,10 +96,14 @@ def fit_decode(
         if len(rows) >= LEAST_ROWS:
             sizes = empty.sizes(*decode_call(rows), warm=True)
             times = rows["seconds"].to_numpy(float)
-            cells.append(
-                fit_decode_cell(str(kind), int(str(head_dim)), sizes, times, corrected=corrected)
-            )
+            cell = fit_decode_cell(str(kind), int(str(head_dim)), sizes, times, corrected=corrected)
+            cells.append(replace(cell, window=window_of(rows)))
     return DecodeAttentionCurve(device, BYTES[dtype], BYTES[kv_dtype], tuple(cells))
+
+
+def window_of(rows: pd.DataFrame) -> int | None:
+    """Take the window of the calls of a cell."""
+    return int(rows["window_size"].max()) or None
 
 
 def prefill_seconds(curve: PrefillAttentionCurve, frame: pd.DataFrame) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lengthwise.calibration.operators.correction_fit import Rows, fit_correction
-from lengthwise.calibration.operators.nonnegative import fit_chosen
+from lengthwise.calibration.operators.nonnegative import fit_chosen, fit_terms
 from lengthwise.formulations.operators.cell import Cell
 from lengthwise.formulations.operators.correction import NODES, Correction, at, rising
 from lengthwise.formulations.operators.decode_terms import (
@@ -29,10 +29,12 @@ from lengthwise.formulations.operators.terms import Array
 
 UNFITTED = "prefix"
 """The term that no table can tell apart, set to 1: see ``prefill_terms``."""
-SERIAL_PREFILL: tuple[str, ...] = ()
-SERIAL_DECODE = ("length", "serial_all", "serial_2048", "length_root", "bytes_root")
-"""Terms that only some kernels need, and that mislead beyond the measured lengths if others get
-them: kernels that do not split a long context."""
+SERIAL = ("length", "serial_all", "serial_2048", "length_root", "bytes_root")
+"""For kernels that do not split a long context."""
+BEYOND = ("beyond_64k", "beyond_256k", "beyond_1m")
+"""For kernels that split a context before they see its window."""
+DOUBTFUL = (SERIAL, BEYOND)
+"""Terms that only some kernels need, and that mislead beyond the measured lengths elsewhere."""
 
 
 def fit_prefill_cell(
@@ -44,7 +46,7 @@ def fit_prefill_cell(
     ``extra`` terms are fitted along and belong to the coefficients of the cell.
     """
     terms = {k: v for k, v in PREFILL_TERMS.items() if k != UNFITTED}
-    found = fit_chosen({**terms, **(extra or {})}, SERIAL_PREFILL, sizes, seconds, sizes.context)
+    found = fit_terms({**terms, **(extra or {})}, sizes, seconds)
     plain = Cell(kind, head_dim, {**found, UNFITTED: 1.0})
     if not corrected:
         return plain
@@ -65,7 +67,7 @@ def fit_decode_cell(
     ``extra`` terms are fitted along and belong to the coefficients of the cell.
     """
     terms = {**DECODE_TERMS, **(extra or {})}
-    found = fit_chosen(terms, SERIAL_DECODE, sizes, seconds, sizes.context)
+    found = fit_chosen(terms, DOUBTFUL, sizes, seconds, sizes.context)
     plain = Cell(kind, head_dim, found)
     if not corrected:
         return plain

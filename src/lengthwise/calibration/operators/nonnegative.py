@@ -9,6 +9,7 @@ kernels do not (the sum of absolute errors, smoothed below ``delta``).
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -92,26 +93,31 @@ def fit_parts(
 
 
 def fit_chosen(
-    terms: Mapping[str, Callable[[Any], Array]], doubtful: Collection[str], sizes: Any,
+    terms: Mapping[str, Callable[[Any], Array]], doubtful: Sequence[Collection[str]], sizes: Any,
     seconds: Array, lengths: Array,
 ) -> dict[str, float]:  # fmt: skip
-    """Fit with the doubtful terms only if that predicts long calls much better from shorter ones.
+    """Fit with each group of doubtful terms only if long calls are then predicted much better.
 
-    Both ways are fitted to calls up to a quarter of the greatest length and judged beyond it.
+    Every choice is fitted to calls up to a quarter of the greatest length and judged beyond it.
 
     >>> x = np.linspace(1.0, 64.0, 64)
     >>> terms = {"x": lambda v: v, "root": np.sqrt}
-    >>> sorted(fit_chosen(terms, ["root"], x, 2 * x + 3 * np.sqrt(x), x))
+    >>> sorted(fit_chosen(terms, [["root"]], x, 2 * x + 3 * np.sqrt(x), x))
     ['root', 'x']
     """
-    sure = {name: term for name, term in terms.items() if name not in doubtful}
-    table, bare = (_table(t, sizes, seconds) for t in (terms, sure))
+    names = np.array(list(terms))
+    table = _table(terms, sizes, seconds)
     near = lengths <= np.max(lengths) / 4.0
-    chosen = terms
+    best, lowest = names, np.inf
     if np.sum(~near) >= LEAST_JUDGED and np.sum(near) >= LEAST_JUDGED:
-        with_, without = (_judged(t, near) for t in (table, bare))
-        chosen = terms if with_ <= MUCH_BETTER * without else sure
-    return _fit(list(chosen), table if chosen is terms else bare, seconds)
+        for kept in product((False, True), repeat=len(doubtful)):
+            left_out = {n for group, keep in zip(doubtful, kept, strict=True)
+                        for n in group if not keep}  # fmt: skip
+            columns = np.array([n not in left_out for n in names])
+            loss = _judged(table[:, columns], near) / MUCH_BETTER ** sum(kept)
+            if loss < lowest:
+                best, lowest = names[columns], loss
+    return _fit([str(n) for n in best], table[:, np.isin(names, best)], seconds)
 
 
 def _judged(shares: Array, near: NDArray[np.bool_]) -> float:

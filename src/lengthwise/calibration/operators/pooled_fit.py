@@ -19,8 +19,9 @@ from lengthwise.calibration.operators.attention_fit import (
     decode_call,
     kinds_of,
     prefill_call,
+    window_of,
 )
-from lengthwise.calibration.operators.cell_fit import SERIAL_DECODE, UNFITTED
+from lengthwise.calibration.operators.cell_fit import BEYOND, SERIAL, UNFITTED
 from lengthwise.calibration.operators.nonnegative import fit_parts
 from lengthwise.formulations.operators.attention_decode import DecodeAttentionCurve
 from lengthwise.formulations.operators.attention_prefill import PrefillAttentionCurve
@@ -34,7 +35,7 @@ from lengthwise.formulations.operators.terms import Array
 
 Tables = Sequence[tuple[pd.DataFrame, Device]]
 FITTED = {name: term for name, term in PREFILL_TERMS.items() if name != UNFITTED}
-STEADY = {name: term for name, term in DECODE_TERMS.items() if name not in SERIAL_DECODE}
+STEADY = {name: term for name, term in DECODE_TERMS.items() if name not in SERIAL + BEYOND}
 
 
 def pooled_prefill(
@@ -109,13 +110,14 @@ def _cells(
     tables: Tables, sizes: Callable[[pd.DataFrame, Device], Any],
     terms: Mapping[str, Callable[[Any], Array]], fixed: Mapping[str, float], *, wide: bool,
 ) -> tuple[Cell, ...]:  # fmt: skip
-    parts: dict[tuple[str, int], list[tuple[Any, Array]]] = {}
+    parts: dict[tuple[str, int, int | None], list[tuple[Any, Array]]] = {}
     for frame, device in tables:
         for (kind, head_dim), rows in frame.groupby([kinds_of(frame, wide=wide), "head_dim"]):
             if len(rows) >= LEAST_ROWS:
                 part = (sizes(rows, device), rows["seconds"].to_numpy(float))
-                parts.setdefault((str(kind), int(str(head_dim))), []).append(part)
+                key = (str(kind), int(str(head_dim)), window_of(rows))
+                parts.setdefault(key, []).append(part)
     return tuple(
-        Cell(kind, head_dim, {**fit_parts(terms, found), **fixed})
-        for (kind, head_dim), found in sorted(parts.items())
+        Cell(kind, head_dim, {**fit_parts(terms, found), **fixed}, window=window)
+        for (kind, head_dim, window), found in parts.items()
     )

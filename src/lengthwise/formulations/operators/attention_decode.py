@@ -14,7 +14,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from lengthwise.formulations.operators.calls import mixed, rows
+from lengthwise.formulations.operators.calls import known_kind, mixed, rows
 from lengthwise.formulations.operators.cell import Cell
 from lengthwise.formulations.operators.decode_terms import DECODE_TERMS, DecodeSizes, decode_seconds
 from lengthwise.formulations.operators.device import Device
@@ -73,8 +73,8 @@ class DecodeAttentionCurve:
             that repeats one call. In a model other layers have passed since.
         """
         call = rows(sequences, context_len, heads, kv_heads, head_dim, window)
-        keys = (kind_of(call[2], call[3], call[5]), call[4], call[5])
-        return mixed(self.cells, KINDS, keys, lambda cell, at: decode_seconds(
+        kind = known_kind(self.cells, kind_of(call[2], call[3], call[5]), call[5])
+        return mixed(self.cells, KINDS, (kind, call[4], call[5]), lambda cell, at: decode_seconds(
             cell, self.sizes(*(a[at] for a in call), warm=warm)))  # fmt: skip
 
     def sizes(

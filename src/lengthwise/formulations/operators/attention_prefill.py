@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lengthwise.formulations.operators.calls import mixed, rows
+from lengthwise.formulations.operators.calls import known_kind, mixed, rows
 from lengthwise.formulations.operators.cell import Cell
 from lengthwise.formulations.operators.device import Device
 from lengthwise.formulations.operators.kinds import KINDS, kind_of
@@ -79,8 +79,8 @@ class PrefillAttentionCurve:
             and as a kernel benchmark has them that repeats one call.
         """
         call = rows(sequences, query_len, context_len, heads, kv_heads, head_dim, window)
-        keys = (kind_of(call[3], call[4], call[6], wide=False), call[5], call[6])
-        return mixed(self.cells, KINDS, keys, lambda cell, at: prefill_seconds(
+        kind = known_kind(self.cells, kind_of(call[3], call[4], call[6], wide=False), call[6])
+        return mixed(self.cells, KINDS, (kind, call[5], call[6]), lambda cell, at: prefill_seconds(
             cell, self.sizes(*(a[at] for a in call), warm=warm)))  # fmt: skip
 
     def sizes(

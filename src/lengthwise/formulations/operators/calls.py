@@ -32,6 +32,23 @@ def rows(*values: ArrayLike | None) -> tuple[Array, ...]:
     return tuple(np.broadcast_arrays(*arrays, wide))
 
 
+def known_kind(cells: Iterable[Cell], kind: NDArray[Any], window: Array) -> NDArray[Any]:
+    """Change calls of windows that no cell was measured near to the kind without a window.
+
+    Cells of windowed calls hold for windows up to twice or half of theirs; for others, the terms of
+    a full context with the pairs of the window are the better guide.
+
+    >>> cell = Cell("shared_window", 128, {}, window=128)
+    >>> known_kind([cell], np.array([4, 4]), np.array([128.0, 1024.0])).tolist()
+    [4, 1]
+    """
+    measured = np.array([cell.window for cell in cells if cell.window], dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(np.log2(window[:, None] / measured[None, :]))
+    near = np.any(apart <= 1.0, axis=1)
+    return np.asarray(np.where(near, kind, kind % 3))
+
+
 def mixed(
     cells: Iterable[Cell], kinds: Mapping[Any, tuple[str, ...]], keys: tuple[Array, ...],
     seconds: Callable[[Cell, NDArray[np.bool_]], Array],

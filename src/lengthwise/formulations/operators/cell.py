@@ -29,6 +29,8 @@ class Cell:
         Values per head (the key side of a query).
     coefficients
         By name of the term, at least 0.
+    window
+        Window the cell was measured with; None: none.
     correction
         What the base terms miss, over items and length; None: nothing.
     """
@@ -37,6 +39,7 @@ class Cell:
     head_dim: int
     coefficients: Mapping[str, float] = field(hash=False)
     correction: Correction | None = None
+    window: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.coefficients.items():
@@ -58,7 +61,9 @@ class Cell:
     def to_dict(self) -> dict[str, Any]:
         """Write plain JSON, coefficients to four digits."""
         rounded = {k: float(f"{v:.4g}") for k, v in self.coefficients.items() if v > 0}
-        record = {"kind": self.kind, "head_dim": self.head_dim, "coefficients": rounded}
+        record: dict[str, Any] = {"kind": self.kind, "head_dim": self.head_dim}
+        record |= {"window": self.window} if self.window else {}
+        record |= {"coefficients": rounded}
         return record | ({"correction": self.correction.to_list()} if self.correction else {})
 
     @classmethod
@@ -67,7 +72,8 @@ class Cell:
         numbers = {str(k): float(v) for k, v in record["coefficients"].items()}
         rows = record.get("correction")
         correction = None if rows is None else Correction.from_list(rows)
-        return cls(str(record["kind"]), int(record["head_dim"]), numbers, correction)
+        return cls(str(record["kind"]), int(record["head_dim"]), numbers, correction,
+                   record.get("window"))  # fmt: skip
 
 
 def neighbours(

@@ -126,6 +126,15 @@ class DecodeSizes:
         """Waves of items, at least one; microseconds as a unit."""
         return 1e-6 * either(factor * self.items, 1.0)
 
+    def beyond(self, most: float) -> Array:
+        """Root of all tokens in the cache, up to ``most``, where a window hides some of them.
+
+        Some kernels split a context into parts before they see that a window leaves most of them
+        empty. Microseconds as a unit.
+        """
+        tokens = self.sequences * self.kv_heads * above(self.context, self.window)
+        return 1e-6 * np.sqrt(np.minimum(tokens, most))
+
     def split(self, keys: float) -> Array:
         """Seconds of reading in splits of ``keys``, each at a multiprocessor's share of memory."""
         splits = self.items * np.maximum(self.visible / keys, 1.0)
@@ -157,6 +166,9 @@ DECODE_BASE: dict[str, Callable[[DecodeSizes], Array]] = {
     "length_root": lambda s: 1e-6 * np.sqrt(s.visible),
     "length": lambda s: 1e-9 * s.visible,
     "items": lambda s: 1e-6 * s.items,
+    "beyond_64k": lambda s: s.beyond(2.0**16),
+    "beyond_256k": lambda s: s.beyond(2.0**18),
+    "beyond_1m": lambda s: s.beyond(2.0**20),
     "items_few": lambda s: 1e-6 * s.few(1.0),
     "items_some": lambda s: 1e-6 * s.few(8.0),
     "items_root": lambda s: 1e-6 * np.sqrt(s.items),

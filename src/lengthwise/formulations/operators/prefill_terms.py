@@ -206,6 +206,9 @@ PREFILL_SIDE: dict[str, Callable[[PrefillSizes], Array]] = {
 that kernels make of several key-value heads."""
 
 PREFILL_TERMS = PREFILL_BASE | PREFILL_SIDE
+LONGEST = {"longest_half": 0.5, "longest_half_soft": 0.5, "longest": 1.0, "longest_soft": 1.0,
+           "longest_twice": 2.0}  # fmt: skip
+"""Terms that are pairs or path, whichever is more, with their factor on the path."""
 
 
 def prefill_seconds(cell: Cell, sizes: PrefillSizes) -> Array:
@@ -217,9 +220,26 @@ def prefill_seconds(cell: Cell, sizes: PrefillSizes) -> Array:
     table = _table(cell, sizes.device, sizes.cache_bytes, *first)
     found = at(table, sizes.items, sizes.query) + cell.total(PREFILL_SIDE, sizes)
     if np.any(sizes.context > sizes.query):
-        alone = replace(sizes, context=sizes.query)
-        found += cell.total(PREFILL_BASE, sizes) - cell.total(PREFILL_BASE, alone)
+        found += _prefix_seconds(cell, sizes)
     return np.maximum(found, bound)
+
+
+def _prefix_seconds(cell: Cell, sizes: PrefillSizes) -> Array:
+    """Add what a cached prefix costs: its pairs or its path, and tile padding, at the cell's rates.
+
+    Grows with the prefix and with the new tokens, and is 0 without a prefix.
+    """
+    rate = max(sum(cell.coefficients.get(name, 0.0) for name in ("pairs", *LONGEST)), 1.0)
+    reach = sum(
+        cell.coefficients.get(name, 0.0) * f for name, f in {"path": 1.0, **LONGEST}.items()
+    )
+    alone = replace(sizes, context=sizes.query)
+    pairs = sizes.ideal - alone.ideal
+    along = sizes.pair_seconds * sizes.device.multiprocessors * TILE * sizes.prefix
+    padding = cell.coefficients.get("waste", 0.0) * (sizes.waste - alone.waste)
+    hot = {name: term for name, term in PREFILL_BASE.items() if name.startswith("hot")}
+    longer = cell.total(hot, sizes) - cell.total(hot, alone)
+    return either(rate * pairs, reach * along) + padding + longer
 
 
 def prefill_nodes(
