@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from lengthwise.errors import InputError
 from lengthwise.formulations.operators.cell import Cell, neighbours
 from lengthwise.formulations.operators.terms import Array
+
+Rows = NDArray[np.bool_] | slice
 
 
 def rows(*values: ArrayLike | None) -> tuple[Array, ...]:
@@ -27,7 +29,7 @@ def rows(*values: ArrayLike | None) -> tuple[Array, ...]:
     wide = np.atleast_1d(np.asarray(given, dtype=np.float64))
     wide = np.where(np.isnan(wide) | (wide <= 0), np.inf, wide)
     for array in arrays:
-        if not np.all(array > 0):
+        if not np.min(array, initial=1.0) > 0:
             raise InputError("sizes of a call are positive", got=str(array[~(array > 0)][0]))
     return tuple(np.broadcast_arrays(*arrays, wide))
 
@@ -42,6 +44,8 @@ def known_kind(cells: Iterable[Cell], kind: NDArray[Any], window: Array) -> NDAr
     >>> known_kind([cell], np.array([4, 4]), np.array([128.0, 1024.0])).tolist()
     [4, 1]
     """
+    if not np.any(kind > 2):
+        return kind
     measured = np.array([cell.window for cell in cells if cell.window], dtype=np.float64)
     with np.errstate(invalid="ignore"):
         apart = np.abs(np.log2(window[:, None] / measured[None, :]))
@@ -51,7 +55,7 @@ def known_kind(cells: Iterable[Cell], kind: NDArray[Any], window: Array) -> NDAr
 
 def mixed(
     cells: Iterable[Cell], kinds: Mapping[Any, tuple[str, ...]], keys: tuple[Array, ...],
-    seconds: Callable[[Cell, NDArray[np.bool_]], Array],
+    seconds: Callable[[Cell, Rows], Array],
 ) -> Array:  # fmt: skip
     """Time of every row from the cell of its kind, mixed between neighbouring head sizes.
 
@@ -59,8 +63,18 @@ def mixed(
     """
     cells = tuple(cells)
     out = np.zeros(keys[0].shape)
-    for which in np.unique(np.column_stack(keys), axis=0):
-        at = np.all([key == value for key, value in zip(keys, which, strict=True)], axis=0)
+    for at, which in _groups(keys):
         for cell, share in neighbours(cells, kinds[int(which[0])], float(which[1])):
             out[at] += share * seconds(cell, at)
     return out
+
+
+def _groups(keys: tuple[Array, ...]) -> Iterator[tuple[Rows, Sequence[float]]]:
+    """Rows that agree in all keys, and the keys."""
+    if not keys[0].size:
+        return
+    if all(np.all(key == key[0]) for key in keys):
+        yield slice(None), [key[0] for key in keys]
+        return
+    for which in np.unique(np.column_stack(keys), axis=0):
+        yield np.all([key == v for key, v in zip(keys, which, strict=True)], axis=0), which
