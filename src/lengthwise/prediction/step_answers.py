@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lengthwise.calibration.step.coefficients import StepCoefficients
+from lengthwise.calibration.step.coefficients import StepCoefficients, quantities
+from lengthwise.calibration.step.columns import one
 from lengthwise.calibration.step.rows import Columns, Evaluated
 from lengthwise.formulations.step.groups import GROUPS, HOST
 from lengthwise.formulations.step.serving import running_of
@@ -47,18 +48,12 @@ class Answers:
 
 def physics_of(columns: Columns, evaluated: Evaluated, coefficients: StepCoefficients) -> Physics:
     """Put requests and steps together from their group times."""
-    weights = coefficients.per_group()
-    request = np.asarray(columns["phase"]) == "request"
-    prompt = evaluated.prompt @ weights
-    ttft, tpot = coefficients.times(evaluated, columns["concurrency"], columns["osl"],
-                                    columns["engine"])  # fmt: skip
-    fine = evaluated.problem == ""
-    seconds = {
-        "ttft": np.where(request & fine, ttft, np.nan),
-        "tpot": np.where(request & fine & (columns["osl"] > 1), tpot, np.nan),
-    }
-    for phase in ("prefill", "decode"):
-        seconds[phase] = np.where((columns["phase"] == phase) & fine, prompt, np.nan)
+    phase, fine = np.asarray(columns["phase"]), evaluated.problem == ""
+    request = phase == "request"
+    found = quantities(coefficients, evaluated, columns)
+    where = {"ttft": request, "tpot": request & (columns["osl"] > 1),
+             "prefill": phase == "prefill", "decode": phase == "decode"}  # fmt: skip
+    seconds = {name: np.where(where[name] & fine, found[name], np.nan) for name in where}
     least = {"ttft": evaluated.floor[:, 1], "tpot": evaluated.floor[:, 0],
              "prefill": evaluated.floor[:, 1], "decode": evaluated.floor[:, 0]}  # fmt: skip
     running = running_of(np.asarray(columns["concurrency"], float), evaluated.capacity)
@@ -100,17 +95,18 @@ def _corrected(
     columns: Columns, evaluated: Evaluated, physics: Physics, heads: Mapping[str, Head],
     coefficients: StepCoefficients, level: float,
 ) -> Times:  # fmt: skip
-    kin = None
+    seen, index = None, np.flatnonzero(evaluated.problem == "")
     found: Times = {}
     for name, plain in physics.seconds.items():
         at = np.isfinite(plain)
         shift, half = np.zeros(len(plain)), np.full(len(plain), half_width(name, level))
         if name in heads and at.any():
-            if kin is None:
-                from lengthwise.calibration.step.kin import kin_of
+            if seen is None:
+                from lengthwise.calibration.step.kin import seen_of
 
-                kin = kin_of(columns, evaluated, coefficients)
-            shift[at], half[at] = heads[name].predict(kin.take(at), level)
+                seen = seen_of(one(columns, index), evaluated.take(index), coefficients)
+            shift[at], known = heads[name].predict(seen.take(at[index]), level)
+            half[at] = np.where(np.isnan(known), half[at], known)
         middle = np.maximum(plain * np.exp(shift), physics.floor[name])
         low = np.maximum(middle * np.exp(-half), np.minimum(physics.floor[name], middle))
         found[name] = middle, low, middle * np.exp(half)

@@ -8,7 +8,8 @@
     formulation      "step"
     parameters       of StepLaw
     coefficients     factors on operator groups; interference of requests by engine
-    heads            by quantity: process (rows, corrections, scales), known and unknown quantiles
+    heads            by quantity: process (rows, corrections, scales), trees (flat arrays), own
+                     samples, known and unknown quantiles, error on left-out rows
     training         rows, deployments, longest_isl; null without a fit
 
 Times are seconds, corrections natural logarithms.
@@ -27,6 +28,7 @@ import lengthwise
 from lengthwise.calibration.step.coefficients import StepCoefficients
 from lengthwise.calibration.step.heads import Head
 from lengthwise.calibration.step.kinship import LEVELS, SETTINGS, SHARES
+from lengthwise.calibration.step.process import Process
 from lengthwise.errors import ArtifactError
 from lengthwise.formulations.typed_json import REMEDY
 from lengthwise.prediction.law_json import SCHEMA_VERSION, check_version, parse, write_text
@@ -89,20 +91,35 @@ def read_step_law(path: str | Path, law: StepLaw) -> None:
 
 
 def _checked(head: Head) -> Head:
-    process = head.process
+    if head.process is not None:
+        _check_process(head.process)
+    numbers = [head.known, head.unknown]
+    if head.trees is not None:
+        numbers += [head.trees.threshold, head.trees.value, np.array([head.trees.base])]
+    if head.own is not None:
+        own = head.own
+        numbers += [own.settings, own.left, np.array([own.spread])]
+        if own.settings.shape != (len(own.left), len(SETTINGS)):
+            raise ValueError("samples of a head must have one length")
+    if not all(np.isfinite(x).all() for x in numbers):
+        raise ValueError("numbers of a head must be finite")
+    if not (np.diff(head.known) >= 0).all():
+        raise ValueError("quantiles must not fall")
+    return head
+
+
+def _check_process(process: Process) -> None:
     n, kin = len(process.y), process.kin
     shapes = (
         kin.settings.shape == (n, len(SETTINGS)) and kin.shares.shape == (n, len(SHARES))
         and len(kin.labels) == len(LEVELS) and all(len(x) == n for x in kin.labels)
         and process.noise.shape == (n,) and process.spreads.offset.shape == (len(LEVELS),)
     )  # fmt: skip
-    numbers = (kin.settings, kin.shares, process.y, process.noise, process.spreads.vector,
-               head.known, head.unknown)  # fmt: skip
+    numbers = (kin.settings, kin.shares, process.y, process.noise, process.spreads.vector)
     if not n or not shapes or not all(np.isfinite(x).all() for x in numbers):
-        raise ValueError("arrays of a head must have one length and finite numbers")
-    if not ((process.noise > 0).all() and (np.diff(head.known) >= 0).all()):
-        raise ValueError("noise must be positive and quantiles must not fall")
-    return head
+        raise ValueError("arrays of a process must have one length and finite numbers")
+    if not (process.noise > 0).all():
+        raise ValueError("noise must be positive")
 
 
 def _training(value: Any) -> dict[str, Any] | None:

@@ -97,12 +97,8 @@ class StepLaw:
 
         rows = _Rows.of(table)
         self.coefficients_, self.heads_ = StepCoefficients(), {}
-        if rows.requests.any():
-            part = rows.take(rows.requests)
-            self.coefficients_ = fit_coefficients(
-                part.evaluated, part.columns["concurrency"], part.columns["osl"],
-                part.columns["engine"], part.seconds("ttft"), part.seconds("tpot"),
-            )  # fmt: skip
+        times = {name: rows.seconds(name) for name in MEASURED}
+        self.coefficients_ = fit_coefficients(rows.evaluated, rows.columns, times)
         if self.correction:
             self.heads_ = {name: Head.fit(name, *pair) for name, pair in self._residuals(rows)}
         self.training_ = rows.summary()
@@ -114,14 +110,10 @@ class StepLaw:
         The factors of the physics and the scales of the correction stay as they are.
         """
         from lengthwise.calibration.step.heads import Head
-        from lengthwise.calibration.step.prior import usual_spreads
 
         rows = _Rows.of(table)
-        for name, (kin, corrections) in self._residuals(rows):
-            if name in self.heads_:
-                self.heads_[name] = self.heads_[name].more(name, kin, corrections)
-            else:
-                self.heads_[name] = Head.fit(name, kin, corrections, usual_spreads(name))
+        for name, (seen, corrections) in self._residuals(rows):
+            self.heads_[name] = self.heads_.get(name, Head()).more(name, seen, corrections)
         self.training_ = rows.summary(self.training_)
         return self
 
@@ -217,17 +209,17 @@ class StepLaw:
 
     def _residuals(self, rows: _Rows) -> list[tuple[str, tuple[Any, FloatArray]]]:
         """Give what the physics leaves over, by quantity."""
-        from lengthwise.calibration.step.kin import kin_of
+        from lengthwise.calibration.step.kin import seen_of
 
         physics = physics_of(rows.columns, rows.evaluated, self.coefficients_)
-        kin = kin_of(rows.columns, rows.evaluated, self.coefficients_)
+        seen = seen_of(rows.columns, rows.evaluated, self.coefficients_)
         found = []
         for name in MEASURED:
             measured = rows.seconds(name)
             at = np.isfinite(measured) & np.isfinite(physics.seconds[name])
             if at.any():
                 left = np.log(measured[at] / physics.seconds[name][at])
-                found.append((name, (kin.take(at), left)))
+                found.append((name, (seen.take(at), left)))
         return found
 
 
@@ -259,10 +251,6 @@ class _Rows:
     def take(self, index: Any) -> _Rows:
         return _Rows(one(self.columns, index), self.evaluated.take(index),
                      {k: v[index] for k, v in self.times.items()})  # fmt: skip
-
-    @property
-    def requests(self) -> Any:
-        return self.columns["phase"] == "request"
 
     def seconds(self, name: str) -> FloatArray:
         """Measured times of one quantity, NaN where a row has none."""

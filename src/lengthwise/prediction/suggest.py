@@ -16,12 +16,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.linalg import solve_triangular
 
 from lengthwise.calibration.step.columns import columns_of
-from lengthwise.calibration.step.kin import kin_of
-from lengthwise.calibration.step.kinship import Kin, Spreads, covariance
-from lengthwise.calibration.step.prior import usual_spreads
+from lengthwise.calibration.step.heads import Head
+from lengthwise.calibration.step.kin import seen_of
+from lengthwise.calibration.step.own import NOISE
 from lengthwise.calibration.step.rows import evaluate
 from lengthwise.errors import InputError
 from lengthwise.prediction.step_answers import physics_of
@@ -100,25 +99,14 @@ def suggest(
     if quantity not in seconds or np.isnan(seconds[quantity]).all():
         raise InputError("the quantity must be one the points have", got=quantity,
                          remedy="ttft or tpot of requests, prefill or decode of steps")  # fmt: skip
-    kin = kin_of(columns, evaluated, law.coefficients_)
+    kin = seen_of(columns, evaluated, law.coefficients_).kin
     cost = _cost(columns, seconds)
-    spread, noise = _posterior(law, quantity, kin)
-    chosen = _greedy(spread, noise, cost, most)
+    spread = law.heads_.get(quantity, Head()).own_covariance(kin)
+    chosen = _greedy(spread, NOISE**2, cost, most)
     return [
         Measurement({k: _plain(v[i]) for k, v in points.items()}, float(cost[i]), before, after)
         for i, before, after in chosen
     ]
-
-
-def _posterior(law: StepLaw, quantity: str, kin: Kin) -> tuple[FloatArray, float]:
-    """Give the covariance of the corrections at the points, and the noise variance."""
-    if quantity not in law.heads_:
-        spreads: Spreads = usual_spreads(quantity)
-        return covariance(kin, kin, spreads), spreads.noise**2
-    process = law.heads_[quantity].process
-    cross = covariance(process.kin, kin, process.spreads)
-    seen = solve_triangular(process.factor, cross, lower=True)
-    return covariance(kin, kin, process.spreads) - seen.T @ seen, process.spreads.noise**2
 
 
 def _greedy(

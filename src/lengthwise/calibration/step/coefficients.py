@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import least_squares
 
-from lengthwise.calibration.step.rows import Evaluated
+from lengthwise.calibration.step.rows import Columns, Evaluated
 from lengthwise.formulations.step.groups import GROUPS
+from lengthwise.formulations.step.host import HostOverhead
 from lengthwise.formulations.step.serving import (
     Interference,
     Load,
@@ -33,9 +34,12 @@ _OF_GROUP = {"projections": "products", "feed_forward": "products", "logits": "p
 COLUMN = np.array([FACTORS.index(_OF_GROUP.get(g, g)) for g in GROUPS])
 """Which factor belongs to each group."""
 
-FACTOR_SD = 0.5
-LOGIT_SD = 1.0
-ROOM_SD = 0.3
+FACTOR_SD = np.array([0.5] * 6 + [1.0] * 3)
+"""Prior sd of the logarithm of each factor; overheads of the host vary most."""
+ENGINE_SD = np.array([1.0, 1.0, 1.0, 1.0, 0.3, 2.0])
+"""The same of between, together (logits), wait, overhead_s, room, launch_s."""
+LAYERS = GROUPS.index("host_layers")
+SHARP = 4.0
 ODD = 0.2
 """Log error from which rows count less."""
 TTFT_WEIGHT = 0.3
@@ -67,18 +71,32 @@ class StepCoefficients:
         default = self.interference.get("", Interference())
         return self.interference.get(str(engine), default)
 
+    def steps(self, rows: Evaluated, engines: Any) -> tuple[FloatArray, FloatArray]:
+        """Give the seconds of the decode step and of the prompt of rows, each of shape (n,).
+
+        A step takes as long as its kernels or as the host needs to launch them, whichever is more,
+        as a smooth maximum: eager engines at small batches wait for the host.
+        """
+        weights = self.per_group()
+        launch = np.array([self.of_engine(e).launch_s for e in engines]) / HostOverhead.layer_s
+        both = []
+        for part in (rows.decode, rows.prompt):
+            kernels, host = part @ weights, part[:, LAYERS] * launch
+            high = np.maximum(np.maximum(kernels, host), 1e-12)
+            both.append(high * ((kernels / high) ** SHARP + (host / high) ** SHARP) ** (1 / SHARP))
+        return both[0], both[1]
+
     def times(
         self, rows: Evaluated, in_flight: FloatArray, osl: FloatArray, engines: Any
     ) -> tuple[FloatArray, FloatArray]:
-        """Give TTFT and TPOT of rows, seconds, each of shape (n,)."""
-        weights = self.per_group()
+        """Give TTFT and TPOT of requests, seconds, each of shape (n,)."""
         each = [self.of_engine(e) for e in engines]
         between, together, wait, overhead, room = (
             np.array([getattr(x, k) for x in each])
             for k in ("between", "together", "wait", "overhead_s", "room")
         )
         load = Load(in_flight, running_of(in_flight, rows.capacity * room), osl)
-        decode, prompt = rows.decode @ weights, rows.prompt @ weights
+        decode, prompt = self.steps(rows, engines)
         tpot = per_token_seconds(load, decode, prompt, between)
         ttft = first_token_seconds(load, decode, prompt, tpot, together, wait, overhead)
         return ttft, tpot
@@ -96,44 +114,51 @@ class StepCoefficients:
 
 
 def fit_coefficients(
-    rows: Evaluated,
-    in_flight: FloatArray,
-    osl: FloatArray,
-    engines: Any,
-    ttft_s: FloatArray,
-    tpot_s: FloatArray,
+    rows: Evaluated, columns: Columns, seconds: Mapping[str, FloatArray]
 ) -> StepCoefficients:
-    """Fit factors and interference to measured requests; NaN times are left out.
+    """Fit factors and interference to measured times.
 
     Parameters
     ----------
-    rows, in_flight, osl, engines
-        Physics, load and engine of n requests.
-    ttft_s, tpot_s
-        Measured, seconds, shape (n,).
+    rows, columns
+        Physics and columns of n rows.
+    seconds
+        Measured times by quantity: ``ttft``, ``tpot``, ``prefill``, ``decode``; shape (n,), NaN
+        where a row has none.
     """
+    engines = columns["engine"]
     names = sorted({str(e) for e in engines})
-    first, each = np.isfinite(ttft_s), np.isfinite(tpot_s)
     start = _pack(StepCoefficients(), names)
-    width = np.r_[np.full(len(FACTORS), FACTOR_SD), np.tile([LOGIT_SD] * 4 + [ROOM_SD], len(names))]
+    width = np.r_[FACTOR_SD, np.tile(ENGINE_SD, len(names))]
+    weights = {"ttft": TTFT_WEIGHT}
+    known = {name: np.isfinite(values) for name, values in seconds.items()}
 
     def misses(vector: FloatArray) -> FloatArray:
-        ttft, tpot = _unpack(vector, names).times(rows, in_flight, osl, engines)
+        found = quantities(_unpack(vector, names), rows, columns)
         parts = [
-            np.log(tpot[each] / tpot_s[each]),
-            TTFT_WEIGHT * np.log(ttft[first] / ttft_s[first]),
-            ODD * (vector - start) / width,
+            weights.get(name, 1.0) * np.log(found[name][at] / seconds[name][at])
+            for name, at in known.items()
         ]
-        return np.concatenate(parts)
+        return np.concatenate([*parts, ODD * (vector - start) / width])
 
     found = least_squares(misses, start, loss="soft_l1", f_scale=ODD, max_nfev=60)
     return _unpack(found.x, names)
 
 
+def quantities(
+    coefficients: StepCoefficients, rows: Evaluated, columns: Columns
+) -> dict[str, FloatArray]:
+    """Give every quantity of n rows, seconds, shape (n,), whatever the phase of a row."""
+    ttft, tpot = coefficients.times(rows, columns["concurrency"], columns["osl"],
+                                    columns["engine"])  # fmt: skip
+    _, step = coefficients.steps(rows, columns["engine"])
+    return {"ttft": ttft, "tpot": tpot, "prefill": step, "decode": step}
+
+
 def _pack(coefficients: StepCoefficients, engines: list[str]) -> FloatArray:
     shares = [coefficients.of_engine(e) for e in engines]
     logits = [
-        [_logit(s.between), _logit(s.together), *np.log([s.wait, s.overhead_s, s.room])]
+        [_logit(s.between), _logit(s.together), *np.log([s.wait, s.overhead_s, s.room, s.launch_s])]
         for s in shares
     ]
     factors = [np.log(coefficients.factors.get(k, 1.0)) for k in FACTORS]
@@ -142,7 +167,7 @@ def _pack(coefficients: StepCoefficients, engines: list[str]) -> FloatArray:
 
 def _unpack(vector: FloatArray, engines: list[str]) -> StepCoefficients:
     factors = dict(zip(FACTORS, np.exp(vector[: len(FACTORS)]).tolist(), strict=True))
-    shares = vector[len(FACTORS) :].reshape(-1, 5)
+    shares = vector[len(FACTORS) :].reshape(-1, len(ENGINE_SD))
     each = {engine: _interference(row) for engine, row in zip(engines, shares, strict=True)}
     return StepCoefficients(factors, each | {"": _interference(shares.mean(axis=0))})
 

@@ -1,20 +1,26 @@
 """Corrections of one quantity (TTFT, TPOT, a prefill or decode step) and how sure they are.
 
-The interval of a correction is its mean and q standard deviations, where q is such that intervals
-hold the errors of left-out rows: of whole deployments for a deployment nobody measured, of single
-rows for one that was (conformal on standardised errors, Papadopoulos et al. 2008).
+A deployment with rows of its own is corrected by the process. One that nobody measured gets the
+mean of the process and of boosted trees: their errors differ, so that it is better than either.
+Samples of one's own, learnt later, correct that mean by a process of the deployment alone.
+
+The interval is the correction and q standard deviations, where q is such that intervals hold the
+errors of left-out rows: of whole deployments for a deployment nobody measured, of single rows for
+one that was (conformal on standardised errors, Papadopoulos et al. 2008).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from lengthwise.calibration.step.kinship import Kin, Spreads
-from lengthwise.calibration.step.process import DEPLOYMENT, ENOUGH_DEPLOYMENTS, Process
+from lengthwise.calibration.step.kinship import Kin
+from lengthwise.calibration.step.own import OwnSamples
+from lengthwise.calibration.step.process import DEPLOYMENT, Process
+from lengthwise.calibration.step.trees import Features, Trees
 from lengthwise.formulations.typed_json import read_dataclass, to_json
 from lengthwise.units import FloatArray
 
@@ -22,9 +28,13 @@ LEVELS_KEPT = np.array([0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99])
 NORMAL = np.array([0.674, 0.842, 1.036, 1.282, 1.44, 1.645, 1.96, 2.326, 2.576])
 """Two-sided quantiles of a normal distribution at these levels, for want of left-out rows."""
 ENOUGH = 20
-LIMIT = {"ttft": 2.0, "tpot": 1.0, "prefill": 1.0, "decode": 1.0, "mixed": 1.0}
+"""Rows from which intervals are calibrated."""
+TREE_ROWS, TREE_DEPLOYMENTS = 300, 8
+"""Rows and deployments from which trees are learnt."""
+FOLDS = 5
+LIMIT = {"ttft": 2.0, "tpot": 1.0, "prefill": 1.0, "decode": 1.0}
 """Largest correction learnt from one row, natural logarithm."""
-TOLERANCE = {"ttft": 0.2, "tpot": 0.1, "prefill": 0.1, "decode": 0.1, "mixed": 0.1}
+ENOUGH_GROUPS = 3
 
 
 @dataclass(frozen=True)
@@ -57,77 +67,142 @@ NO_ERROR = LeftOutError("nothing", 0, float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
+class Seen:
+    """What corrections are made from, for n rows."""
+
+    kin: Kin
+    features: Features
+
+    def take(self, index: Any) -> Seen:
+        """Select rows."""
+        return Seen(self.kin.take(index), self.features.take(index))
+
+
+@dataclass(frozen=True)
 class Head:
     """The corrections of one quantity.
 
     Attributes
     ----------
-    process
-        What was learnt.
+    process, trees
+        What was learnt from many deployments; None where there was too little.
     known, unknown
         q at ``LEVELS_KEPT`` for deployments with rows of their own, and for others.
+    own
+        Samples learnt later.
     error
         Error on left-out rows.
     """
 
-    process: Process
-    known: FloatArray
-    unknown: FloatArray
+    process: Process | None = None
+    trees: Trees | None = None
+    known: FloatArray = field(default_factory=NORMAL.copy)
+    unknown: FloatArray = field(default_factory=NORMAL.copy)
+    own: OwnSamples | None = None
     error: LeftOutError = NO_ERROR
 
     @classmethod
-    def fit(
-        cls, name: str, kin: Kin, corrections: FloatArray, spreads: Spreads | None = None
-    ) -> Head:
+    def fit(cls, name: str, seen: Seen, corrections: FloatArray) -> Head:
         """Learn from rows and calibrate the intervals on left-out ones."""
         y = np.clip(corrections, -LIMIT[name], LIMIT[name])
-        return cls._calibrated(Process.fit(kin, y, spreads, TOLERANCE[name]), corrections)
+        process = Process.fit(seen.kin, y)
+        deployments = seen.kin.labels[DEPLOYMENT]
+        head = cls(process)
+        if len(y) < ENOUGH:
+            return head
+        known, error = _scores(*process.left_out(np.arange(len(y))), corrections, "row")
+        head = replace(head, known=known, unknown=known, error=error)
+        if len(set(deployments)) < ENOUGH_GROUPS:
+            return head
+        mean, sd = process.left_out(deployments)
+        if len(y) >= TREE_ROWS and len(set(deployments)) >= TREE_DEPLOYMENTS:
+            mean = (mean + trees_left_out(seen.features, y, deployments)) / 2.0
+            head = replace(head, trees=Trees.fit(seen.features, y))
+        unknown, error = _scores(mean, sd, corrections, "deployment")
+        return replace(head, unknown=np.maximum(unknown, known), error=error)
 
-    @classmethod
-    def _calibrated(cls, process: Process, corrections: FloatArray) -> Head:
-        deployments = process.kin.labels[DEPLOYMENT]
-        if len(process.kin) < ENOUGH:
-            return cls(process, NORMAL, NORMAL)
-        known, error = _scores(process, "row", np.arange(len(process.kin)), corrections)
-        unknown = known
-        if len(set(deployments)) >= ENOUGH_DEPLOYMENTS:
-            unknown, error = _scores(process, "deployment", deployments, corrections)
-        return cls(process, known, np.maximum(unknown, known), error)
+    def more(self, name: str, seen: Seen, corrections: FloatArray) -> Head:
+        """Learn samples of one's own; what was learnt from many stays as it is."""
+        mean, _ = self._pooled(seen)
+        left = np.clip(corrections - mean, -LIMIT[name], LIMIT[name])
+        samples = OwnSamples.of(seen.kin, left, self._spread())
+        return replace(self, own=samples if self.own is None else self.own.join(samples))
 
-    def more(self, name: str, kin: Kin, corrections: FloatArray) -> Head:
-        """Learn further rows; scales and calibration stay those of the many."""
-        y = np.clip(corrections, -LIMIT[name], LIMIT[name])
-        return Head(self.process.more(kin, y), self.known, self.unknown, self.error)
+    def own_covariance(self, kin: Kin) -> FloatArray:
+        """Give the covariance of what samples of one's own would still correct, shape (n, n)."""
+        own = OwnSamples.none(kin, self._spread()) if self.own is None else self.own
+        return own.covariance_after(kin)
 
-    def predict(self, kin: Kin, level: float) -> tuple[FloatArray, FloatArray]:
+    def predict(self, seen: Seen, level: float) -> tuple[FloatArray, FloatArray]:
         """Give the correction and half the width of its interval, natural logarithms."""
-        mean, variance = self.process.predict(kin)
-        own = set(self.process.kin.labels[DEPLOYMENT])
-        seen = np.array([label in own for label in kin.labels[DEPLOYMENT]])
-        q = np.where(seen, _at(self.known, level), _at(self.unknown, level))
-        return mean, q * np.sqrt(variance)
+        mean, half = self._pooled(seen, level)
+        if self.own is not None:
+            shift, sd, at = self.own.predict(seen.kin)
+            mean = mean + shift
+            half = np.where(at, _at(NORMAL, level) * sd, half)
+        return mean, half
+
+    def _pooled(self, seen: Seen, level: float = 0.9) -> tuple[FloatArray, FloatArray]:
+        if self.process is None:
+            return np.zeros(len(seen.kin)), np.full(len(seen.kin), np.nan)
+        mean, sd = self.process.predict(seen.kin)
+        learnt = set(self.process.kin.labels[DEPLOYMENT])
+        own = np.array([label in learnt for label in seen.kin.labels[DEPLOYMENT]])
+        if self.trees is not None and not own.all():
+            mean = np.where(own, mean, (mean + self.trees.predict(seen.features)) / 2.0)
+        return mean, np.where(own, _at(self.known, level), _at(self.unknown, level)) * sd
+
+    def _spread(self) -> float:
+        """Give the sd of what is left of a deployment nobody measured, natural logarithm."""
+        if self.process is None:
+            return 0.0
+        return float(_at(self.unknown, 0.9) / _at(NORMAL, 0.9) * self.process.typical_sd)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {"process": self.process.to_dict(), "known": np.round(self.known, 4).tolist(),
-                "unknown": np.round(self.unknown, 4).tolist(),
-                "error": to_json(self.error)}  # fmt: skip
+        parts = {"process": self.process, "trees": self.trees, "own": self.own}
+        return {
+            **{k: None if v is None else v.to_dict() for k, v in parts.items()},
+            "known": np.round(self.known, 4).tolist(),
+            "unknown": np.round(self.unknown, 4).tolist(), "error": to_json(self.error),
+        }  # fmt: skip
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Head:
         """Read :meth:`to_dict` back."""
-        error = read_dataclass(LeftOutError, data["error"], "error")
-        return cls(Process.from_dict(data["process"]), np.asarray(data["known"], float),
-                   np.asarray(data["unknown"], float), error)  # fmt: skip
+
+        def part(name: str, reader: Any) -> Any:
+            return None if data[name] is None else reader.from_dict(data[name])
+
+        return cls(
+            part("process", Process), part("trees", Trees), np.asarray(data["known"], float),
+            np.asarray(data["unknown"], float), part("own", OwnSamples),
+            read_dataclass(LeftOutError, data["error"], "error"),
+        )  # fmt: skip
+
+
+def trees_left_out(features: Features, y: FloatArray, groups: Any) -> FloatArray:
+    """Predict rows by trees that saw none of their group: groups are dealt out to ``FOLDS`` folds.
+
+    Returns
+    -------
+    array of shape (n,).
+    """
+    names, index = np.unique(np.asarray(groups).astype(str), return_inverse=True)
+    dealt = np.random.default_rng(0).permutation(len(names)) % min(FOLDS, len(names))
+    fold = dealt[index]
+    out = np.zeros(len(y))
+    for k in range(int(fold.max()) + 1):
+        test = fold == k
+        out[test] = Trees.fit(features.take(~test), y[~test]).predict(features.take(test))
+    return out
 
 
 def _scores(
-    process: Process, by: str, groups: Any, corrections: FloatArray
+    mean: FloatArray, sd: FloatArray, corrections: FloatArray, by: str
 ) -> tuple[FloatArray, LeftOutError]:
     """Give standardised errors of left-out rows at the kept levels, and their plain error."""
-    mean, variance = process.left_out(groups)
-    plain = variance - process.noise + process.spreads.noise**2
-    far = np.abs(corrections - mean) / np.sqrt(np.maximum(plain, process.spreads.noise**2))
+    far = np.abs(corrections - mean) / sd
     return np.asarray(np.quantile(far, LEVELS_KEPT)), LeftOutError.of(by, mean, corrections)
 
 

@@ -35,7 +35,8 @@ class Interference:
     between
         m, share of other prompts that interrupt decoding, 0 to 1.
     together
-        b, share of other prompts that are in the queue when one arrives, 0 to 1.
+        b, share of other prompts that are in the queue when one arrives, 0 to 1. Until it is
+        fitted a tenth: a run of ten times as many requests as are in flight starts with one burst.
     wait
         a, decode steps before a prompt starts.
     overhead_s
@@ -43,13 +44,18 @@ class Interference:
         fitted, what BLIS published for vLLM (inference-sim, 15.6 ms).
     room
         Requests that fit in memory, as a multiple of what the specifications say.
+    launch_s
+        Seconds the host needs to launch one layer. It hides behind kernels that take longer; a
+        captured graph launches a layer in a few microseconds, an eager one in a few hundred (SKIP,
+        launch-bound regime).
     """
 
     between: float = 0.5
-    together: float = 0.5
+    together: float = 0.1
     wait: float = 1.0
     overhead_s: float = 15.6e-3
     room: float = 1.0
+    launch_s: float = 8e-6
 
 
 @dataclass(frozen=True)
