@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.optimize import least_squares
 
 from lengthwise.calibration.step.rows import Columns, Evaluated
 from lengthwise.formulations.step.groups import GROUPS
@@ -126,6 +125,8 @@ def fit_coefficients(
         Measured times by quantity: ``ttft``, ``tpot``, ``prefill``, ``decode``; shape (n,), NaN
         where a row has none.
     """
+    from scipy.optimize import least_squares
+
     engines = columns["engine"]
     names = sorted({str(e) for e in engines})
     start = _pack(StepCoefficients(), names)

@@ -9,6 +9,7 @@ import typer
 
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.interfaces.cli.common import AsJson, Output, log, print_json, print_table
+from lengthwise.interfaces.cli.knob_options import KnobSettings, with_knobs
 from lengthwise.interfaces.cli.predict_grid import RANGES, check_table_options, combinations
 from lengthwise.interfaces.cli.predict_step import StepRequest, is_step_law, predict_step
 from lengthwise.interfaces.cli.predict_text import COLUMNS, describe, table_rows
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 Text = str | None
 
 
+@with_knobs
 def command(
     law: Annotated[Path | None, typer.Argument(help="Law file made by lengthwise fit.")] = None,
     phase: Annotated[
@@ -66,7 +68,11 @@ def command(
     pp: Annotated[int | None, typer.Option(help="Deployment: pipeline parallel degree.")] = None,
     ep: Annotated[int | None, typer.Option(help="Deployment: expert parallel degree.")] = None,
     dp: Annotated[int | None, typer.Option(help="Deployment: data parallel degree.")] = None,
+    energy: Annotated[
+        bool, typer.Option("--energy", help="Add joules and watts (step law).")
+    ] = False,
     as_json: AsJson = False,
+    knobs: KnobSettings = None,
 ) -> None:
     """Predict times with intervals: a step, a request, a grid or a whole table.
 
@@ -85,6 +91,9 @@ def command(
     Without a law, or with one of the formulation step, a model and hardware are enough:
 
     lengthwise predict --model llama3.1-8b --hardware h100_sxm --isl 8192 --osl 512
+
+    There, techniques are options too, such as --prefix-hit-rate 0.5 or --speculative-tokens 3;
+    lengthwise explain --knobs lists them.
     """
     labels = {
         "model": model, "hardware": hardware, "engine": engine, "engine_version": engine_version,
@@ -98,8 +107,16 @@ def command(
         "prefill_chunk": prefill_chunk,
     }  # fmt: skip
     if law is None or is_step_law(law):
-        predict_step(StepRequest(law, phase, sizes, given, table, output, level, as_json))
+        asked = StepRequest(
+            law, phase, sizes, given, table, output, level, as_json, knobs or {}, energy
+        )
+        predict_step(asked)
         return
+    if knobs or energy:
+        raise InputError(
+            "techniques and energy belong to the step law", got=f"{law}, a law of measured steps",
+            remedy="give --model and --hardware without a law, or fit --formulation step",
+        )  # fmt: skip
     from lengthwise.prediction.latency_law import LatencyLaw
 
     loaded = LatencyLaw.load(law)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ class StepRequest:
     output: Path | None
     level: float
     as_json: bool
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    energy: bool = False
 
 
 def is_step_law(path: Path) -> bool:
@@ -54,6 +56,7 @@ def predict_step(asked: StepRequest) -> None:
     law = StepLaw() if asked.law is None else StepLaw.load(asked.law)
     if asked.table is not None:
         check_table_options(asked.sizes)
+        _refuse_with_table(asked)
         _predict_table(law, asked)
         return
     for name in ("model", "hardware"):
@@ -80,8 +83,7 @@ def _predict_points(law: StepLaw, asked: StepRequest) -> None:
         {**{k: v[i] for k, v in points.items()}, **_kept(phase, a), "level": asked.level}
         for i, a in enumerate(answers)
     ]
-    for record in records:
-        record["memory"] = law.memory(record).to_dict()
+    records = [_completed(law, record, asked) for record in records]
     if asked.output is not None:
         _write(records, asked.output)
     if asked.as_json:
@@ -91,6 +93,38 @@ def _predict_points(law: StepLaw, asked: StepRequest) -> None:
     else:
         print_table(COLUMNS[phase], [table_row(r) for r in records],
                     title=f"with {asked.level * 100:g} % intervals")  # fmt: skip
+
+
+def _completed(law: StepLaw, record: dict[str, Any], asked: StepRequest) -> dict[str, Any]:
+    """Add techniques, memory and energy to an answer."""
+    if asked.knobs or asked.energy:
+        from lengthwise.prediction.techniques import plain_request, with_techniques
+
+        request = plain_request(record, law.coefficients_)
+        if asked.knobs:
+            record = with_techniques(record, request, asked.knobs)
+        if asked.energy:
+            record["energy"] = _energy(request, record)
+    record["memory"] = law.memory(record).to_dict()
+    return record
+
+
+def _energy(request: Any, record: dict[str, Any]) -> dict[str, Any]:
+    from lengthwise.prediction.energy import energy_of_request
+
+    found = energy_of_request(
+        request.step, isl=int(request.isl), osl=int(request.osl),
+        concurrency=int(request.concurrency),
+        tokens_per_s=1e3 * record["running"] * request.osl / record["e2e_ms"],
+    )  # fmt: skip
+    return found.to_dict()
+
+
+def _refuse_with_table(asked: StepRequest) -> None:
+    if asked.knobs or asked.energy:
+        raise InputError("techniques and --energy are for points on the command line",
+                         got="--table", remedy="leave them out, or give --isl and --osl",
+                         )  # fmt: skip
 
 
 def _predict_table(law: StepLaw, asked: StepRequest) -> None:
@@ -144,6 +178,7 @@ def _write(records: list[dict[str, Any]], output: Path) -> None:
 
     from lengthwise.data.table import write_table
 
-    flat = [{k: v for k, v in record.items() if k != "memory"} for record in records]
+    nested = ("memory", "energy", "techniques")
+    flat = [{k: v for k, v in record.items() if k not in nested} for record in records]
     write_table(pd.DataFrame(flat), output)
     log(f"wrote {output}")

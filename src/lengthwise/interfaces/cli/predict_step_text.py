@@ -32,7 +32,8 @@ def describe(record: dict[str, Any], memory: MemoryUse) -> str:
                 else f"prefill of {format_tokens(record['isl'])} tokens")  # fmt: skip
         head, lines = f"{what}, batch {_load(record)}", [f"  {_time(record, '', level)}"]
     where = f"{record['model']} on {_hardware(record)}"
-    return "\n".join([head, f"  {where}", *lines, *_standing(record), *_memory(memory)])
+    tail = [*_standing(record), *_techniques(record), *_memory(memory), *_energy(record)]
+    return "\n".join([head, f"  {where}", *lines, *tail])
 
 
 def table_row(record: dict[str, Any]) -> list[Any]:
@@ -81,6 +82,21 @@ def _standing(record: dict[str, Any]) -> list[str]:
     if record.get("saturated"):
         lines.append(f"  saturated: about {record['running']:.0f} run at a time, the rest wait")
     return lines
+
+
+def _techniques(record: dict[str, Any]) -> list[str]:
+    knobs = record.get("techniques") or {}
+    text = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in knobs.items())
+    return [f"  with {text}"] if text else []
+
+
+def _energy(record: dict[str, Any]) -> list[str]:
+    energy = record.get("energy")
+    if not energy:
+        return []
+    return [f"  energy: {energy['joules_per_request']:.3g} J per request, "
+            f"{energy['joules_per_output_token']:.3g} J per output token, "
+            f"{energy['mean_watts']:.0f} W per GPU ({energy['constraint']})"]  # fmt: skip
 
 
 def _memory(memory: MemoryUse) -> list[str]:
