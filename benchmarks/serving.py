@@ -216,14 +216,19 @@ def zero_shot() -> dict[str, Any]:
         }
         for n in NAMES
     }
-    out["half_width"] = {"levels": LEVELS_KEPT.tolist()} | {
-        n: np.round(
-            np.quantile(np.abs(np.log(physics.seconds[n] / d.seconds[n]))[d.answered], LEVELS_KEPT),
-            3,
-        ).tolist()
-        for n in NAMES
+    out["miss"] = {"levels": LEVELS_KEPT.tolist()} | {
+        n: _sides(np.log(d.seconds[n] / physics.seconds[n])[d.answered & ~d.apart]) for n in NAMES
     }
     return out
+
+
+def _sides(miss: Any) -> dict[str, list[float]]:
+    """Quantiles on both sides: what `data/profiles/zero_shot.json` holds."""
+    below, above = (
+        -np.quantile(miss, (1 - LEVELS_KEPT) / 2),
+        np.quantile(miss, (1 + LEVELS_KEPT) / 2),
+    )
+    return {"below": np.round(below, 3).tolist(), "above": np.round(above, 3).tolist()}
 
 
 def main(suites: list[str]) -> None:

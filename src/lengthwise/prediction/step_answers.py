@@ -13,7 +13,7 @@ from lengthwise.calibration.step.columns import one
 from lengthwise.calibration.step.rows import Columns, Evaluated
 from lengthwise.formulations.step.groups import GROUPS, HOST
 from lengthwise.formulations.step.serving import running_of
-from lengthwise.prediction.zero_shot import half_width
+from lengthwise.prediction.zero_shot import bounds
 from lengthwise.units import FloatArray
 
 if TYPE_CHECKING:
@@ -99,17 +99,19 @@ def _corrected(
     found: Times = {}
     for name, plain in physics.seconds.items():
         at = np.isfinite(plain)
-        shift, half = np.zeros(len(plain)), np.full(len(plain), half_width(name, level))
+        shift = np.zeros(len(plain))
+        below, above = (np.full(len(plain), side) for side in bounds(name, level))
         if name in heads and at.any():
             if seen is None:
                 from lengthwise.calibration.step.kin import seen_of
 
                 seen = seen_of(one(columns, index), evaluated.take(index), coefficients)
             shift[at], known = heads[name].predict(seen.take(at[index]), level)
-            half[at] = np.where(np.isnan(known), half[at], known)
+            below[at] = np.where(np.isnan(known), below[at], known)
+            above[at] = np.where(np.isnan(known), above[at], known)
         middle = np.maximum(plain * np.exp(shift), physics.floor[name])
-        low = np.maximum(middle * np.exp(-half), np.minimum(physics.floor[name], middle))
-        found[name] = middle, low, middle * np.exp(half)
+        low = np.maximum(middle * np.exp(-below), np.minimum(physics.floor[name], middle))
+        found[name] = middle, low, middle * np.exp(above)
     return found
 
 
