@@ -81,7 +81,7 @@ def answer(
     out["in_domain"] = (factor <= 1.0) & (known if heads else evaluated.measured)
     out["extrapolation_factor"] = factor
     out["running"] = physics.running
-    out["fits_memory"] = np.isfinite(evaluated.capacity)
+    out["fits_memory"] = _fits(columns, evaluated)
     out["saturated"] = np.asarray(columns["concurrency"]) > SATURATED * physics.running
     out["provenance"] = _provenance(known, evaluated, heads, training)
     out["problem"] = evaluated.problem
@@ -121,6 +121,14 @@ def _request_total(osl: FloatArray, times: Times) -> dict[str, FloatArray]:
     ends = ("e2e_ms", "e2e_lo_ms", "e2e_hi_ms")
     after = [np.where(gaps > 0, gaps * np.nan_to_num(x), 0.0) for x in times["tpot"]]
     return {name: 1e3 * (times["ttft"][i] + after[i]) for i, name in enumerate(ends)}
+
+
+def _fits(columns: Columns, evaluated: Evaluated) -> Any:
+    """Whether a request fits (more of them wait), or all sequences of a step."""
+    request = np.asarray(columns["phase"]) == "request"
+    together = np.where(request, 1.0, np.asarray(columns["batch_size"], float))
+    fits = np.isfinite(evaluated.capacity) & (together <= evaluated.capacity)
+    return fits & (evaluated.problem == "")
 
 
 def _regime(columns: Columns, evaluated: Evaluated, physics: Physics) -> Any:

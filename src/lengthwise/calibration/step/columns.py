@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.calibration.step.rows import LABELS, Columns
+from lengthwise.calibration.step.rows import LABELS, NUMBERS, Columns
 from lengthwise.errors import ColumnError
 from lengthwise.units import FloatArray
 
@@ -42,11 +42,11 @@ def columns_of(table: Mapping[str, Any]) -> dict[str, Any]:
     ('request', 8.0, 1)
     """
     for name in ("model", "hardware"):
-        if name not in table:
+        if table.get(name) is None:
             raise ColumnError(f"points need the column {name}", got=", ".join(map(str, table)),
                               remedy=f"add {name}, such as "
                               + {"model": "llama3.1-8b", "hardware": "h100_sxm"}[name])  # fmt: skip
-    n = len(table["model"])
+    n = _points(table)
     out: dict[str, Any] = {name: np.asarray(table[name], dtype=object) for name in LABELS[:2]}
     for name, usual in TEXT.items():
         out[name] = _text(table.get(name), n, usual)
@@ -66,6 +66,23 @@ def columns_of(table: Mapping[str, Any]) -> dict[str, Any]:
     out["query_len"] = np.ones(n)
     _check_lengths(out)
     return out
+
+
+def _points(table: Mapping[str, Any]) -> int:
+    """Count points; every column that is read has one value for each."""
+    used = [name for name in (*LABELS, "phase", *NUMBERS) if table.get(name) is not None]
+    for name in used:
+        if isinstance(table[name], str) or not hasattr(table[name], "__len__"):
+            raise ColumnError("columns hold a list of values, one per point",
+                              got=f"{name} = {table[name]!r}",
+                              remedy=f"write [{table[name]!r}]")  # fmt: skip
+    counts = {name: len(table[name]) for name in used}
+    n = counts["model"]
+    for name, count in counts.items():
+        if count != n:
+            raise ColumnError("all columns hold one value per point",
+                              got=f"{n} in model, {count} in {name}")  # fmt: skip
+    return n
 
 
 def one(columns: Columns, index: Any) -> dict[str, Any]:
@@ -103,14 +120,14 @@ def _is_text(value: Any) -> bool:
 def _degree(name: str, values: Any, n: int) -> Any:
     numbers = _number(name, {name: values} if values is not None else {}, n)
     numbers = np.where(np.isnan(numbers), 1.0, numbers)
-    bad = (numbers < 1) | (numbers != np.floor(numbers))
+    bad = (numbers < 1) | (numbers != np.floor(numbers)) | np.isinf(numbers)
     if bad.any():
         raise ColumnError(f"{name} must be a whole number, 1 or more", got=f"{numbers[bad][0]:g}")
     return numbers.astype(int)
 
 
 def _number(name: str, table: Mapping[str, Any], n: int) -> FloatArray:
-    if name not in table:
+    if table.get(name) is None:
         return np.full(n, np.nan)
     values = [float("nan") if not _is_text(v) else v for v in table[name]]
     try:

@@ -52,7 +52,7 @@ class Evaluated:
         Seconds of each group in the steps of one prompt, shape (n, groups); of a measured step,
         that step.
     capacity
-        Requests that fit in memory, shape (n,); infinite where the weights alone do not fit, so
+        Requests or sequences that fit in memory, shape (n,); infinite where not even one does, so
         that memory does not explain the measurement.
     ideal
         Seconds at the ceilings of the hardware: compute and memory of the decode step, compute and
@@ -112,6 +112,8 @@ def _evaluate(step: StepModel, columns: Columns, at: Any, out: Evaluated) -> Non
             running = running_of(part["concurrency"], out.capacity[rows])
             decode, (prompt, steps) = _decode(part, running), _prompt(part)
         else:
+            length = part["context_len" if phase == "decode" else "isl"]
+            out.capacity[rows] = capacity(step, part | {"isl": length, "osl": 0.0 * length})
             decode = prompt = _batch(phase, part)
             steps = np.ones(len(rows))
         out.decode[rows] = _matrix(step, decode)
@@ -159,7 +161,7 @@ def _hardware(value: Any) -> HardwareSpec:
 
 
 def capacity(step: StepModel, part: Columns) -> FloatArray:
-    """Give the requests that fit next to the weights; the cache is paged, so at mean length."""
+    """Give the sequences that fit beside the weights; the cache is paged, so at mean length."""
     most: dict[float, float] = {}
     lengths = part["isl"] + part["osl"] / 2.0
     for length in dict.fromkeys(lengths.tolist()):
