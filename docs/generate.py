@@ -60,7 +60,8 @@ def write_timings(path: Path) -> None:
 def with_output(text: str) -> str:
     """Run the console blocks of a page, in order, in one empty folder."""
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(DOCS / "timings.csv", folder)
+        for given in (*DOCS.glob("*.csv"), DOCS / "config.json"):
+            shutil.copy(given, folder)
         for example in DOCS.parent.glob("examples/*.py"):
             shutil.copy(example, folder)
         return re.sub(

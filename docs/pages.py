@@ -12,13 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from profile_page import profiles_page
+
 from lengthwise import errors
 from lengthwise.data import registry as datasets
 from lengthwise.data.schema import COLUMNS, DEPLOYMENT, NEEDED, PHASES
 from lengthwise.formulations import registry as formulations
 from lengthwise.formulations.hachiya_patias import family, scaling
 from lengthwise.interfaces.cli import main as cli
-from lengthwise.prediction import artifact
+from lengthwise.prediction import artifact, step_artifact
 
 NOTE = "<!-- Made by docs/generate.py: edit the code, not this page. -->\n"
 
@@ -137,10 +139,20 @@ def law_file_page() -> str:
     return (
         f"# The law file\n\n{NOTE}\n{summary}\n\n```text\n{inspect.cleandoc(block)}\n```\n\n"
         f"Times are{rest}\n\n"
+        f"{_step_law_file()}\n"
         f"Schema version {artifact.SCHEMA_VERSION}; files above {artifact.MAX_BYTES >> 20} MiB, "
         "unknown versions and numbers that are not finite are refused with `ArtifactError`. A law "
         "file holds numbers and names, never code: loading it runs nothing.\n"
     )
+
+
+def _step_law_file() -> str:
+    """Describe the file of a step law."""
+    text = inspect.getdoc(step_artifact) or ""
+    summary, _, body = text.partition("\n\n::\n\n")
+    block, _, rest = body.partition("\n\nTimes are")
+    return (f"## The file of a step law\n\n{summary}\n\n"
+            f"```text\n{inspect.cleandoc(block)}\n```\n\nTimes are{rest}\n")  # fmt: skip
 
 
 def errors_page() -> str:
@@ -164,7 +176,10 @@ def python_page() -> str:
     """List the public classes, documented by their docstrings."""
     names = ("lengthwise.prediction.latency_law.LatencyLaw", "lengthwise.domain.estimate.Estimate",
              "lengthwise.evaluation.protocol.evaluate", "lengthwise.formulations.base.Formulation",
-             "lengthwise.testing.check_formulation")  # fmt: skip
+             "lengthwise.testing.check_formulation", "lengthwise.prediction.step_law.StepLaw",
+             "lengthwise.prediction.suggest.suggest", "lengthwise.prediction.explain.explain",
+             "lengthwise.prediction.energy.energy_of_request",
+             "lengthwise.formulations.step.compiled.CompiledStep")  # fmt: skip
     return f"# Python\n\n{NOTE}\n" + "\n".join(f"::: {name}\n" for name in names)
 
 
@@ -178,5 +193,5 @@ def _table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page, "table.md": table_page, "formulations.md": formulations_page,
     "datasets.md": datasets_page, "law-file.md": law_file_page, "errors.md": errors_page,
-    "python.md": python_page,
+    "python.md": python_page, "profiles.md": lambda: profiles_page(NOTE, _table),
 }  # fmt: skip
