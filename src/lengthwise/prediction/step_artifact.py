@@ -20,18 +20,15 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 import lengthwise
 from lengthwise.calibration.step.coefficients import StepCoefficients
 from lengthwise.calibration.step.heads import Head
-from lengthwise.calibration.step.kinship import LEVELS, SETTINGS, SHARES
-from lengthwise.calibration.step.process import Process
 from lengthwise.errors import ArtifactError
 from lengthwise.formulations.typed_json import REMEDY
 from lengthwise.prediction.law_json import SCHEMA_VERSION, check_version, parse, write_text
+from lengthwise.prediction.step_checks import check_coefficients, check_head, check_training
 
 if TYPE_CHECKING:
     from lengthwise.prediction.step_law import StepLaw
@@ -82,48 +79,10 @@ def read_step_law(path: str | Path, law: StepLaw) -> None:
     check_version(data.get("schema_version"))
     try:
         law.set_params(**data["parameters"])
-        law.coefficients_ = StepCoefficients.from_dict(data["coefficients"])
-        law.heads_ = {name: _checked(Head.from_dict(x)) for name, x in data["heads"].items()}
-        law.training_ = _training(data["training"])
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        law.coefficients_ = check_coefficients(StepCoefficients.from_dict(data["coefficients"]))
+        heads = {name: Head.from_dict(x) for name, x in data["heads"].items()}
+        law.heads_ = {name: check_head(name, head) for name, head in heads.items()}
+        law.training_ = check_training(data["training"])
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
         raise ArtifactError("a law file must be complete", got=f"{type(error).__name__}: {error}",
                             remedy=REMEDY) from None  # fmt: skip
-
-
-def _checked(head: Head) -> Head:
-    if head.process is not None:
-        _check_process(head.process)
-    numbers = [head.known, head.unknown]
-    if head.trees is not None:
-        numbers += [head.trees.threshold, head.trees.value, np.array([head.trees.base])]
-    if head.own is not None:
-        own = head.own
-        numbers += [own.settings, own.left, np.array([own.spread])]
-        if own.settings.shape != (len(own.left), len(SETTINGS)):
-            raise ValueError("samples of a head must have one length")
-    if not all(np.isfinite(x).all() for x in numbers):
-        raise ValueError("numbers of a head must be finite")
-    if not (np.diff(head.known) >= 0).all():
-        raise ValueError("quantiles must not fall")
-    return head
-
-
-def _check_process(process: Process) -> None:
-    n, kin = len(process.y), process.kin
-    shapes = (
-        kin.settings.shape == (n, len(SETTINGS)) and kin.shares.shape == (n, len(SHARES))
-        and len(kin.labels) == len(LEVELS) and all(len(x) == n for x in kin.labels)
-        and process.noise.shape == (n,) and process.spreads.offset.shape == (len(LEVELS),)
-    )  # fmt: skip
-    numbers = (kin.settings, kin.shares, process.y, process.noise, process.spreads.vector)
-    if not n or not shapes or not all(np.isfinite(x).all() for x in numbers):
-        raise ValueError("arrays of a process must have one length and finite numbers")
-    if not (process.noise > 0).all():
-        raise ValueError("noise must be positive")
-
-
-def _training(value: Any) -> dict[str, Any] | None:
-    if value is None:
-        return None
-    return {"rows": int(value["rows"]), "deployments": [str(x) for x in value["deployments"]],
-            "longest_isl": float(value["longest_isl"])}  # fmt: skip

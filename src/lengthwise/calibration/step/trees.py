@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lengthwise.calibration.step import kinship
 from lengthwise.calibration.step.kinship import Kin
 from lengthwise.calibration.step.rows import Columns, Evaluated
 from lengthwise.formulations.step.groups import GROUPS
@@ -25,6 +26,8 @@ COMMON = 20
 TINY = 1e-7
 _PARTS = ("projections", "feed_forward", "experts", "attention_prefill", "attention_decode",
           "collectives")  # fmt: skip
+WIDTH = len(kinship.SETTINGS) + len(kinship.SHARES) + 2 * len(_PARTS) + 6
+"""Numbers of a row, before the columns of label values."""
 SETTINGS = {"loss": "absolute_error", "max_iter": 250, "learning_rate": 0.06,
             "max_leaf_nodes": 16, "min_samples_leaf": 10, "random_state": 0}  # fmt: skip
 
@@ -152,7 +155,13 @@ class Trees:
     def from_dict(cls, data: Mapping[str, Any]) -> Trees:
         """Read :meth:`to_dict` back; children that could loop are refused."""
         whole = {k: np.asarray(data[k], int) for k in ("starts", "feature", "left", "right")}
+        values = {name: [str(x) for x in data["values"][name]] for name in SEEN}
         n, inner = len(whole["feature"]), whole["feature"] >= 0
+        nodes = ("feature", "threshold", "missing_left", "left", "right", "value")
+        if any(np.shape(data[k]) != (n,) for k in nodes):
+            raise ValueError("arrays of trees must have one length")
+        if (whole["feature"] >= WIDTH + sum(map(len, values.values()))).any():
+            raise ValueError("trees must split on columns there are")
         index = np.arange(n)[inner]
         for side in ("left", "right"):
             child = whole[side][inner]
@@ -161,10 +170,9 @@ class Trees:
         if not ((whole["starts"] >= 0) & (whole["starts"] < n)).all():
             raise ValueError("trees must start inside the nodes")
         return cls(
-            {str(k): [str(x) for x in v] for k, v in data["values"].items()}, float(data["base"]),
-            whole["starts"], whole["feature"], np.asarray(data["threshold"], float),
-            np.asarray(data["missing_left"], bool), whole["left"], whole["right"],
-            np.asarray(data["value"], float),
+            values, float(data["base"]), whole["starts"], whole["feature"],
+            np.asarray(data["threshold"], float), np.asarray(data["missing_left"], bool),
+            whole["left"], whole["right"], np.asarray(data["value"], float),
         )  # fmt: skip
 
 
