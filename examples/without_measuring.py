@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lengthwise import StepLaw
+from lengthwise.prediction.step_law import StepLaw
 
 points = pd.DataFrame(
     {
