@@ -59,4 +59,22 @@ def experts(system: str, engine: str):
             "tp": keep.moe_tp_size, "ep": keep.moe_ep_size, "seconds": keep.latency * 1e-3,
         })
         keys = [c for c in frame if c != "seconds"]
-        yield path.name.split("__")[3], dtype, sorted(keep.kernel_source.unique()), frame.groupby(keys, as_index=False).seconds.median(), path.name
+        frame = frame.groupby(keys, as_index=False).seconds.median()
+        yield path.name.split("__")[3], dtype, sorted(keep.kernel_source.unique()), frame.assign(slow=slower_when_split(frame)), path.name
+
+
+def slower_when_split(frame: pd.DataFrame) -> pd.Series:
+    """Cuts of a layer over more processors that took longer than over half as many: tuning failed there.
+
+    A rule on the table alone: the median over tokens and routings of time over that of half the
+    degree of tensor or expert parallelism, above 1.25.
+    """
+    layer, same = ["hidden", "model_inter", "active", "experts"], ["tokens", "skew"]
+    wide = frame.pivot_table(index=layer + same, columns=["tp", "ep"], values="seconds")
+    slow = set()
+    for tp, ep in sorted(wide.columns, key=lambda c: c[0] * c[1]):
+        for half in ((tp / 2, ep), (tp, ep / 2)):
+            if half in wide.columns:
+                ratio = (wide[tp, ep] / wide[half]).groupby(layer).median()
+                slow |= {(*key, tp, ep) for key in ratio.index[ratio > 1.25] if (*key, *half) not in slow}
+    return pd.Series([tuple(r) in slow for r in frame[[*layer, "tp", "ep"]].itertuples(index=False)], index=frame.index)

@@ -30,10 +30,11 @@ TYPICAL = {
     "odd_memory": (1.02, 0.3),
 }  # fmt: skip
 TILE = (1.0, 0.3)
-LOWER = {"wave_ramp": 0.15, "odd_compute": 1.0, "odd_memory": 1.0}
-UPPER = {"memory": 1.0, "compute": 1.0, "wave_ramp": 1.0}
-MOST_ROWS = 3000
-MOST_GRID_ROWS = 8000
+LOWER = {"wave_ramp": 0.15, "odd_compute": 1.0, "odd_memory": 1.0, "sharpness": 1.0}
+UPPER = {"memory": 1.0, "compute": 1.0, "wave_ramp": 1.0, "sharpness": 20.0}
+STARTS: tuple[dict[str, float], ...] = ({}, {"tile_overhead": 1e-5, "cache": 20.0})
+MOST_ROWS = 1500
+MOST_GRID_ROWS = 6000
 LEAST_ODD = 16
 """Rows up to which a count that is no multiple of 8 is not a case of its own."""
 CACHED = 0.95
@@ -100,8 +101,8 @@ def _physical(rows: pd.DataFrame, ceilings: Ceilings) -> GemmCurve:
     found = fit_logs(
         lambda c: GemmCurve(ceilings, _coefficients(c)).seconds(m, n, k, aligned=aligned),
         rows["seconds"].to_numpy(float),
-        {**TYPICAL, **{f"tile{i}": TILE for i in range(len(TILES))}}, lower=LOWER,
-        upper=UPPER,
+        {**TYPICAL, **{f"tile{i}": TILE for i in range(len(TILES))}}, starts=STARTS,
+        lower=LOWER, upper=UPPER,
     )  # fmt: skip
     return GemmCurve(ceilings, _coefficients(found))
 

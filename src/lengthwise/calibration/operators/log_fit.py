@@ -7,11 +7,13 @@ tell stays where it usually is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
+
+from lengthwise.errors import InputError
 
 Array = NDArray[np.float64]
 PULL = 0.3
@@ -25,6 +27,7 @@ def fit_logs(
     seconds: Array,
     typical: Mapping[str, tuple[float, float]],
     *,
+    starts: Sequence[Mapping[str, float]] = ({},),
     lower: Mapping[str, float] | None = None,
     upper: Mapping[str, float] | None = None,
     evaluations: int = 40,
@@ -39,6 +42,8 @@ def fit_logs(
         Measured times, shape (rows,).
     typical
         By name: typical value and spread of its logarithm.
+    starts
+        Values to start from where they are not the typical ones; the best end is taken.
     lower, upper
         Smallest and largest allowed values.
     evaluations
@@ -70,11 +75,19 @@ def fit_logs(
     low = np.array(
         [np.log((lower or {}).get(n, np.exp(v))) for n, v in zip(names, low, strict=True)]
     )
-    found = least_squares(
-        residuals, np.clip(start, low + 1e-3, top - 1e-3), bounds=(low, top), loss="soft_l1",
-        f_scale=SCALE, max_nfev=evaluations,
-    )  # fmt: skip
-    return dict(zip(names, np.exp(found.x).tolist(), strict=True))
+    best = None
+    for other in starts:
+        first = np.array(
+            [np.log(other.get(n, np.exp(v))) for n, v in zip(names, start, strict=True)]
+        )
+        found = least_squares(
+            residuals, np.clip(first, low + 1e-3, top - 1e-3), bounds=(low, top),
+            loss="soft_l1", f_scale=SCALE, max_nfev=evaluations,
+        )  # fmt: skip
+        best = found if best is None or found.cost < best.cost else best
+    if best is None:
+        raise InputError("a fit needs at least one start", got="none")
+    return dict(zip(names, np.exp(best.x).tolist(), strict=True))
 
 
 def sample(rows: int, most: int, seed: int = 0) -> NDArray[np.intp]:

@@ -1,28 +1,36 @@
 """Time of the routed experts of one layer on one processor.
 
-    T = launch + tokens * row + sum over both products of (Tc^s + Tm^s)^(1/s)
-
-and never below the roofline.
+    T = launch + tokens * row + experts * expert + moves + sum over both products of
+        (Tc^s + Tm^s)^(1/s),   never below the roofline
 
 Both products (into the experts, out of them) are grouped: each expert that got a token reads its
-own weights and pads its rows to whole tiles.
+own weights (Tm) and pads its rows to whole tiles. As for dense products, Tc mixes the tiles with a
+coarse grid of what the kernels lose at each size,
+
+    Tc = tiles^q * (FLOPs / peak * exp(h(load, experts here, width)))^(1 - q)
+
+where load is the mean number of tokens per expert on the busiest processor; h falls by no more than the log of load grows.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lengthwise.formulations.operators import routing
 from lengthwise.formulations.operators.ceilings import Ceilings
+from lengthwise.formulations.operators.log_grid import LogGrid
 from lengthwise.formulations.operators.tiles import Array, p_norm, soft_ceil
 
 ROWS = (16, 32, 64, 128, 256)
 COLUMNS = (64, 128, 256)
 ROW_RAMP = 0.25
+ALIGNED = 16
+"""Kernels want widths in multiples of this."""
+GRIDS = ("losses", "reading")
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,15 @@ class ExpertsCoefficients:
         Seconds per token, and per expert that got one.
     moves
         Passes over the routed inputs and outputs (gathering, activation, weighted sum).
+    pairs
+        Passes over the outputs of all pairs of token and expert, those of other processors too.
+    odd_width
+        Factor on both times for experts whose width here is no multiple of 16.
+    quantised
+        Weight q of the tiles in the arithmetic; 1 without ``losses``.
+    losses, reading
+        Grids over (mean load, experts here, width of one), (experts here, width): logarithms of
+        the time of the arithmetic over its least, of a factor on the time to read the weights.
     """
 
     launch: float
@@ -59,11 +76,42 @@ class ExpertsCoefficients:
     row: float
     moves: float
     expert: float
+    pairs: float = 0.0
+    odd_width: float = 1.0
+    quantised: float = 1.0
+    losses: LogGrid | None = None
+    reading: LogGrid | None = None
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ExpertsCoefficients:
         """Read plain JSON values."""
-        return cls(**{f.name: data[f.name] for f in fields(cls)})
+        values = {f.name: data[f.name] for f in fields(cls) if data.get(f.name) is not None}
+        return cls(**{**values, **{g: LogGrid.from_dict(values[g]) for g in GRIDS if g in values}})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        grids = {n: values[n].to_dict() for n in GRIDS if values[n] is not None}
+        return {**{n: v for n, v in values.items() if n not in GRIDS}, **grids}
+
+
+class Product(NamedTuple):
+    """One of the two grouped products: its time by tiles, without losses, to read weights."""
+
+    tiles: Array
+    ideal: Array
+    weights: Array
+
+
+class ExpertsTerms(NamedTuple):
+    """Parts of the time of each layer, seconds, and the sizes the grids go by."""
+
+    fixed: Array
+    products: tuple[Product, Product]
+    floor: Array
+    load: Array
+    held: Array
+    width: Array
 
 
 @dataclass(frozen=True)
@@ -77,7 +125,7 @@ class ExpertsCurve:
     >>> plain = ExpertsCoefficients(3e-5, 0.7, 2.5, 1e-6, 0.95, 2.0, 0.1, 5e-8, 0.05, 1e-8)
     >>> curve = ExpertsCurve(Ceilings.of(card, "bfloat16"), plain)
     >>> curve.seconds([1, 64, 4096], 4096, 1536, 8, 128, 128).round(4)
-    array([0.0001, 0.0015, 0.0036])
+    array([0.0001, 0.0014, 0.0036])
     """
 
     ceilings: Ceilings
@@ -110,29 +158,47 @@ class ExpertsCurve:
         numpy.ndarray
             Non-decreasing in ``tokens``; the busiest processor's time.
         """
-        t, h, i, a, on, e, g = (
-            np.atleast_1d(v).astype(float)
-            for v in np.broadcast_arrays(
-                tokens, hidden, inter, active, experts_on_gpu, experts, gated
-            )
-        )
+        sizes = (tokens, hidden, inter, active, experts_on_gpu, experts, gated)
+        shape = np.broadcast(*sizes).shape
+        flat = [np.ravel(v).astype(float) for v in np.broadcast_arrays(*sizes)]
+        c, terms = self.coefficients, self.terms(*flat, skew=skew)
+        total, one = terms.fixed, np.ones_like(terms.load)
+        loss, reading = one, one
+        if c.losses is not None:
+            loss = np.exp(c.losses.at(terms.load, terms.held, terms.width))
+        if c.reading is not None:
+            reading = np.exp(c.reading.at(terms.held, terms.width))
+        for tiles, ideal, weights in terms.products:
+            compute = tiles**c.quantised * (ideal * loss) ** (1.0 - c.quantised)
+            total = total + p_norm(compute, weights * reading, c.sharpness)
+        return np.asarray(np.maximum(total, terms.floor).reshape(shape))
+
+    def terms(
+        self, tokens: Array, hidden: Array, inter: Array, active: Array, experts_on_gpu: Array,
+        experts: Array, gated: Array, *, skew: float = routing.USUAL,
+    ) -> ExpertsTerms:  # fmt: skip
+        """Give the parts the time is put together from, before the grids; shapes (n,)."""
         c, top = self.coefficients, self.ceilings
-        load = routing.loads(t, a, e, on, skew)
-        touched = np.maximum(on * np.minimum(1.0, load).mean(axis=1), 1.0)
-        routed = np.maximum(on * load.mean(axis=1), 1.0)
-        inward = (1.0 + g) * i
-        moved = routed * (4.0 * h + 2.0 * (inward + i))
-        total = c.launch + c.row * t + c.expert * touched + c.moves * moved / top.bandwidth
-        floor = np.zeros_like(t)
-        for n, k in ((inward, h), (h, i)):
-            weights = touched * n * k * top.weight_bytes
-            flops = 2.0 * routed * n * k
-            compute = self._compute(load, on, n, k)
-            memory = weights / (top.bandwidth * min(c.memory, 1.0))
-            total += p_norm(compute, memory, c.sharpness)
-            floor += np.maximum(flops / top.peak_flops, weights / top.bandwidth)
-        shape = np.broadcast(tokens, hidden, inter, active, experts_on_gpu, experts, gated).shape
-        return np.asarray(np.maximum(total, floor).reshape(shape))
+        load = routing.loads(tokens, active, experts, experts_on_gpu, skew)
+        touched = np.maximum(experts_on_gpu * np.minimum(1.0, load).mean(axis=1), 1.0)
+        routed = np.maximum(experts_on_gpu * load.mean(axis=1), 1.0)
+        inward = (1.0 + gated) * inter
+        moved = routed * (4.0 * hidden + 2.0 * (inward + inter))
+        pairs = 2.0 * tokens * active * hidden
+        fixed = c.launch + c.row * tokens + c.expert * touched
+        fixed = fixed + (c.moves * moved + c.pairs * pairs) / top.bandwidth
+        slower = np.where(inter % ALIGNED == 0, 1.0, max(c.odd_width, 1.0))
+        products, floor = [], np.zeros_like(tokens)
+        for n, k in ((inward, hidden), (hidden, inter)):
+            ideal = 2.0 * routed * n * k / top.peak_flops
+            read = touched * n * k * top.weight_bytes / top.bandwidth
+            floor = floor + np.maximum(ideal, read)
+            tiles = self._compute(load, experts_on_gpu, n, k)
+            reach = min(c.memory, 1.0) / slower
+            products.append(Product(tiles * slower, ideal * slower, read / reach))
+        return ExpertsTerms(
+            fixed, (products[0], products[1]), floor, routed / experts_on_gpu, experts_on_gpu, inter
+        )
 
     def _compute(self, load: Array, on: Array, n: Array, k: Array) -> Array:
         """Best time of a grouped product over tile shapes; ``load`` is (rows, quantiles)."""
@@ -153,7 +219,7 @@ class ExpertsCurve:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values; :meth:`from_dict` reads them back."""
-        return {"ceilings": self.ceilings.to_dict(), "coefficients": asdict(self.coefficients)}
+        return {"ceilings": self.ceilings.to_dict(), "coefficients": self.coefficients.to_dict()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> ExpertsCurve:
