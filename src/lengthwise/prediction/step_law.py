@@ -13,6 +13,7 @@ from lengthwise.calibration.step.columns import columns_of, one
 from lengthwise.calibration.step.rows import Columns, Evaluated, evaluate
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.prediction.step_answers import Answers, answer, physics_of
+from lengthwise.prediction.step_points import Points, load_points, mapping_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from lengthwise.domain.memory import MemoryUse
     from lengthwise.units import FloatArray
 
-Points = Any
-"""DataFrame, path of a table, or a mapping of column names to values."""
 MEASURED = {"ttft": "ttft_ms", "tpot": "tpot_ms", "prefill": "latency_ms", "decode": "latency_ms"}
 
 
@@ -144,10 +143,8 @@ class StepLaw:
         """
         import pandas as pd
 
-        from lengthwise.data.table import load
-
         frame: pd.DataFrame = (
-            pd.DataFrame(points) if isinstance(points, Mapping) else load_points(points, load)
+            pd.DataFrame(points) if isinstance(points, Mapping) else load_points(points)
         )
         said = pd.DataFrame(self.answer(frame, level).columns, index=frame.index)
         empty = [c for c in said if str(c).endswith("_ms") and said[c].isna().all()]
@@ -157,7 +154,7 @@ class StepLaw:
 
     def answer(self, points: Points, level: float = 0.9) -> Answers:
         """Answer points without pandas; see :meth:`predict_table` for the columns."""
-        columns = columns_of(_mapping(points))
+        columns = columns_of(mapping_of(points))
         evaluated = evaluate(columns)
         physics = physics_of(columns, evaluated, self.coefficients_)
         return answer(columns, evaluated, physics, self.heads_, self.coefficients_,
@@ -232,7 +229,7 @@ class _Rows:
     @classmethod
     def of(cls, table: Points) -> _Rows:
         """Evaluate the physics on a table and set aside what cannot be used."""
-        data = _mapping(table, drop_warmup=True)
+        data = mapping_of(table, drop_warmup=True)
         columns = columns_of(data)
         evaluated = evaluate(columns)
         n = len(columns["phase"])
@@ -267,22 +264,6 @@ class _Rows:
                       float(self.columns["context_len"].max()))  # fmt: skip
         return {"rows": int(old["rows"]) + len(self.columns["phase"]),
                 "deployments": list(found), "longest_isl": longest}  # fmt: skip
-
-
-def load_points(points: Points, load: Any) -> Any:
-    """Read a table from a path; anything else is one already."""
-    return load(points) if isinstance(points, (str, Path)) else points
-
-
-def _mapping(points: Points, *, drop_warmup: bool = False) -> Mapping[str, Any]:
-    if isinstance(points, Mapping):
-        return points
-    from lengthwise.data.table import load
-
-    frame = load_points(points, load)
-    if drop_warmup and "warmup" in frame:
-        frame = frame[~frame["warmup"].fillna(False).astype(bool)]
-    return {str(name): frame[name].to_numpy(dtype=object, na_value=None) for name in frame}
 
 
 def _times(values: Any, n: int) -> FloatArray:

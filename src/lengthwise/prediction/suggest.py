@@ -24,6 +24,7 @@ from lengthwise.calibration.step.own import NOISE
 from lengthwise.calibration.step.rows import evaluate
 from lengthwise.errors import InputError
 from lengthwise.prediction.step_answers import physics_of
+from lengthwise.prediction.step_points import mapping_of
 from lengthwise.units import FloatArray
 
 if TYPE_CHECKING:
@@ -109,8 +110,26 @@ def suggest(
     ]
 
 
+def choose(law: StepLaw, points: Any, samples: int, quantity: str) -> list[int]:
+    """Give the rows of ``points`` to measure when every run costs the same, best first.
+
+    Parameters
+    ----------
+    points
+        DataFrame or mapping, rows of shape (n,).
+    samples
+        How many; fewer only if there are fewer rows.
+    """
+    columns = columns_of(mapping_of(points))
+    evaluated = evaluate(columns)
+    kin = seen_of(columns, evaluated, law.coefficients_).kin
+    spread = law.heads_.get(quantity, Head()).own_covariance(kin)
+    cost = np.ones(len(kin))
+    return [i for i, _, _ in _greedy(spread, NOISE**2, cost, min(samples, len(kin)), least=0.0)]
+
+
 def _greedy(
-    spread: FloatArray, noise: float, cost: FloatArray, most: int
+    spread: FloatArray, noise: float, cost: FloatArray, most: int, least: float = LEAST
 ) -> list[tuple[int, float, float]]:
     spread = spread.copy()
     chosen: list[tuple[int, float, float]] = []
@@ -121,7 +140,7 @@ def _greedy(
             _error(variance - spread[:, i] ** 2 / (spread[i, i] + noise), noise)
             for i in range(len(cost))
         ])  # fmt: skip
-        worth = np.where(before - after >= LEAST * before, (before - after) / cost, -np.inf)
+        worth = np.where(before - after >= least * before, (before - after) / cost, -np.inf)
         best = int(np.argmax(worth))
         if not np.isfinite(worth[best]):
             break

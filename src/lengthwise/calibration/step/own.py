@@ -20,7 +20,7 @@ from lengthwise.calibration.step.kinship import Kin, Spreads, same, similarity
 from lengthwise.calibration.step.process import DEPLOYMENT
 from lengthwise.units import FloatArray
 
-OFFSET, SMOOTH, NOISE = 0.2, 0.2, 0.05
+OFFSET, SMOOTH, NOISE = 0.2, 0.2, 0.03
 """c, r and the noise of a sample, natural logarithms."""
 STRETCH = 1.5
 """Length scales of the settings, in units of the usual ones."""
