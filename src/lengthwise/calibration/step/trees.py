@@ -142,11 +142,11 @@ class Trees:
         return total
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Plain JSON; thresholds in full, since values of rows learnt may lie on them."""
         return {
             "values": dict(self.values), "base": self.base, "starts": self.starts.tolist(),
             "feature": self.feature.tolist(),
-            "threshold": [float(f"{t:.9g}") for t in self.threshold],
+            "threshold": self.threshold.tolist(),
             "missing_left": self.missing_left.astype(int).tolist(), "left": self.left.tolist(),
             "right": self.right.tolist(), "value": [float(f"{v:.6g}") for v in self.value],
         }  # fmt: skip
