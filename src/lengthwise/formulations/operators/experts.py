@@ -9,7 +9,8 @@ coarse grid of what the kernels lose at each size,
 
     Tc = tiles^q * (FLOPs / peak * exp(h(load, experts here, width)))^(1 - q)
 
-where load is the mean number of tokens per expert on the busiest processor; h falls by no more than the log of load grows.
+where load is the mean number of tokens per expert on the busiest processor; h falls by no more
+than the log of load grows.
 """
 
 from __future__ import annotations
@@ -205,16 +206,16 @@ class ExpertsCurve:
         c, top = self.coefficients, self.ceilings
         flops = top.peak_flops * min(c.compute, 1.0) / top.multiprocessors
         cache = top.bandwidth * c.cache / top.multiprocessors
+        wide = np.array(COLUMNS, float)[:, None]
+        blocks = np.ceil(n / wide)
         best = np.full(n.shape, np.inf)
         for rows in ROWS:
             padded = np.where(load < 1.0, load, soft_ceil(load / rows, ROW_RAMP))
             groups = np.maximum(on * padded.mean(axis=1), 1.0)
-            for columns in COLUMNS:
-                feed = (rows * top.input_bytes + columns * top.weight_bytes) / cache
-                work = 2.0 * rows * columns / flops
-                step = float(p_norm(np.array(work), np.array(feed), 4.0))
-                waves = soft_ceil(groups * np.ceil(n / columns) / top.multiprocessors, c.wave_ramp)
-                best = np.minimum(best, waves * (k * step + c.tile_overhead))
+            feed = (rows * top.input_bytes + wide * top.weight_bytes) / cache
+            step = p_norm(2.0 * rows * wide / flops, feed, 4.0)
+            waves = soft_ceil(groups * blocks / top.multiprocessors, c.wave_ramp)
+            best = np.minimum(best, (waves * (k * step + c.tile_overhead)).min(axis=0))
         return best
 
     def to_dict(self) -> dict[str, Any]:

@@ -191,19 +191,21 @@ class GemmCurve:
         c, top = self.coefficients, self.ceilings
         flops = top.peak_flops * min(c.compute, 1.0) / top.multiprocessors
         cache = top.bandwidth * c.cache / top.multiprocessors
+        along = (len(TILES),) + (1,) * np.ndim(m)
+        rows, columns, relative = (
+            np.reshape(v, along) for v in (*np.array(TILES, float).T, np.array(c.tiles))
+        )
+        tiles = soft_ceil(m / rows, ROW_RAMP) * np.ceil(n / columns)
+        feed = (rows * top.input_bytes + columns * top.weight_bytes) / cache
+        step = p_norm(2.0 * rows * columns / (flops * relative) * slower, feed, 4.0)
         best = np.full(np.shape(m), np.inf)
-        for (rows, columns), relative in zip(TILES, c.tiles, strict=True):
-            tiles = soft_ceil(m / rows, ROW_RAMP) * np.ceil(n / columns)
-            feed = (rows * top.input_bytes + columns * top.weight_bytes) / cache
-            work = 2.0 * rows * columns / (flops * relative) * slower
-            step = p_norm(work, np.full_like(work, feed), 4.0)
-            for slices in SLICES:
-                waves = soft_ceil(tiles * slices / top.multiprocessors, c.wave_ramp)
-                depth = k if slices == 1 else np.maximum(k / slices, LEAST_SLICE)
-                time = waves * (depth * step + c.tile_overhead)
-                if slices > 1:
-                    time += c.slice_overhead + slices * m * n * 4.0 / cache / top.multiprocessors
-                best = np.minimum(best, time)
+        for slices in SLICES:
+            depth = k if slices == 1 else np.maximum(k / slices, LEAST_SLICE)
+            waves = soft_ceil(tiles * slices / top.multiprocessors, c.wave_ramp)
+            time = (waves * (depth * step + c.tile_overhead)).min(axis=0)
+            if slices > 1:
+                time += c.slice_overhead + slices * m * n * 4.0 / cache / top.multiprocessors
+            best = np.minimum(best, time)
         return best
 
     def to_dict(self) -> dict[str, Any]:
