@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lengthwise.prediction.step_law import StepLaw
+from lengthwise import StepLaw
 
 points = pd.DataFrame(
     {
