@@ -11,7 +11,7 @@ import numpy as np
 from lengthwise.calibration.step.coefficients import StepCoefficients
 from lengthwise.calibration.step.columns import columns_of, one
 from lengthwise.calibration.step.rows import Columns, Evaluated, evaluate
-from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.errors import ColumnError, InputError, NothingUsableError
 from lengthwise.prediction.step_answers import Answers, answer, physics_of
 from lengthwise.prediction.step_points import Points, load_points, mapping_of
 
@@ -147,13 +147,15 @@ class StepLaw:
             pd.DataFrame(points) if isinstance(points, Mapping) else load_points(points)
         )
         said = pd.DataFrame(self.answer(frame, level).columns, index=frame.index)
-        empty = [c for c in said if str(c).endswith("_ms") and said[c].isna().all()]
+        empty = [c for c in said if str(c).endswith("_ms") and len(said) and said[c].isna().all()]
         said = said.drop(columns=empty)
         known = {name: f"measured_{name}" for name in frame if name in said}
         return pd.concat([frame.rename(columns=known), said], axis=1)
 
     def answer(self, points: Points, level: float = 0.9) -> Answers:
         """Answer points without pandas; see :meth:`predict_table` for the columns."""
+        if not 0.0 < level < 1.0:
+            raise InputError("level must lie in (0, 1)", got=f"{level:g}", remedy="write 0.9")
         columns = columns_of(mapping_of(points))
         evaluated = evaluate(columns)
         physics = physics_of(columns, evaluated, self.coefficients_)
@@ -229,11 +231,11 @@ class _Rows:
     @classmethod
     def of(cls, table: Points) -> _Rows:
         """Evaluate the physics on a table and set aside what cannot be used."""
-        data = mapping_of(table, drop_warmup=True)
+        data = mapping_of(table, measured=True)
         columns = columns_of(data)
         evaluated = evaluate(columns)
         n = len(columns["phase"])
-        times = {k: _times(data.get(k), n) for k in ("ttft_ms", "tpot_ms", "latency_ms")}
+        times = {k: _times(k, data.get(k), n) for k in ("ttft_ms", "tpot_ms", "latency_ms")}
         some = np.any([np.isfinite(v) for v in times.values()], axis=0)
         usable = some & (evaluated.problem == "")
         if not usable.any():
@@ -266,8 +268,15 @@ class _Rows:
                 "deployments": list(found), "longest_isl": longest}  # fmt: skip
 
 
-def _times(values: Any, n: int) -> FloatArray:
+def _times(name: str, values: Any, n: int) -> FloatArray:
     if values is None:
         return np.full(n, np.nan)
-    numbers = np.array([np.nan if v is None else float(v) for v in values])
+    if len(values) != n:
+        raise ColumnError("all columns hold one value per point",
+                          got=f"{n} in model, {len(values)} in {name}")  # fmt: skip
+    try:
+        numbers = np.array([np.nan if v is None else float(v) for v in values])
+    except (TypeError, ValueError):
+        bad = next((repr(v) for v in values if isinstance(v, str)), "something else")
+        raise ColumnError(f"{name} must hold numbers", got=bad) from None
     return np.where(np.isfinite(numbers) & (numbers > 0), numbers, np.nan)

@@ -6,28 +6,55 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lengthwise.errors import InputError
+
 Points = Any
 """DataFrame, path of a table, or a mapping of column names to values."""
 
 
-def load_points(points: Points) -> Any:
-    """Read a table from a path; anything else is one already."""
+def load_points(points: Points, *, measured: bool = False) -> Any:
+    """Read a table from a path; anything else is one already.
+
+    Parameters
+    ----------
+    measured
+        The rows are measurements and have to obey the rules of those; phases may be left out.
+    """
     if not isinstance(points, (str, Path)):
         return points
-    from lengthwise.data.table import load
+    from lengthwise.data.files import read_table
 
-    return load(points)
+    frame = read_table(points)
+    if not measured:
+        return frame
+    from lengthwise.data.table import prepare
+
+    return prepare(frame if "phase" in frame else frame.assign(phase=_phases(frame)))
 
 
-def mapping_of(points: Points, *, drop_warmup: bool = False) -> Mapping[str, Any]:
-    """Give the columns of points by name; a mapping is one already.
+def _phases(frame: Any) -> Any:
+    """Say what rows are from the lengths they have."""
+    known = {name: frame[name].notna() for name in ("isl", "osl", "context_len") if name in frame}
+    none = frame.index.to_series().isna()
+    request = known.get("isl", none) & known.get("osl", none)
+    decode = ~request & known.get("context_len", none)
+    return request.map({True: "request", False: "prefill"}).mask(decode, "decode").to_numpy()
+
+
+def mapping_of(points: Points, *, measured: bool = False) -> Mapping[str, Any]:
+    """Give the columns of points by name, of measured rows without those of warming up.
+
+    A mapping is taken as it is.
 
     >>> mapping_of({"isl": [512]})
     {'isl': [512]}
     """
     if isinstance(points, Mapping):
         return points
-    frame = load_points(points)
-    if drop_warmup and "warmup" in frame:
+    frame = load_points(points, measured=measured)
+    if not hasattr(frame, "to_dict"):
+        raise InputError("points are a table, a mapping of columns or the path of a file",
+                         got=type(points).__name__)  # fmt: skip
+    if measured and "warmup" in frame:
         frame = frame[~frame["warmup"].fillna(False).astype(bool)]
     return {str(name): frame[name].to_numpy(dtype=object, na_value=None) for name in frame}

@@ -131,10 +131,11 @@ def _predict_table(law: StepLaw, asked: StepRequest) -> None:
     if asked.output is None:
         raise InputError("a table of predictions needs a file to go to", got="no -o",
                          remedy="add -o out.parquet (or .csv, .jsonl)")  # fmt: skip
-    from lengthwise.data.table import load, write_table
+    from lengthwise.data.table import write_table
+    from lengthwise.prediction.step_points import load_points
 
     assert asked.table is not None
-    frame = load(asked.table)
+    frame = load_points(asked.table)
     missing = {k: v for k, v in asked.labels.items() if k not in frame}
     answers = law.predict_table(frame.assign(**missing), asked.level)
     write_table(answers, asked.output)
