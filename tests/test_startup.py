@@ -35,3 +35,21 @@ def test_help_is_light(words: list[str]) -> None:
         f"contextlib.redirect_stderr(io.StringIO()):\n    run({words!r})"
     )
     assert heavy_modules_after(code) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--isl", "8192", "--osl", "512"], ["--isl", "8192", "--osl", "512", "--json"],
+     ["--context-len", "8192", "--batch-size", "16", "--json"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_prediction_without_a_law_reads_no_tables(words: list[str]) -> None:
+    here = ["predict", "--model", "llama3.1-8b", "--hardware", "h100_sxm", *words]
+    code = (
+        "from lengthwise.interfaces.cli.main import run\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as out:\n"
+        f"    try:\n        run({here!r})\n"
+        "    except SystemExit as stopped:\n        assert not stopped.code\n"
+        "assert 'ms' in out.getvalue()"
+    )
+    assert set(heavy_modules_after(code)) <= {"numpy"}
