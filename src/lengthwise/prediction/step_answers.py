@@ -14,7 +14,7 @@ from lengthwise.calibration.step.rows import Columns, Evaluated
 from lengthwise.formulations.step.groups import GROUPS, HOST
 from lengthwise.formulations.step.serving import running_of
 from lengthwise.prediction.zero_shot import bounds
-from lengthwise.units import FloatArray
+from lengthwise.units import FloatArray, counted
 
 if TYPE_CHECKING:
     from lengthwise.calibration.step.heads import Head
@@ -170,7 +170,7 @@ def _provenance(
     kernels = np.where(evaluated.measured, "device profile", "typical device profile")
     if not training:
         return kernels.astype(object) + ", no measurement"
-    rows = f"{training['rows']:,} rows of {len(training['deployments']):,} deployments"
+    rows = f"{training['rows']:,} rows of {counted(len(training['deployments']), 'deployment')}"
     own = np.where(known, "this one among them", "this one not among them")
     return np.array([f"{k}, corrected by {rows}, {o}" for k, o in zip(kernels, own, strict=True)],
                     dtype=object)  # fmt: skip

@@ -20,7 +20,6 @@ from lengthwise.formulations.step.serving import (
     Load,
     first_token_seconds,
     per_token_seconds,
-    running_of,
 )
 from lengthwise.units import FloatArray
 
@@ -85,16 +84,18 @@ class StepCoefficients:
             both.append(high * ((kernels / high) ** SHARP + (host / high) ** SHARP) ** (1 / SHARP))
         return both[0], both[1]
 
-    def times(
-        self, rows: Evaluated, in_flight: FloatArray, osl: FloatArray, engines: Any
-    ) -> tuple[FloatArray, FloatArray]:
-        """Give TTFT and TPOT of requests, seconds, each of shape (n,)."""
+    def times(self, rows: Evaluated, columns: Columns) -> tuple[FloatArray, FloatArray]:
+        """Give TTFT and TPOT of requests, seconds, each of shape (n,).
+
+        Data-parallel copies take prompts side by side: a request waits for those of its own copy.
+        """
+        engines, copies = columns["engine"], np.asarray(columns["dp"], float)
         each = [self.of_engine(e) for e in engines]
         between, together, wait, overhead, room = (
             np.array([getattr(x, k) for x in each])
             for k in ("between", "together", "wait", "overhead_s", "room")
         )
-        load = Load(in_flight, running_of(in_flight, rows.capacity * room), osl)
+        load = Load.of(columns["concurrency"], rows.capacity * room, columns["osl"], copies)
         decode, prompt = self.steps(rows, engines)
         tpot = per_token_seconds(load, decode, prompt, between)
         ttft = first_token_seconds(load, decode, prompt, tpot, together, wait, overhead)
@@ -150,8 +151,7 @@ def quantities(
     coefficients: StepCoefficients, rows: Evaluated, columns: Columns
 ) -> dict[str, FloatArray]:
     """Give every quantity of n rows, seconds, shape (n,), whatever the phase of a row."""
-    ttft, tpot = coefficients.times(rows, columns["concurrency"], columns["osl"],
-                                    columns["engine"])  # fmt: skip
+    ttft, tpot = coefficients.times(rows, columns)
     _, step = coefficients.steps(rows, columns["engine"])
     return {"ttft": ttft, "tpot": tpot, "prefill": step, "decode": step}
 

@@ -64,6 +64,8 @@ def columns_of(table: Mapping[str, Any]) -> dict[str, Any]:
     out["osl"] = np.where(out["phase"] == "request", osl, 1.0)
     out["context_len"] = np.where(out["phase"] == "decode", context, 1.0)
     out["query_len"] = np.ones(n)
+    if "mode" in table:
+        out["mode"] = _text(table["mode"], n, "agg")
     _check_lengths(out)
     return out
 

@@ -102,22 +102,26 @@ class Head:
     error: LeftOutError = NO_ERROR
 
     @classmethod
-    def fit(cls, name: str, seen: Seen, corrections: FloatArray) -> Head:
-        """Learn from rows and calibrate the intervals on left-out ones."""
+    def fit(
+        cls, name: str, seen: Seen, corrections: FloatArray, *, calibrated: bool = True
+    ) -> Head:
+        """Learn from rows; unless told not to, calibrate the intervals on left-out ones."""
         y = np.clip(corrections, -LIMIT[name], LIMIT[name])
         process = Process.fit(seen.kin, y)
         deployments = seen.kin.labels[DEPLOYMENT]
         head = cls(process)
-        if len(y) < ENOUGH:
+        enough = len(y) >= TREE_ROWS and len(set(deployments)) >= TREE_DEPLOYMENTS
+        if enough:
+            head = replace(head, trees=Trees.fit(seen.features, y))
+        if len(y) < ENOUGH or not calibrated:
             return head
         known, error = _scores(*process.left_out(np.arange(len(y))), corrections, "row")
         head = replace(head, known=known, unknown=known, error=error)
         if len(set(deployments)) < ENOUGH_GROUPS:
             return head
         mean, sd = process.left_out(deployments)
-        if len(y) >= TREE_ROWS and len(set(deployments)) >= TREE_DEPLOYMENTS:
+        if enough:
             mean = (mean + trees_left_out(seen.features, y, deployments)) / 2.0
-            head = replace(head, trees=Trees.fit(seen.features, y))
         unknown, error = _scores(mean, sd, corrections, "deployment")
         return replace(head, unknown=np.maximum(unknown, known), error=error)
 
@@ -130,6 +134,10 @@ class Head:
 
     def own_covariance(self, kin: Kin) -> FloatArray:
         """Give the covariance of what samples of one's own would still correct, shape (n, n)."""
+        if self.own is None and self.process is not None:
+            learnt = set(self.process.kin.labels[DEPLOYMENT])
+            if all(label in learnt for label in kin.labels[DEPLOYMENT]):
+                return self.process.covariance_after(kin)
         own = OwnSamples.none(kin, self._spread()) if self.own is None else self.own
         return own.covariance_after(kin)
 

@@ -22,6 +22,8 @@ from lengthwise.units import FloatArray
 
 OFFSET, SMOOTH, NOISE = 0.2, 0.2, 0.03
 """c, r and the noise of a sample, natural logarithms."""
+UNSEEN = 0.06
+"""Sd that no number of samples takes away: settings between them, repeats on another day."""
 STRETCH = 1.5
 """Length scales of the settings, in units of the usual ones."""
 WIDEST = 1.0
@@ -83,7 +85,7 @@ class OwnSamples:
         cross = self._covariance(kin.settings, labels, self.settings, self.deployments)
         gain = np.linalg.solve(inner, cross.T)
         variance = self.spread**2 - np.einsum("ij,ji->i", cross, gain)
-        sd = np.sqrt(np.maximum(variance, 0.0) + NOISE**2)
+        sd = np.sqrt(np.maximum(variance, 0.0) + UNSEEN**2)
         return gain.T @ self.left, sd, (cross > 0).any(axis=1)
 
     def _covariance(self, a: FloatArray, ka: Any, b: FloatArray, kb: Any) -> FloatArray:

@@ -79,6 +79,11 @@ class Process:
             variances.append(np.maximum(left, 0.0) + self.spreads.noise**2)
         return np.concatenate(means), np.sqrt(np.concatenate(variances))
 
+    def covariance_after(self, kin: Kin) -> FloatArray:
+        """Give the covariance of the corrections of rows, after those learnt, shape (m, m)."""
+        seen = solve_triangular(self.factor, covariance(self.kin, kin, self.spreads), lower=True)
+        return np.asarray(covariance(kin, kin, self.spreads) - seen.T @ seen)
+
     def left_out(self, groups: Any) -> tuple[FloatArray, FloatArray]:
         """Predict every row from the rows of the other groups, in closed form.
 

@@ -32,6 +32,7 @@ IDENTITY = ("model", "hardware", "engine", "precision", "kv_precision", "tp", "p
 """Columns that choose a step model; ``engine_version`` is for the correction only."""
 LABELS = (*IDENTITY, "engine_version")
 NUMBERS = ("isl", "osl", "concurrency", "cached_tokens", "context_len", "batch_size", "query_len")
+DISAGGREGATED = "a disaggregated run has a parallelism for each phase, which tp and dp do not say"
 CHUNK = 8192
 """Most prompt tokens of a step, where nothing else is said."""
 
@@ -92,7 +93,12 @@ def evaluate(columns: Columns) -> Evaluated:
         np.zeros((n, len(GROUPS))), np.zeros((n, len(GROUPS))), np.full(n, np.inf),
         np.zeros((n, 4)), np.full(n, "", object), np.zeros(n, bool), np.full(n, "", object),
     )  # fmt: skip
+    apart = np.asarray(columns.get("mode", np.full(n, "agg", object))) == "disagg"
+    out.problem[apart] = DISAGGREGATED
     for key, at in by_deployment(columns).items():
+        at = at[~apart[at]]
+        if not len(at):
+            continue
         try:
             step = step_model(dict(zip(IDENTITY, key, strict=True)))
             _evaluate(step, columns, at, out)

@@ -27,8 +27,9 @@ def read(folder: Path) -> pd.DataFrame:
         source's ``batch_size`` (requests in flight per data-parallel rank, here
         ``batch_size_per_dp_rank``) times the ranks. Where it is not recorded (disaggregated rows)
         it is what ``silicon_data_source`` says of the client, which is kept in
-        ``client_concurrency``; 37 rows were driven by one client through several replicas. ``mode`` is ``agg`` or
-        ``disagg``; a disaggregated row has its parallelism in ``prefill_*`` and ``decode_*`` only.
+        ``client_concurrency``; 37 rows were driven by one client through several replicas.
+        ``mode`` is ``agg`` or ``disagg``; a disaggregated row has its parallelism in ``prefill_*``
+        and ``decode_*`` only.
     Traps
         TTFT at high concurrency is queueing. Rows of one configuration from different dates are
         all kept. ``precision`` and ``engine_version`` are missing in part. Many rows record the

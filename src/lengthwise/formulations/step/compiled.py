@@ -284,7 +284,8 @@ class CompiledStep:
         """
         asked = Request(isl, osl, concurrency, cached_tokens)
         room = self._room.of(isl + osl / 2.0) if capacity is None else capacity
-        return request_seconds(self.step, asked, room, interference or Interference(), step_tokens)
+        return request_seconds(self.step, asked, room, interference or Interference(),
+                               step_tokens, self.model.parallelism.dp)  # fmt: skip
 
     def _block(
         self, decodes: Any, kv_tokens: Any, prompt_tokens: Any, chunks: Any, prefix_pairs: Any,

@@ -85,9 +85,9 @@ class Request:
 
 def request_seconds(
     step: Callable[..., float], request: Request, capacity: float, between: Interference,
-    step_tokens: int = STEP_TOKENS,
+    step_tokens: int = STEP_TOKENS, copies: int = 1,
 ) -> tuple[float, float]:  # fmt: skip
-    """Give TTFT and TPOT, seconds.
+    """Give TTFT and TPOT, seconds, on so many data-parallel copies.
 
     >>> request_seconds(lambda *sizes, **sums: 0.01, Request(512, 100, 1, 0), 8.0,
     ...                 Interference(wait=1.0, overhead_s=0.0))
@@ -95,7 +95,7 @@ def request_seconds(
     """
     in_flight = _number(request.concurrency)
     running = _number(running_of(in_flight, _number(capacity * between.room)))
-    load = Load(in_flight, running, _number(request.osl))
+    load = Load.of(in_flight, _number(capacity * between.room), _number(request.osl), copies)
     batch = float(running)
     decode = _number(step(batch, batch * (request.isl + request.osl / 2.0)))
     prompt = _number(_prompt(step, request, step_tokens))

@@ -23,12 +23,16 @@ from lengthwise.formulations.operators.experts import ExpertsCoefficients, Exper
 from lengthwise.formulations.operators.gemm import GemmCoefficients, GemmCurve
 from lengthwise.formulations.operators.latent_decode import LatentDecodeCurve
 from lengthwise.formulations.operators.latent_prefill import LatentPrefillCurve
+from lengthwise.formulations.operators.plain import PlainExperts, PlainGemm
 
 Record = Mapping[str, Any]
+Curve = Any
 
 RELATED = {"sglang": ("vllm", "trtllm"), "trtllm": ("trtllm", "vllm")}
 """Whose kernels stand for an engine's; others run those of vllm or the like."""
 USUAL = ("vllm", "trtllm")
+UNTILED = ("cpu", "apple")
+"""Kinds of processors to which the tiles of GPU kernels do not apply."""
 HOST_BOUND_S = 40e-6
 """A small product that takes this long was launched by the host, call by call; engines replay
 captured graphs instead."""
@@ -69,14 +73,20 @@ class DeviceProfile:
     remarks: dict[str, str] = field(default_factory=dict)
     _curves: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
 
-    def gemm(self, dtype: str) -> GemmCurve:
+    def gemm(self, dtype: str) -> GemmCurve | PlainGemm:
         """Matrix products in a format."""
         key = ("gemm", dtype)
+        if key not in self._curves and self.hardware.kind in UNTILED:
+            self._curves[key] = self._plain(PlainGemm, dtype)
         if key not in self._curves:
             found, record = self._of_format(*key, usable=self._replayed)
             self._curves[key] = self._product(found, record)
-        curve: GemmCurve = self._curves[key]
+        curve: GemmCurve | PlainGemm = self._curves[key]
         return curve
+
+    def _plain(self, curve: Callable[[Ceilings], Curve], dtype: str) -> Curve:
+        self.remarks["products"] = f"typical curve: ceilings of {self.hardware.name} alone"
+        return curve(Ceilings.of(self.hardware, dtype))
 
     def _product(self, dtype: str, record: Record) -> GemmCurve:
         coefficients = GemmCoefficients.from_dict(record["coefficients"])
@@ -87,16 +97,18 @@ class DeviceProfile:
         curve = self._product(str(record["dtype"]), record)
         return bool(curve.seconds(1.0, *SMALL) <= HOST_BOUND_S)
 
-    def experts(self, dtype: str) -> ExpertsCurve:
+    def experts(self, dtype: str) -> ExpertsCurve | PlainExperts:
         """Routed experts; TensorRT-LLM feeds mxfp4 weights with 8 bits where there are units."""
         if dtype == "w4a16_mxfp4" and self.engine == "trtllm" and "fp4" in self.hardware.peak_flops:
             dtype = "w4a8_mxfp4_mxfp8"
         key = ("experts", dtype)
+        if key not in self._curves and self.hardware.kind in UNTILED:
+            self._curves[key] = self._plain(PlainExperts, dtype)
         if key not in self._curves:
             found, record = self._of_format(*key)
             coefficients = ExpertsCoefficients.from_dict(record["coefficients"])
             self._curves[key] = ExpertsCurve(Ceilings.of(self.hardware, found), coefficients)
-        curve: ExpertsCurve = self._curves[key]
+        curve: ExpertsCurve | PlainExperts = self._curves[key]
         return curve
 
     def attention_prefill(self, kv_bits: float) -> PrefillAttentionCurve:

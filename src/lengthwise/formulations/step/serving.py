@@ -17,6 +17,7 @@ Vidur's capacity search (arXiv 2405.05465).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -75,6 +76,18 @@ class Load:
     in_flight: FloatArray
     running: FloatArray
     osl: FloatArray
+
+    @classmethod
+    def of(
+        cls, in_flight: FloatArray, capacity: FloatArray, osl: FloatArray, copies: Any = 1
+    ) -> Load:
+        """Give the load of one of ``copies`` data-parallel copies, which take prompts side by side.
+
+        >>> Load.of(np.array([64.0]), np.array([1e9]), np.array([100.0]), 8).running.round(3)
+        array([8.])
+        """
+        each = np.maximum(np.asarray(in_flight, float) / copies, 1.0)
+        return cls(each, running_of(each, np.asarray(capacity, float) / copies), osl)
 
 
 def running_of(in_flight: FloatArray, capacity: FloatArray) -> FloatArray:

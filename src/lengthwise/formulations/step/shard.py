@@ -1,9 +1,9 @@
 """What one processor does in a layer after the model has been cut up.
 
 Attention and dense feed-forward parts are cut over ``tp`` processors (Megatron-LM, arXiv
-1909.08053) and copied ``dp`` times, each copy with sequences of its own. Routed experts belong to all
-``tp * dp`` processors of a stage: they are spread over ``ep`` of them, and each expert is cut over
-the rest (data-parallel attention as in DeepSeek-V3, arXiv 2412.19437).
+1909.08053) and copied ``dp`` times, each copy with sequences of its own. Routed experts belong to
+all ``tp * dp`` processors of a stage: they are spread over ``ep`` of them, and each expert is cut
+over the rest (data-parallel attention as in DeepSeek-V3, arXiv 2412.19437).
 """
 
 from __future__ import annotations

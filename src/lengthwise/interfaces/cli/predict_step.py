@@ -13,6 +13,7 @@ from lengthwise.interfaces.cli.predict_grid import check_table_options, combinat
 from lengthwise.interfaces.cli.predict_step_text import COLUMNS, describe, table_row
 
 if TYPE_CHECKING:
+    from lengthwise.domain.memory import MemoryUse
     from lengthwise.prediction.step_law import StepLaw
 
 MARK = '"lengthwise-step-law"'
@@ -89,7 +90,7 @@ def _predict_points(law: StepLaw, asked: StepRequest) -> None:
     if asked.as_json:
         print_json(records[0] if len(records) == 1 else records)
     elif len(records) == 1:
-        print(describe(records[0], law.memory(records[0])))
+        print(describe(records[0], _memory(law, records[0], asked)))
     else:
         print_table(COLUMNS[phase], [table_row(r) for r in records],
                     title=f"with {asked.level * 100:g} % intervals")  # fmt: skip
@@ -105,8 +106,20 @@ def _completed(law: StepLaw, record: dict[str, Any], asked: StepRequest) -> dict
             record = with_techniques(record, request, asked.knobs)
         if asked.energy:
             record["energy"] = _energy(request, record)
-    record["memory"] = law.memory(record).to_dict()
+    record["memory"] = _memory(law, record, asked).to_dict()
     return record
+
+
+def _memory(law: StepLaw, record: Mapping[str, Any], asked: StepRequest) -> MemoryUse:
+    """Say what is kept in memory, techniques included."""
+    if not asked.knobs:
+        return law.memory(record)
+    from lengthwise.formulations.step.knobs import apply_knobs
+    from lengthwise.formulations.step.knobs.times import memory_of
+    from lengthwise.prediction.techniques import plain_request
+
+    request = apply_knobs(plain_request(record, law.coefficients_), asked.knobs)
+    return memory_of(request, request.isl + request.osl, max(1, round(request.concurrency)))
 
 
 def _energy(request: Any, record: dict[str, Any]) -> dict[str, Any]:

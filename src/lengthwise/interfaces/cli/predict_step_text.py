@@ -86,8 +86,14 @@ def _standing(record: dict[str, Any]) -> list[str]:
 
 def _techniques(record: dict[str, Any]) -> list[str]:
     knobs = record.get("techniques") or {}
-    text = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in knobs.items())
+    text = ", ".join(f"{name.replace('_', ' ')} {_setting(x)}" for name, x in knobs.items())
     return [f"  with {text}"] if text else []
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _energy(record: dict[str, Any]) -> list[str]:

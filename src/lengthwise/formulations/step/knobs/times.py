@@ -100,7 +100,8 @@ def request_times(request: Request) -> RequestTimes:
     prompt = prompt_work(request, others if mixed else 0.0)
     between_s = _between(request, decode, prompt, others) if mixed else prompt.seconds
     clash = _clash(request.interference, physics)
-    load = Load(in_flight, running, np.array([request.osl]))
+    load = Load.of(in_flight, np.array([capacity * request.interference.room]),
+                   np.array([request.osl]), request.step.parallelism.dp)  # fmt: skip
     yields = expected_tokens(physics.drafts or physics.own_heads, physics.acceptance)
     step_s = decode.seconds / yields
     tpot = _only(per_token_seconds(load, _one(step_s), _one(between_s), clash.between))
