@@ -14,8 +14,8 @@ intervals calibrated without the tenth of the deployments it is counted on.
 
 Set apart by their inputs, and shown with and without: rows with tp above 8 (one client before
 several workers of a GB200 rack, which no recorded setting describes; they are not learnt from
-either, and have no left-out prediction), and vLLM with more than 256 requests in flight (its max_num_seqs is
-not recorded).
+either, and have no left-out prediction), and vLLM with more than 256 requests in flight (its
+max_num_seqs is not recorded).
 Results: benchmarks/results/serving.json.
 """
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from lengthwise import ArtifactError, FileFormatError, InputError, LatencyLaw
-from lengthwise.prediction import artifact
+from lengthwise.prediction import law_json
 
 SAVEABLE = ["linear", "power", "distserve", "llumnix", "edgereasoning", "thesis-ridge", "cubic-ols",
             "splitwise-interp", "bayesian-ridge"]  # fmt: skip
@@ -223,7 +223,7 @@ def test_a_file_cut_off_is_refused(law: LatencyLaw, tmp_path: Path, share: float
 def test_a_file_too_large_is_not_even_read(
     law: LatencyLaw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifact, "MAX_BYTES", 1 << 10)
+    monkeypatch.setattr(law_json, "MAX_BYTES", 1 << 10)
     with pytest.raises(ArtifactError, match="at most"):
         LatencyLaw.load(saved(law, tmp_path))
 
