@@ -245,7 +245,7 @@ def test_one_sample_moves_its_deployment_most_of_the_way_and_no_other() -> None:
     elsewhere, wide, there = own.predict(own_kin(1, "other"))
     assert elsewhere[0] == 0.0
     assert there.tolist() == [False]
-    assert wide[0] == pytest.approx(np.hypot(own.spread, NOISE))
+    assert own.spread < wide[0] < 1.1 * own.spread
     assert sd[0] < wide[0] / 2
     far, less_sure, _ = own.predict(own_kin(1, at=12.0))
     assert 0 < far[0] < shift[0]
@@ -256,7 +256,7 @@ def test_many_equal_samples_reach_their_mean_and_a_sure_one() -> None:
     own = OwnSamples.of(own_kin(400), np.full(400, 0.5), 0.0)
     shift, sd, _ = own.predict(own_kin(1))
     assert shift[0] == pytest.approx(0.5, abs=2e-3)
-    assert sd[0] == pytest.approx(NOISE, rel=0.05)
+    assert 0.9 * NOISE < sd[0] < 0.1
 
 
 @pytest.mark.parametrize(("asked", "given"), [(0.0, 0.283), (0.01, 0.283), (0.6, 0.6), (9.0, 1.0)])

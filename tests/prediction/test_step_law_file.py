@@ -178,6 +178,8 @@ DAMAGED: dict[str, tuple[Edit, str]] = {
     "no tree labels": (put(f"{TPOT}/trees/values", {}), "law file"),
     "short samples": (put(f"{TPOT}/own/left", [1.0]), "law file"),
     "short deployments": (put(f"{TPOT}/own/deployments", ["a"]), "law file"),
+    "deployment no text": (put(f"{TPOT}/own/deployments/0", []), "one length"),
+    "label no text": (put(f"{TPOT}/process/labels/1/0", [1]), "one length"),
     "narrow samples": (put(f"{TPOT}/own/settings", [[1.0]] * 6), "one length"),
     "negative spread": (put(f"{TPOT}/own/spread", -1.0), "law file"),
     "error": (put(f"{TPOT}/error", {"by": 1}), "error"),
@@ -250,7 +252,7 @@ def test_missing_files_and_folders_are_named(law: StepLaw, tmp_path: Path) -> No
     assert not list(tmp_path.iterdir())
 
 
-@settings(max_examples=60, deadline=None, phases=[Phase.generate],
+@settings(max_examples=50, deadline=None, phases=[Phase.generate],
           suppress_health_check=[HealthCheck.function_scoped_fixture])  # fmt: skip
 @given(data=st.data())
 def test_no_edit_of_a_value_breaks_anything_but_the_file(path: Path, data: st.DataObject) -> None:

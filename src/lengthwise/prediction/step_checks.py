@@ -78,7 +78,7 @@ def _check_process(process: Process) -> None:
     shapes = (
         process.y.shape == process.noise.shape == (n,) and kin.settings.shape == (n, len(SETTINGS))
         and kin.shares.shape == (n, len(SHARES)) and len(kin.labels) == len(LEVELS)
-        and all(x.shape == (n,) for x in kin.labels)
+        and all(_names(x, n) for x in kin.labels)
     )  # fmt: skip
     numbers = (kin.settings, kin.shares, process.y, process.noise)
     if not n or not shapes or not all(np.isfinite(x).all() for x in numbers):
@@ -108,11 +108,8 @@ def _check_trees(trees: Trees) -> None:
 
 def _check_own(own: OwnSamples) -> None:
     n = len(own.left)
-    if (
-        own.left.shape != (n,)
-        or own.settings.shape != (n, len(SETTINGS))
-        or (own.deployments.shape != (n,))
-    ):
+    settings = own.settings.shape == (n, len(SETTINGS))
+    if own.left.shape != (n,) or not settings or not _names(own.deployments, n):
         raise ValueError("samples of a head must have one length")
     if not np.isfinite(own.settings).all():
         raise ValueError("settings of samples must be finite")
@@ -124,6 +121,10 @@ def _check_own(own: OwnSamples) -> None:
 def _check_size(what: str, values: Any) -> None:
     if not (np.abs(values) <= LARGEST).all():
         raise ValueError(f"{what} must be finite, at most {LARGEST:g}")
+
+
+def _names(values: Any, n: int) -> bool:
+    return bool(values.shape == (n,) and all(isinstance(x, str) for x in values))
 
 
 def _number(value: Any) -> float:
