@@ -187,6 +187,25 @@ GENERIC: dict[str, Callable[[], Iterator[tuple[list[str], dict[str, Any]]]]] = {
 }
 
 
+NAMED = ("system", "engine", "dtype", "kv_dtype", "kind")
+
+
+def held_out(suite: str) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Read the errors on rows left out of the fit, by system, engine, formats and kind."""
+    path = RESULTS / f"kernels_{suite}.json"
+    if not path.exists():
+        return {}
+    curves = json.loads(path.read_text())["curves"]
+    return {
+        tuple(c.get(name, "") for name in NAMED): {
+            split: {k: v[k] for k in ("rows", "median_percent", "p90_percent") if k in v}
+            for split, v in c.items()
+            if isinstance(v, dict)
+        }
+        for c in curves
+    }
+
+
 def write_generic(kind: str) -> None:
     """Fit the typical curves of one kind and write their profile."""
     files: list[str] = []
@@ -211,7 +230,10 @@ def _save(system: str, kind: str, files: list[str], curves: list[dict[str, Any]]
 def write(kind: str) -> None:
     """Fit one kind on all systems and write its profiles."""
     found: dict[str, dict[str, Any]] = {}
+    apart = held_out(kind)
     for system, file, record in SUITES[kind]():
+        key = (system, *(record.get(name, "") for name in NAMED[1:]))
+        record["held_out"] = apart.get(key, {})
         profile = found.setdefault(system, {"files": [], "curves": []})
         if file not in profile["files"]:
             profile["files"].append(file)

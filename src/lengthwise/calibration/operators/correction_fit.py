@@ -66,9 +66,12 @@ def fit_correction(rows: Rows, node_base: Array) -> Correction:
     left = np.maximum(rows.seconds - rows.side, LEAST_BASE * rows.seconds)
     target = np.log(left / rows.base)
     shape = (_reach(rows.items), _reach(rows.lengths))
-    places = _places(rows.items, shape[0])[:, :, None] * _places(rows.lengths, shape[1])[:, None, :]
+    i, x = _places(rows.items, shape[0])
+    j, y = _places(rows.lengths, shape[1])
+    nodes = np.stack([(i + a) * shape[1] + j + b for a in (0, 1) for b in (0, 1)], axis=1)
+    shares = np.stack([u * v for u in (1.0 - x, x) for v in (1.0 - y, y)], axis=1)
     logs = np.log(node_base[: shape[0], : shape[1]])
-    found = _ridge(places.reshape(len(target), -1), target, shape)
+    found = _ridge(nodes, shares, target, shape)
     return Correction(monotone(logs + found) - logs)
 
 
@@ -76,29 +79,31 @@ def _reach(values: Array) -> int:
     return int(min(max(np.ceil(np.log2(np.max(values))) + 1, 3), NODES))
 
 
-def _places(values: Array, nodes: int) -> Array:
+def _places(values: Array, nodes: int) -> tuple[NDArray[np.int64], Array]:
+    """Node below each value, and how far it is to the next one."""
     logs = np.clip(np.log2(values), 0.0, nodes - 1.0)
-    cell = np.minimum(logs.astype(int), nodes - 2)
-    out = np.zeros((len(values), nodes))
-    index = np.arange(len(values))
-    out[index, cell] = 1.0 - (logs - cell)
-    out[index, cell + 1] += logs - cell
-    return out
+    cell = np.minimum(logs.astype(np.int64), nodes - 2)
+    return cell, logs - cell
 
 
-def _ridge(places: Array, target: Array, shape: tuple[int, int]) -> Array:
+def _ridge(nodes: NDArray[np.int64], shares: Array, target: Array, shape: tuple[int, int]) -> Array:
+    """Fit nodes; each row of the target is a mean of four of them."""
+    size = shape[0] * shape[1]
     penalty = SMOOTH * (
         np.kron(_bend(shape[0]), np.eye(shape[1])) + np.kron(np.eye(shape[0]), _bend(shape[1]))
     )
-    penalty += SMALL * np.eye(shape[0] * shape[1])
+    penalty += SMALL * np.eye(size)
+    pairs = (nodes[:, :, None] * size + nodes[:, None, :]).ravel()
     weights: Array = np.ones(len(target))
-    found: Array = np.zeros(shape[0] * shape[1])
+    found: Array = np.zeros(size)
     for _ in range(ROUNDS):
-        weighted = places * weights[:, None]
-        found = np.asarray(
-            np.linalg.solve(places.T @ weighted + penalty, weighted.T @ target), dtype=np.float64
-        )
-        weights = 1.0 / np.maximum(np.abs(target - places @ found), DELTA)
+        weighted = shares * weights[:, None]
+        products = (weighted[:, :, None] * shares[:, None, :]).ravel()
+        normal = np.bincount(pairs, products, size * size).reshape(size, size) + penalty
+        right = np.bincount(nodes.ravel(), (weighted * target[:, None]).ravel(), size)
+        found = np.asarray(np.linalg.solve(normal, right), dtype=np.float64)
+        error = np.abs(target - np.sum(shares * found[nodes], axis=1))
+        weights = 1.0 / np.maximum(error, DELTA)
         weights /= weights.max()
     return found.reshape(shape)
 

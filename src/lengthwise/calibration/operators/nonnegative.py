@@ -21,8 +21,9 @@ from lengthwise.errors import InputError
 Array = NDArray[np.float64]
 ROUNDS = 6
 DELTA = 0.03
-MOST_ROWS = 6000
+MOST_ROWS = 4000
 LEAST_JUDGED = 20
+ROWS_JUDGED = 1500
 MUCH_BETTER = 0.5
 LEAST_SHARE = 0.002
 """A term that is never more than this share of the time is left out."""
@@ -121,18 +122,21 @@ def fit_chosen(
 
 
 def _judged(shares: Array, near: NDArray[np.bool_]) -> float:
-    found = _rounds(shares[near][:: 1 + int(np.sum(near)) // MOST_ROWS])
+    found = _rounds(shares[near][:: 1 + int(np.sum(near)) // ROWS_JUDGED], rounds=3)
     error = np.abs(shares[~near] @ found - 1.0)
     return float(np.median(error) + np.quantile(error, 0.9))
 
 
-def _rounds(shares: Array) -> Array:
+def _rounds(shares: Array, rounds: int = ROUNDS) -> Array:
     scale = np.maximum(np.linalg.norm(shares, axis=0) / np.sqrt(len(shares)), 1e-30)
     scaled = shares / scale
     weights = np.ones(len(shares))
     found = np.zeros(shares.shape[1])
-    for _ in range(ROUNDS):
-        found, _norm = nnls(scaled * weights[:, None], weights, maxiter=50 * shares.shape[1])
+    for _ in range(rounds):
+        rows = np.column_stack([scaled, np.ones(len(scaled))]) * weights[:, None]
+        # The same sums of squares in as many rows as columns.
+        small = np.asarray(np.linalg.qr(rows, mode="r"), dtype=np.float64)
+        found, _norm = nnls(small[:, :-1], small[:, -1], maxiter=50 * shares.shape[1])
         error = np.abs(scaled @ found - 1.0)
         weights = 1.0 / np.sqrt(np.maximum(error, DELTA))
         weights /= weights.max()
