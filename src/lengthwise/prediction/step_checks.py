@@ -16,8 +16,10 @@ from lengthwise.calibration.step.trees import Trees
 LARGEST = 10.0
 """Largest correction a file may hold, natural logarithm."""
 SCALES = (1e-6, 1e6)
-"""Smallest and largest factor on a part of a step."""
+"""Smallest and largest factor, spread or length scale."""
 SECONDS = 1e4
+FARTHEST = 1e3
+"""Largest setting or share, natural logarithm."""
 
 
 def check_coefficients(coefficients: StepCoefficients) -> StepCoefficients:
@@ -81,7 +83,7 @@ def _check_process(process: Process) -> None:
         and all(_names(x, n) for x in kin.labels)
     )  # fmt: skip
     numbers = (kin.settings, kin.shares, process.y, process.noise)
-    if not n or not shapes or not all(np.isfinite(x).all() for x in numbers):
+    if not n or not shapes or not all((np.abs(x) <= FARTHEST).all() for x in numbers):
         raise ValueError("arrays of a process must have one length and finite numbers")
     if not (process.noise > 0).all():
         raise ValueError("noise must be positive")
@@ -94,9 +96,9 @@ def _check_spreads(spreads: Spreads) -> None:
               "shares": len(SHARES)}  # fmt: skip
     for name, count in arrays.items():
         values = getattr(spreads, name)
-        if values.shape != (count,) or not ((values > 0) & np.isfinite(values)).all():
+        if values.shape != (count,) or not _scales(values):
             raise ValueError("spreads must be positive and finite, one per level or axis")
-    if not 0 < spreads.noise < np.inf:
+    if not _scales(np.array([spreads.noise])):
         raise ValueError("spreads must be positive and finite, the noise too")
 
 
@@ -111,7 +113,7 @@ def _check_own(own: OwnSamples) -> None:
     settings = own.settings.shape == (n, len(SETTINGS))
     if own.left.shape != (n,) or not settings or not _names(own.deployments, n):
         raise ValueError("samples of a head must have one length")
-    if not np.isfinite(own.settings).all():
+    if not (np.abs(own.settings) <= FARTHEST).all():
         raise ValueError("settings of samples must be finite")
     if not 0 < own.spread <= LARGEST:
         raise ValueError(f"the spread of samples must be positive, at most {LARGEST:g}")
@@ -121,6 +123,11 @@ def _check_own(own: OwnSamples) -> None:
 def _check_size(what: str, values: Any) -> None:
     if not (np.abs(values) <= LARGEST).all():
         raise ValueError(f"{what} must be finite, at most {LARGEST:g}")
+
+
+def _scales(values: Any) -> bool:
+    low, high = SCALES
+    return bool(np.all((low <= values) & (values <= high)))
 
 
 def _names(values: Any, n: int) -> bool:
