@@ -10,7 +10,7 @@ Suites, on the aggregated rows of AIConfigurator's silicon sample (TTFT and TPOT
     few_shot          leave a deployment out, then learn 1, 3, 5, 10 of its rows (random, 5 draws)
 
 For a left-out group nothing of it enters coefficients, correction or intervals. Coverage is that of
-intervals calibrated without the tenth of the deployments it is counted on.
+intervals calibrated without the sixth of the deployments it is counted on.
 
 Set apart by their inputs, and shown with and without: rows with tp above 8 (one client before
 several workers of a GB200 rack, which no recorded setting describes; they are not learnt from
@@ -51,7 +51,7 @@ PEER = (
 )
 WIDE = 8
 MANY = 256
-FOLDS = 10
+FOLDS = 6
 SAMPLES = (1, 3, 5, 10)
 DRAWS = 5
 LEVEL = 0.9
@@ -166,7 +166,7 @@ def percent(value: float) -> float:
 
 
 def held_out(kind: str, pool: Any) -> dict[str, Any]:
-    """Score one kind of group: each alone for the errors, ten folds of them for the intervals."""
+    """Score one kind of group: each alone for the errors, six folds of them for the intervals."""
     d = data()
     each = [d.use & (d.groups[kind] == g) for g in dict.fromkeys(d.groups[kind][d.use].tolist())]
     parts = list(pool.map(left_out, [(kind, test, False) for test in each]))

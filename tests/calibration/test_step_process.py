@@ -305,7 +305,7 @@ def test_intervals_hold_their_share_of_new_rows(
 ) -> None:
     head, seen, y = learnt
     mean, half = head.predict(seen, level)
-    assert np.mean(np.abs(y - mean) <= half) == pytest.approx(level, abs=0.1)
+    assert level - 0.1 <= np.mean(np.abs(y - mean) <= half) <= min(level + 0.15, 1.0)
 
 
 def test_the_stated_error_is_that_of_deployments_nobody_measured() -> None:

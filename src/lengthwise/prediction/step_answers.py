@@ -56,7 +56,8 @@ def physics_of(columns: Columns, evaluated: Evaluated, coefficients: StepCoeffic
     seconds = {name: np.where(where[name] & fine, found[name], np.nan) for name in where}
     least = {"ttft": evaluated.floor[:, 1], "tpot": evaluated.floor[:, 0],
              "prefill": evaluated.floor[:, 1], "decode": evaluated.floor[:, 0]}  # fmt: skip
-    running = running_of(np.asarray(columns["concurrency"], float), evaluated.capacity)
+    room = np.array([coefficients.of_engine(e).room for e in columns["engine"]])
+    running = running_of(np.asarray(columns["concurrency"], float), evaluated.capacity * room)
     return Physics(seconds, least, np.where(request, running, columns["batch_size"]))
 
 

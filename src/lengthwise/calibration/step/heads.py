@@ -1,7 +1,9 @@
 """Corrections of one quantity (TTFT, TPOT, a prefill or decode step) and how sure they are.
 
-A deployment with rows of its own is corrected by the process. One that nobody measured gets the
-mean of the process and of boosted trees: their errors differ, so that it is better than either.
+A deployment with rows of its own is corrected by the process. One that nobody measured, of a model
+and on hardware that others measured, gets a mean of the process and of boosted trees, shrunk: their
+errors differ, so that it is better than either. An architecture or a processor that is new gets as
+much of the process as left-out ones of its kind were better off with, which may be nothing.
 Samples of one's own, learnt later, correct that mean by a process of the deployment alone.
 
 The interval is the correction and q standard deviations, where q is such that intervals hold the
@@ -19,7 +21,7 @@ import numpy as np
 
 from lengthwise.calibration.step.kinship import Kin
 from lengthwise.calibration.step.own import OwnSamples
-from lengthwise.calibration.step.process import DEPLOYMENT, Process
+from lengthwise.calibration.step.process import ARCHITECTURE, DEPLOYMENT, HARDWARE, Process
 from lengthwise.calibration.step.trees import Features, Trees
 from lengthwise.formulations.typed_json import read_dataclass, to_json
 from lengthwise.units import FloatArray
@@ -35,6 +37,12 @@ FOLDS = 5
 LIMIT = {"ttft": 2.0, "tpot": 1.0, "prefill": 1.0, "decode": 1.0}
 """Largest correction learnt from one row, natural logarithm."""
 ENOUGH_GROUPS = 3
+SHARES = (0.3, 0.6)
+"""Weights of the process and of the trees for a deployment nobody measured."""
+NEW = {"architecture": ARCHITECTURE, "hardware": HARDWARE}
+"""What may be new about a deployment, by level."""
+TRUSTS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
+"""Shares of the process tried for what is new."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,8 @@ class Head:
         q at ``LEVELS_KEPT`` for deployments with rows of their own, and for others.
     own
         Samples learnt later.
+    trust
+        Share of the process that a new architecture, a new processor gets.
     error
         Error on left-out rows.
     """
@@ -99,6 +109,7 @@ class Head:
     known: FloatArray = field(default_factory=NORMAL.copy)
     unknown: FloatArray = field(default_factory=NORMAL.copy)
     own: OwnSamples | None = None
+    trust: Mapping[str, float] = field(default_factory=dict)
     error: LeftOutError = NO_ERROR
 
     @classmethod
@@ -109,19 +120,20 @@ class Head:
         y = np.clip(corrections, -LIMIT[name], LIMIT[name])
         process = Process.fit(seen.kin, y)
         deployments = seen.kin.labels[DEPLOYMENT]
-        head = cls(process)
+        head = cls(process, trust=_trusts(process, seen.kin, y))
         enough = len(y) >= TREE_ROWS and len(set(deployments)) >= TREE_DEPLOYMENTS
         if enough:
             head = replace(head, trees=Trees.fit(seen.features, y))
         if len(y) < ENOUGH or not calibrated:
             return head
         known, error = _scores(*process.left_out(np.arange(len(y))), corrections, "row")
+        known = np.maximum(known, NORMAL)
         head = replace(head, known=known, unknown=known, error=error)
         if len(set(deployments)) < ENOUGH_GROUPS:
             return head
         mean, sd = process.left_out(deployments)
         if enough:
-            mean = (mean + trees_left_out(seen.features, y, deployments)) / 2.0
+            mean = _shared(mean, trees_left_out(seen.features, y, deployments))
         unknown, error = _scores(mean, sd, corrections, "deployment")
         return replace(head, unknown=np.maximum(unknown, known), error=error)
 
@@ -156,8 +168,15 @@ class Head:
         mean, sd = self.process.predict(seen.kin)
         learnt = set(self.process.kin.labels[DEPLOYMENT])
         own = np.array([label in learnt for label in seen.kin.labels[DEPLOYMENT]])
-        if self.trees is not None and not own.all():
-            mean = np.where(own, mean, (mean + self.trees.predict(seen.features)) / 2.0)
+        if not own.all():
+            pooled = mean
+            if self.trees is not None:
+                pooled = _shared(mean, self.trees.predict(seen.features))
+            for name, level_of in NEW.items():
+                learnt = set(self.process.kin.labels[level_of])
+                new = np.array([label not in learnt for label in seen.kin.labels[level_of]])
+                pooled = np.where(new, self.trust.get(name, 1.0) * mean, pooled)
+            mean = np.where(own, mean, pooled)
         return mean, np.where(own, _at(self.known, level), _at(self.unknown, level)) * sd
 
     def _spread(self) -> float:
@@ -172,7 +191,8 @@ class Head:
         return {
             **{k: None if v is None else v.to_dict() for k, v in parts.items()},
             "known": np.round(self.known, 4).tolist(),
-            "unknown": np.round(self.unknown, 4).tolist(), "error": to_json(self.error),
+            "unknown": np.round(self.unknown, 4).tolist(), "trust": dict(self.trust),
+            "error": to_json(self.error),
         }  # fmt: skip
 
     @classmethod
@@ -185,8 +205,25 @@ class Head:
         return cls(
             part("process", Process), part("trees", Trees), np.asarray(data["known"], float),
             np.asarray(data["unknown"], float), part("own", OwnSamples),
+            {str(k): float(v) for k, v in data["trust"].items()},
             read_dataclass(LeftOutError, data["error"], "error"),
         )  # fmt: skip
+
+
+def _shared(process: FloatArray, trees: FloatArray) -> FloatArray:
+    return SHARES[0] * process + SHARES[1] * trees
+
+
+def _trusts(process: Process, kin: Kin, y: FloatArray) -> dict[str, float]:
+    """Choose the share of the process for what is new, by the error on left-out ones."""
+    found = {}
+    for name, level in NEW.items():
+        groups = kin.labels[level]
+        if len(set(groups)) >= ENOUGH_GROUPS:
+            mean, _ = process.left_out(groups)
+            misses = [np.abs(share * mean - y).mean() for share in TRUSTS]
+            found[name] = float(TRUSTS[int(np.argmin(misses))])
+    return found
 
 
 def trees_left_out(features: Features, y: FloatArray, groups: Any) -> FloatArray:

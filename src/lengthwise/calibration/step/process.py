@@ -22,7 +22,10 @@ MOST = 1000
 """Rows on which the noise is chosen."""
 NOISES = (0.05, 0.1, 0.2, 0.3)
 """Noise is chosen among these, by the error on left-out deployments."""
-DEPLOYMENT = [name for name, _, _ in LEVELS].index("deployment")
+_NAMES = [name for name, _, _ in LEVELS]
+DEPLOYMENT, ARCHITECTURE, HARDWARE = (
+    _NAMES.index(name) for name in ("deployment", "architecture", "hardware")
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class Process:
         mean, sd
             Shape (n,); the sd includes the usual noise of a row.
         """
-        inverse = cho_solve((self.factor, True), np.eye(len(self.kin)))
+        inverse = self._inverse
         mean, variance = np.zeros(len(self.kin)), np.zeros(len(self.kin))
         labels = np.asarray(groups)
         for label in dict.fromkeys(labels.tolist()):
@@ -123,6 +126,10 @@ class Process:
         total[np.diag_indices(len(self.kin))] += self.noise
         factor, _ = cho_factor(total, lower=True)
         return np.asarray(np.tril(factor))
+
+    @cached_property
+    def _inverse(self) -> FloatArray:
+        return np.asarray(cho_solve((self.factor, True), np.eye(len(self.kin))))
 
     @cached_property
     def _weights(self) -> FloatArray:
