@@ -2,11 +2,11 @@
 
     LENGTHWISE_DATA=../shared/data python benchmarks/kernels.py [gemm] [experts]
 
-Fixed splits, nothing of a test fold in its fit. Products: whole n, whole k, whole blocks of (n, k)
-left out, and rows beyond an eighth of the most rows. Experts: whole models, whole degrees of
-parallelism, and tokens beyond an eighth of the most tokens. ``system``: the processor's tables left
-out, typical coefficients of the others put on its ceilings. Writes
-benchmarks/results/kernels_SUITE.json; about 40 CPU minutes each.
+Fixed splits, nothing of a test fold in its fit. Products: whole n, whole k (a third of the values
+at a time), blocks of neighbouring n and k, and rows beyond an eighth of the most rows. Experts:
+whole models, whole degrees of parallelism (a third at a time), and tokens beyond an eighth of the
+most. ``system``: the processor's tables left out, typical coefficients of the others put on its
+ceilings. Writes benchmarks/results/kernels_SUITE.json; about 10 CPU minutes each.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from lengthwise.formulations.operators.ceilings import Ceilings  # noqa: E402
 from lengthwise.formulations.operators.experts import ExpertsCoefficients, ExpertsCurve  # noqa: E402
 from lengthwise.formulations.operators.gemm import GemmCoefficients, GemmCurve  # noqa: E402
 
-FOLDS, BLOCKS = 6, 3
+FOLDS, BLOCKS = 3, 3
 LAYER = 256
 """Matrices at least this wide and deep are those of model layers; aligned rows only."""
 
@@ -77,7 +77,7 @@ def gemm_folds(frame: pd.DataFrame) -> dict[str, Any]:
 def experts_folds(frame: pd.DataFrame) -> dict[str, Any]:
     """Fold of each row; -1 is always in the fit."""
     return {
-        "model": frame.groupby(["hidden", "model_inter", "active", "experts"]).ngroup().to_numpy(),
+        "model": every(frame.groupby(["hidden", "model_inter", "active", "experts"]).ngroup()),
         "parallelism": every(frame["tp"] * 1000 + frame["ep"]),
         "tokens_8": np.where(frame["tokens"] > frame["tokens"].max() / 8, 0, -1),
     }
@@ -102,7 +102,7 @@ def experts_parts(frame: pd.DataFrame, possible: Any) -> dict[str, Any]:
 
 
 def experts_floor(curve: ExpertsCurve, frame: pd.DataFrame) -> Any:
-    return experts_fit._terms(curve, frame).floor
+    return experts_fit.terms_of(curve, frame).floor
 
 
 SUITES = {

@@ -36,7 +36,7 @@ TYPICAL = {
 LOWER = {"wave_ramp": 0.15, "sharpness": 1.0, "odd_width": 1.0}
 UPPER = {"memory": 1.0, "compute": 1.0, "wave_ramp": 1.0, "sharpness": 20.0}
 STARTS: tuple[dict[str, float], ...] = ({}, {"tile_overhead": 1e-5, "cache": 20.0})
-MOST_ROWS = 1500
+MOST_ROWS = 800
 MOST_GRID_ROWS = 6000
 SIZES = ("tokens", "hidden", "inter", "active", "experts_on_gpu", "experts", "gated")
 
@@ -95,7 +95,7 @@ def _sizes(frame: pd.DataFrame, at: NDArray[np.bool_]) -> list[Array]:
     return [frame.loc[at, c].to_numpy(float) for c in SIZES]
 
 
-def _terms(curve: ExpertsCurve, frame: pd.DataFrame) -> ExpertsTerms:
+def terms_of(curve: ExpertsCurve, frame: pd.DataFrame) -> ExpertsTerms:
     """Terms of all rows, in the order of the table."""
     parts, order = [], []
     for skew, at in _by_skew(frame):
@@ -117,7 +117,7 @@ def _terms(curve: ExpertsCurve, frame: pd.DataFrame) -> ExpertsTerms:
 
 
 def _with_grids(curve: ExpertsCurve, rows: pd.DataFrame) -> ExpertsCurve:
-    terms = _terms(curve, rows)
+    terms = terms_of(curve, rows)
     power, smooth = curve.coefficients.sharpness, 1.0 - QUANTISED
 
     def evaluate(found: list[Array]) -> tuple[Array, list[Array]]:

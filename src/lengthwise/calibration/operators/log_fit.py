@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import least_squares
-
-from lengthwise.errors import InputError
+from scipy.optimize import OptimizeResult, least_squares
 
 Array = NDArray[np.float64]
 PULL = 0.3
 """Weight of the pull of one coefficient, in the units of one row's residual."""
+HEAT = 15
+"""Jacobians each start gets before the best one goes on."""
 SCALE = 0.1
 """Residual at which the loss turns from quadratic to linear."""
 
@@ -30,7 +30,7 @@ def fit_logs(
     starts: Sequence[Mapping[str, float]] = ({},),
     lower: Mapping[str, float] | None = None,
     upper: Mapping[str, float] | None = None,
-    evaluations: int = 40,
+    evaluations: int = 30,
 ) -> dict[str, float]:
     """Find positive coefficients whose predictions match the measured times.
 
@@ -43,7 +43,7 @@ def fit_logs(
     typical
         By name: typical value and spread of its logarithm.
     starts
-        Values to start from where they are not the typical ones; the best end is taken.
+        Values to start from in place of the typical ones; the best after a few steps goes on.
     lower, upper
         Smallest and largest allowed values.
     evaluations
@@ -75,18 +75,23 @@ def fit_logs(
     low = np.array(
         [np.log((lower or {}).get(n, np.exp(v))) for n, v in zip(names, low, strict=True)]
     )
-    best = None
-    for other in starts:
-        first = np.array(
-            [np.log(other.get(n, np.exp(v))) for n, v in zip(names, start, strict=True)]
-        )
-        found = least_squares(
+
+    def search(first: Array, most: int) -> OptimizeResult:
+        return least_squares(
             residuals, np.clip(first, low + 1e-3, top - 1e-3), bounds=(low, top),
-            loss="soft_l1", f_scale=SCALE, max_nfev=evaluations,
+            loss="soft_l1", f_scale=SCALE, max_nfev=most,
         )  # fmt: skip
-        best = found if best is None or found.cost < best.cost else best
-    if best is None:
-        raise InputError("a fit needs at least one start", got="none")
+
+    tried = [
+        search(
+            np.array([np.log(s.get(n, np.exp(v))) for n, v in zip(names, start, strict=True)]),
+            evaluations if len(starts) == 1 else HEAT,
+        )
+        for s in starts
+    ]
+    best = min(tried, key=lambda found: float(found.cost))
+    if len(starts) > 1:
+        best = search(np.asarray(best.x), evaluations)
     return dict(zip(names, np.exp(best.x).tolist(), strict=True))
 
 
