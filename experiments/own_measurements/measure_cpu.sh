@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Time small random models with three engines on one CPU thread; about 20 minutes.
+# Time small random models with three engines on one CPU thread; about 35 minutes.
 #
 #   bash measure_cpu.sh OUT_DIR LENGTHWISE LENGTHWISE_WITH_TORCH
 #
@@ -19,7 +19,7 @@ sweep() { # name, program, arguments
 sweep llamacpp-19m "$lengthwise" llamacpp --model random-llama-19m \
     --isl "1-16384*2" --batch 1,2,4,8 --max-batch-tokens 16384 --repeats 4
 sweep llamacpp-56m "$lengthwise" llamacpp --model random-llama-56m \
-    --isl "1-4096*2" --batch 1,2,4,8 --max-batch-tokens 4096 --repeats 4
+    --isl "1-16384*2" --batch 1,2,4,8 --max-batch-tokens 16384 --repeats 2
 for context in 128 1024; do
     sweep "mixed-$context" "$lengthwise" openvino --engine-set chunk=512 --repeats 6 \
         --mixed "1x$context+2048,4x$context+2048,8x$context+2048,4x$context+6144"
@@ -32,11 +32,12 @@ sweep chunked-llamacpp-19m "$lengthwise" llamacpp --engine-set chunk=256 --engin
 torch() { # name, arguments
     local name=$1
     shift
-    sweep "transformers-$name" "$with_torch" transformers "$@" --repeats 4
+    sweep "transformers-$name" "$with_torch" transformers "$@"
 }
-torch sdpa --model random-llama-19m --isl "1-16384*2" --batch 1,4,8 --max-batch-tokens 16384
-torch sdpa-bf16 --model random-llama-19m --precision bf16 --isl "1-16384*2"
-torch eager --model random-llama-19m --engine-set attention=eager --isl "1-8192*2"
-torch static --model random-llama-19m --engine-set cache=static --isl "1-16384*2"
-torch mamba --model random-mamba-20m --isl "1-8192*2"
-torch prefix --model random-llama-19m --isl "1024,2048,4096" --cached "0,512,1536"
+torch sdpa --model random-llama-19m --isl "1-16384*2" --batch 1,4,8 --max-batch-tokens 16384 --repeats 4
+torch sdpa-bf16 --model random-llama-19m --precision bf16 --isl "1-16384*2" --repeats 4
+torch eager --model random-llama-19m --engine-set attention=eager \
+    --isl "1-16384*2" --batch 1,4,8 --max-batch-tokens 16384 --repeats 2
+torch static --model random-llama-19m --engine-set cache=static --isl "1-16384*2" --repeats 4
+torch mamba --model random-mamba-20m --isl "1-16384*2" --batch 1,4,8 --max-batch-tokens 16384 --repeats 3
+torch prefix --model random-llama-19m --isl "1024,2048,4096" --cached "0,512,1536" --repeats 4
