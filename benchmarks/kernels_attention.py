@@ -5,7 +5,8 @@
 Three fixed splits, nothing of a test fold in its fit: each (heads, kv heads) shape left out in
 turn, each batch size left out in turn, and lengths beyond a quarter of the greatest left out
 together (collectives: message sizes). Writes benchmarks/results/kernels_SUITE.json. About 40 CPU
-minutes for all suites; ``--fold N`` leaves every N-th shape out together, for a quick look.
+minutes for all suites; ``--folds N`` leaves every N-th shape or batch size out together instead,
+which is harder and quicker.
 """
 
 from __future__ import annotations
@@ -107,14 +108,15 @@ def _blocks(rows: pd.DataFrame, length: str) -> dict[str, Any]:
     }
 
 
-def left_out(case: Case, split: str, fold: int) -> np.ndarray:
+def left_out(case: Case, split: str, folds: int) -> np.ndarray:
     """Ratio of predicted to measured time of every row that some fold left out; NaN elsewhere."""
     block = case.blocks[split]
     if split == "length_4":
         tests = [block]
     else:
         values = np.unique(block)
-        groups = [values[i::fold] for i in range(fold)] if fold else [[v] for v in values]
+        count = folds or len(values)
+        groups = [values[i::count] for i in range(count)]
         tests = [np.isin(block, group) for group in groups]
     ratio = np.full(len(case.rows), np.nan)
     for test in tests:
@@ -158,14 +160,14 @@ SUITES: dict[str, Callable[[], Iterator[Case]]] = {
 }  # fmt: skip
 
 
-def run(suite: str, fold: int) -> dict[str, Any]:
+def run(suite: str, folds: int) -> dict[str, Any]:
     """Hold rows of every table of a suite out and score them, each table and all together."""
     curves = []
     pooled: dict[str, list[np.ndarray]] = {}
     for case in SUITES[suite]():
         found: dict[str, Any] = {}
         for split in case.blocks:
-            ratio = left_out(case, split, fold)
+            ratio = left_out(case, split, folds)
             found[split] = scores(ratio)
             pooled.setdefault(split, []).append(ratio)
         curves.append({**case.name, "set_apart": case.rows.attrs.get("set_apart", 0), **found})
@@ -173,20 +175,24 @@ def run(suite: str, fold: int) -> dict[str, Any]:
             f"{s} {r.get('median_percent')}/{r.get('p90_percent')}" for s, r in found.items()
         ), flush=True)  # fmt: skip
     overall = {split: scores(np.concatenate(ratios)) for split, ratios in pooled.items()}
-    return {"suite": suite, "overall": overall, "curves": curves}
+    return {
+        "suite": suite,
+        "folds": folds or "one for each block",
+        "overall": overall,
+        "curves": curves,
+    }
 
 
 def main() -> None:
     """Run the suites named on the command line, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", choices=[[], *SUITES], default=[])
-    parser.add_argument("--fold", type=int, default=0)
+    parser.add_argument("--folds", type=int, default=0)
     options = parser.parse_args()
     for suite in options.suites or SUITES:
-        found = run(suite, options.fold)
+        found = run(suite, options.folds)
         RESULTS.mkdir(exist_ok=True)
-        name = f"kernels_{suite}.json" if not options.fold else f"kernels_{suite}.quick.json"
-        (RESULTS / name).write_text(json.dumps(found, indent=1) + "\n")
+        (RESULTS / f"kernels_{suite}.json").write_text(json.dumps(found, indent=1) + "\n")
         print(suite, "overall", found["overall"], flush=True)
 
 

@@ -184,7 +184,8 @@ def test_an_unknown_deployment_is_answered_with_a_warning(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--model", "config.json", "--hardware", "h100_sxm", "--isl", "8"), "needs a law file"),
+        (("--isl", "8"), "needs a law file, or a model and hardware"),
+        (("--model", "config.json", "--hardware", "h100_sxm", "--isl", "8"), "must exist"),
         (("LAW",), "needs a length"),
         (("LAW", "--isl", "8k"), "--isl must be whole numbers"),
         (("LAW", "--isl", "1-9*1"), "--isl must be whole numbers"),

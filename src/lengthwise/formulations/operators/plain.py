@@ -59,8 +59,10 @@ class PlainExperts:
         experts_on_gpu: ArrayLike, experts: ArrayLike, gated: bool | ArrayLike = True,
     ) -> Array:  # fmt: skip
         """Time of one layer's routed experts, seconds; arguments as of ``ExpertsCurve``."""
-        t, h, i, a, on, e, g = (np.asarray(x, dtype=float) for x in
-                                (tokens, hidden, inter, active, experts_on_gpu, experts, gated))
+        t, h, i, a, on, e, g = (
+            np.asarray(x, dtype=float)
+            for x in (tokens, hidden, inter, active, experts_on_gpu, experts, gated)
+        )
         weights = (2.0 + g) * h * i
         touched = on * (1.0 - (1.0 - np.minimum(a / e, 1.0)) ** t)
         flops = 2.0 * weights * t * a * on / e

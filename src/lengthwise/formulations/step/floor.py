@@ -32,7 +32,7 @@ def roofline(step: StepModel, batch: StepBatch) -> tuple[FloatArray, FloatArray]
     >>> step = StepModel.of(find_model("llama3.1-8b"), find_hardware("h100_sxm"))
     >>> compute, memory = roofline(step, StepBatch.of(decodes=1, context_len=1024))
     >>> round(1e3 * float(memory[0]), 1), bool(memory[0] > compute[0])
-    (4.5, True)
+    (4.2, True)
     """
     compute, moved = np.zeros(len(batch)), np.zeros(len(batch))
     used = batch.tokens > 0

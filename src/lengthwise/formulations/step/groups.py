@@ -31,7 +31,7 @@ class GroupTimes:
     Examples
     --------
     >>> times = GroupTimes({"host_step": np.array([1e-3]), "logits": np.array([2e-4])})
-    >>> float(times.total[0])
+    >>> round(float(times.total[0]), 6)
     0.0012
     """
 

@@ -64,7 +64,7 @@ class DeviceProfile:
     --------
     >>> from lengthwise.data.hardware_catalog import find_hardware
     >>> profile = DeviceProfile(find_hardware("h100_sxm"), "vllm")
-    >>> 0 < float(profile.gemm("bfloat16").seconds(1, 4096, 4096)[0]) < 1e-4
+    >>> 0 < float(profile.gemm("bfloat16").seconds(1, 4096, 4096)) < 1e-4
     True
     """
 

@@ -96,7 +96,7 @@ def running_of(in_flight: FloatArray, capacity: FloatArray) -> FloatArray:
     A smooth minimum, since lengths vary and the cache fills at times before it does on average.
 
     >>> running_of(np.array([8.0, 64.0]), np.array([100.0, 32.0])).round(1)
-    array([ 8. , 32. ])
+    array([ 8., 32.])
     """
     share = in_flight / capacity
     return np.asarray(np.maximum(in_flight * (1.0 + share**SHARP) ** (-1.0 / SHARP), 1.0))

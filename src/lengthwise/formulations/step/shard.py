@@ -22,7 +22,7 @@ def cut(gemm: Gemm, degree: int) -> tuple[float, float]:
     """
     n, k = float(gemm.n), float(gemm.k)
     if gemm.split == "columns":
-        return math.ceil(n / degree), k
+        return float(math.ceil(n / degree)), k
     return (n, float(math.ceil(k / degree))) if gemm.split == "rows" else (n, k)
 
 
