@@ -1,6 +1,6 @@
 """Fit the operator curves that ship as device profiles.
 
-    LENGTHWISE_DATA=... python experiments/device_profiles/fit.py [gemm] [experts]
+LENGTHWISE_DATA=... python experiments/device_profiles/fit.py [gemm] [experts]
 """
 
 from __future__ import annotations
@@ -34,7 +34,11 @@ def rounded(value):
 
 def errors(predicted, measured) -> dict:
     relative = np.abs(predicted / measured - 1)
-    return {"rows": len(relative), "median": float(np.median(relative)), "p90": float(np.quantile(relative, 0.9))}
+    return {
+        "rows": len(relative),
+        "median": float(np.median(relative)),
+        "p90": float(np.quantile(relative, 0.9)),
+    }
 
 
 def predict_gemm(curve, frame):
@@ -47,7 +51,10 @@ def middle(values: list):
     first = values[0]
     if isinstance(first, dict):
         if "axes" in first:
-            return {"axes": first["axes"], "values": np.median([v["values"] for v in values], axis=0).tolist()}
+            return {
+                "axes": first["axes"],
+                "values": np.median([v["values"] for v in values], axis=0).tolist(),
+            }
         keys = {k for v in values for k in v}
         return {k: middle([v[k] for v in values if k in v]) for k in sorted(keys)}
     if isinstance(first, list):
@@ -58,13 +65,23 @@ def middle(values: list):
 def typical(curves: list[dict], dtype: str) -> dict:
     """Typical coefficients of the curves of one number format on several systems."""
     found = [c["coefficients"] for c in curves if c["dtype"] == dtype and not c["eager"]]
-    return {"engine": "any", "engine_version": "", "dtype": dtype, "kernel": [], "eager": False,
-            "coefficients": middle(found), "fit_error": {}, "held_out": {}}
+    return {
+        "engine": "any",
+        "engine_version": "",
+        "dtype": dtype,
+        "kernel": [],
+        "eager": False,
+        "coefficients": middle(found),
+        "fit_error": {},
+        "held_out": {},
+    }
 
 
 def write(name: str, content: dict) -> None:
     text = json.dumps(rounded(content), indent=1)
-    text = re.sub(r"\[\s+(-?[0-9][^\]\[]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", "", m[1]) + "]", text)
+    text = re.sub(
+        r"\[\s+(-?[0-9][^\]\[]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", "", m[1]) + "]", text
+    )
     PROFILES.mkdir(exist_ok=True)
     (PROFILES / name).write_text(text + "\n")
 
@@ -84,7 +101,10 @@ def is_eager(kind: str, curve) -> bool:
     return kind == "gemm" and bool(curve.seconds(1.0, 1024.0, 1024.0) > HOST_BOUND_S)
 
 
-KINDS = {"gemm": (tables.gemm, gemm_fit.fit, predict_gemm), "experts": (tables.experts, experts_fit.fit, experts_fit.predict)}
+KINDS = {
+    "gemm": (tables.gemm, gemm_fit.fit, predict_gemm),
+    "experts": (tables.experts, experts_fit.fit, experts_fit.predict),
+}
 
 
 def main() -> None:
@@ -99,16 +119,38 @@ def main() -> None:
                     curve = fit(frame, hardware, dtype)
                     found = errors(predict(curve, frame), frame.seconds.to_numpy())
                     names.append(name)
-                    curves.append({"engine": engine, "engine_version": version, "dtype": dtype, "kernel": kernels,
-                                   "eager": is_eager(kind, curve), "coefficients": curve.to_dict()["coefficients"],
-                                   "fit_error": found, "held_out": left_out.get(f"{system} {engine} {dtype}", {})})
+                    curves.append(
+                        {
+                            "engine": engine,
+                            "engine_version": version,
+                            "dtype": dtype,
+                            "kernel": kernels,
+                            "eager": is_eager(kind, curve),
+                            "coefficients": curve.to_dict()["coefficients"],
+                            "fit_error": found,
+                            "held_out": left_out.get(f"{system} {engine} {dtype}", {}),
+                        }
+                    )
                     print(kind, system, engine, dtype, found, flush=True)
             source = {**tables.SOURCE, "files": sorted(set(names))}
-            write(f"{system}.{kind}.json", {"schema_version": 1, "system": system, "source": source, "curves": curves})
+            write(
+                f"{system}.{kind}.json",
+                {"schema_version": 1, "system": system, "source": source, "curves": curves},
+            )
             every += curves
         formats = sorted({c["dtype"] for c in every if not c["eager"]})
-        generic = [{**typical(every, d), "held_out": left_out.get(f"generic {d}", {})} for d in formats]
-        write(f"generic.{kind}.json", {"schema_version": 1, "system": "generic", "source": {**tables.SOURCE, "files": []}, "curves": generic})
+        generic = [
+            {**typical(every, d), "held_out": left_out.get(f"generic {d}", {})} for d in formats
+        ]
+        write(
+            f"generic.{kind}.json",
+            {
+                "schema_version": 1,
+                "system": "generic",
+                "source": {**tables.SOURCE, "files": []},
+                "curves": generic,
+            },
+        )
 
 
 if __name__ == "__main__":

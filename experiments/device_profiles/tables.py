@@ -11,7 +11,11 @@ from lengthwise.domain.hardware import HardwareSpec
 
 SYSTEMS = ("a100_sxm", "b200_sxm", "gb200", "h100_sxm", "h200_sxm", "l40s")
 ENGINES = ("trtllm", "vllm")
-SOURCE = {"repository": "github.com/ai-dynamo/aiconfigurator", "commit": "095f58a", "licence": "Apache-2.0"}
+SOURCE = {
+    "repository": "github.com/ai-dynamo/aiconfigurator",
+    "commit": "095f58a",
+    "licence": "Apache-2.0",
+}
 SKEW = {"balanced": 0.0, "power_law_1.01": 1.01, "power_law_1.2": 1.2}
 
 
@@ -26,10 +30,28 @@ def hardware(system: str) -> HardwareSpec:
         return find_hardware(system)
     except ImportError:
         row = pd.read_csv(folder().parent / "systems.csv").set_index("system").loc[system]
-        units = {"a100_sxm": 108, "b200_sxm": 148, "gb200": 152, "h100_sxm": 132, "h200_sxm": 132, "l40s": 142}
-        peaks = {"bf16": row.peak_bf16_flops, "int8": row.peak_int8_ops, "fp8": row.peak_fp8_flops, "fp4": row.peak_fp4_flops}
-        return HardwareSpec(system, "gpu", row.memory_bandwidth_bytes_per_s, row.memory_capacity_bytes,
-                            {k: float(v) for k, v in peaks.items() if v == v}, multiprocessors=units[system])
+        units = {
+            "a100_sxm": 108,
+            "b200_sxm": 148,
+            "gb200": 152,
+            "h100_sxm": 132,
+            "h200_sxm": 132,
+            "l40s": 142,
+        }
+        peaks = {
+            "bf16": row.peak_bf16_flops,
+            "int8": row.peak_int8_ops,
+            "fp8": row.peak_fp8_flops,
+            "fp4": row.peak_fp4_flops,
+        }
+        return HardwareSpec(
+            system,
+            "gpu",
+            row.memory_bandwidth_bytes_per_s,
+            row.memory_capacity_bytes,
+            {k: float(v) for k, v in peaks.items() if v == v},
+            multiprocessors=units[system],
+        )
 
 
 def gemm(system: str, engine: str):
@@ -52,15 +74,31 @@ def experts(system: str, engine: str):
         keep = rows[(rows.kernel_source == main) | rows.kernel_source.str.contains("nongated")]
         # The three models without a gate; other engines' tables do not say which rows are theirs.
         ungated = (keep.topk == 22) | ((keep.hidden_size == 2688) & (keep.inter_size == 1856))
-        frame = pd.DataFrame({
-            "tokens": keep.num_tokens, "hidden": keep.hidden_size, "inter": keep.inter_size / keep.moe_tp_size,
-            "active": keep.topk, "experts_on_gpu": keep.num_experts / keep.moe_ep_size, "experts": keep.num_experts,
-            "gated": ~ungated, "skew": keep.distribution.map(SKEW), "model_inter": keep.inter_size,
-            "tp": keep.moe_tp_size, "ep": keep.moe_ep_size, "seconds": keep.latency * 1e-3,
-        })
+        frame = pd.DataFrame(
+            {
+                "tokens": keep.num_tokens,
+                "hidden": keep.hidden_size,
+                "inter": keep.inter_size / keep.moe_tp_size,
+                "active": keep.topk,
+                "experts_on_gpu": keep.num_experts / keep.moe_ep_size,
+                "experts": keep.num_experts,
+                "gated": ~ungated,
+                "skew": keep.distribution.map(SKEW),
+                "model_inter": keep.inter_size,
+                "tp": keep.moe_tp_size,
+                "ep": keep.moe_ep_size,
+                "seconds": keep.latency * 1e-3,
+            }
+        )
         keys = [c for c in frame if c != "seconds"]
         frame = frame.groupby(keys, as_index=False).seconds.median()
-        yield path.name.split("__")[3], dtype, sorted(keep.kernel_source.unique()), frame.assign(slow=slower_when_split(frame)), path.name
+        yield (
+            path.name.split("__")[3],
+            dtype,
+            sorted(keep.kernel_source.unique()),
+            frame.assign(slow=slower_when_split(frame)),
+            path.name,
+        )
 
 
 def slower_when_split(frame: pd.DataFrame) -> pd.Series:
@@ -76,5 +114,10 @@ def slower_when_split(frame: pd.DataFrame) -> pd.Series:
         for half in ((tp / 2, ep), (tp, ep / 2)):
             if half in wide.columns:
                 ratio = (wide[tp, ep] / wide[half]).groupby(layer).median()
-                slow |= {(*key, tp, ep) for key in ratio.index[ratio > 1.25] if (*key, *half) not in slow}
-    return pd.Series([tuple(r) in slow for r in frame[[*layer, "tp", "ep"]].itertuples(index=False)], index=frame.index)
+                slow |= {
+                    (*key, tp, ep) for key in ratio.index[ratio > 1.25] if (*key, *half) not in slow
+                }
+    return pd.Series(
+        [tuple(r) in slow for r in frame[[*layer, "tp", "ep"]].itertuples(index=False)],
+        index=frame.index,
+    )
