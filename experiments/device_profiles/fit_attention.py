@@ -3,7 +3,7 @@
     LENGTHWISE_DATA=../shared/data python experiments/device_profiles/fit_attention.py [KIND ...]
 
 Writes src/lengthwise/data/profiles/SYSTEM.KIND.json. Errors on held-out rows are copied from
-benchmarks/results/kernels_*.json (run benchmarks/kernels_attention.py first). About 20 CPU minutes.
+benchmarks/results/kernels_*.json (run benchmarks/kernels_attention.py first). About 2 CPU minutes.
 """
 
 from __future__ import annotations
