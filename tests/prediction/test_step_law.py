@@ -101,7 +101,7 @@ def test_a_step_and_a_request_agree() -> None:
 def test_a_cached_prefix_shortens_the_first_token_only() -> None:
     sizes = {"isl": 32768, "cached_tokens": [0, 16384, 32000]}
     assert (np.diff(say(StepLaw(), "ttft_ms", **sizes)) < 0).all()
-    assert np.ptp(say(StepLaw(), "tpot_ms", **sizes)) == 0
+    assert np.ptp(say(StepLaw(), "tpot_ms", **sizes)) < 1e-9
 
 
 def test_one_output_token_has_a_first_token_and_no_gap() -> None:
