@@ -1,0 +1,1 @@
+"""What the service keeps and runs: settings, state, the trainer process, supervision."""
