@@ -1,0 +1,1 @@
+"""Learning from live traffic: filter, memory, drift, promotion."""
