@@ -1,0 +1,22 @@
+"""Open the store the settings name."""
+
+from __future__ import annotations
+
+from lengthwise.errors import InputError
+from lengthwise.interfaces.service.settings import ServiceSettings
+from lengthwise.interfaces.service.store import Store
+
+
+def open_store(settings: ServiceSettings) -> Store:
+    """Open SQLite in the state directory, or PostgreSQL by URL."""
+    if not settings.database:
+        from lengthwise.interfaces.service.sqlite_store import SqliteStore
+
+        return SqliteStore(settings.state)
+    if settings.database.startswith(("postgresql://", "postgres://")):
+        from lengthwise.interfaces.service.postgres_store import PostgresStore
+
+        return PostgresStore(settings.database)
+    raise InputError("the database must be a URL postgresql://user@host/name",
+                     got=repr(settings.database.split("@")[-1][:80]),
+                     remedy="leave --database out for SQLite in the state directory")  # fmt: skip

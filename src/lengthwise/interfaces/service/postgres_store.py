@@ -1,0 +1,124 @@
+"""State in PostgreSQL, for several replicas of the service.
+
+The tables are those of the SQLite file, in the schema ``lengthwise``. Writers take turns with an
+advisory lock that ends with the transaction. When the connection breaks during a commit the caller
+is told that the rows are not kept although they may be: ids make sending them again harmless.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import Any
+
+from lengthwise.errors import InputError, MissingExtraError
+from lengthwise.interfaces.service.sql_link import Link, Run
+from lengthwise.interfaces.service.sql_store import SqlStore
+from lengthwise.interfaces.service.sqlite_store import SCHEMA, SCHEMA_VERSION
+from lengthwise.interfaces.service.store import ServiceUnavailable
+
+TURN = 0x6C656E67
+"""Number of the advisory lock of writers ("leng")."""
+TIMEOUT_S = 5
+
+
+def schema() -> str:
+    """Give the tables in PostgreSQL's words.
+
+    >>> "BYTEA" in schema(), "BLOB" in schema()
+    (True, False)
+    """
+    text = SCHEMA.replace(
+        "number INTEGER PRIMARY KEY AUTOINCREMENT", "number BIGSERIAL PRIMARY KEY"
+    )
+    text = text.replace(" WITHOUT ROWID", "").replace("BLOB", "BYTEA")
+    text = text.replace("REAL", "DOUBLE PRECISION")
+    return re.sub(r"\bINTEGER\b", "BIGINT", text)
+
+
+def driver() -> Any:
+    """Import psycopg, or say how to install it."""
+    try:
+        return import_module("psycopg")
+    except ImportError:
+        raise MissingExtraError("psycopg", "postgres") from None
+
+
+class PostgresLink(Link):
+    """A connection to the server."""
+
+    mark = "%s"
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.url = url
+        self._driver = driver()
+
+    def open(self) -> Any:
+        """Connect; a new database gets its tables."""
+        connection = self._driver.connect(
+            self.url, autocommit=True, connect_timeout=TIMEOUT_S,
+            application_name="lengthwise", keepalives_idle=10, keepalives_interval=5,
+            keepalives_count=3,
+        )  # fmt: skip
+        try:
+            connection.execute("SET statement_timeout = '60s'; SET synchronous_commit = on")
+            connection.execute("SET search_path = lengthwise")
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def begin(self, run: Run) -> None:
+        """Begin when it is this writer's turn."""
+        run("BEGIN")
+        run("SELECT pg_advisory_xact_lock(?)", TURN)
+
+    def explain(self, error: Exception) -> ServiceUnavailable | None:
+        """Say what an error of the driver means."""
+        text = " ".join(str(error).split())[:160]
+        errors = self._driver.errors
+        if isinstance(error, errors.DiskFull):
+            return ServiceUnavailable("the disk of the database is full")
+        if isinstance(error, errors.ReadOnlySqlTransaction):
+            return ServiceUnavailable("the database cannot be written (a replica?)")
+        if isinstance(error, self._driver.IntegrityError | self._driver.ProgrammingError):
+            return None
+        if isinstance(error, self._driver.Error | OSError):
+            return ServiceUnavailable("the database is away", got=text)
+        return None
+
+    def _prepare(self, connection: Any) -> None:
+        run = Run(connection, self.mark)
+        self.begin(run)
+        try:
+            run("CREATE SCHEMA IF NOT EXISTS lengthwise")
+            run("CREATE TABLE IF NOT EXISTS schema_version(version BIGINT NOT NULL)")
+            found = run("SELECT version FROM schema_version")
+            if not found:
+                connection.execute(schema())
+                run("INSERT INTO schema_version(version) VALUES (?)", SCHEMA_VERSION)
+            elif found[0][0] != SCHEMA_VERSION:
+                raise InputError(f"the schema version of the database must be {SCHEMA_VERSION}",
+                                 got=str(found[0][0]),
+                                 remedy="upgrade lengthwise, or give another database",
+                                 )  # fmt: skip
+            run("COMMIT")
+        except BaseException:
+            run("ROLLBACK")
+            raise
+
+
+class PostgresStore(SqlStore):
+    """State in a database by URL.
+
+    Parameters
+    ----------
+    url
+        ``postgresql://user:password@host:port/name``. The server may be away: callers get
+        :class:`ServiceUnavailable` until it is back.
+    """
+
+    def __init__(self, url: str) -> None:
+        super().__init__(PostgresLink(url), PostgresLink(url))

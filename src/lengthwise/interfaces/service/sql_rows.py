@@ -1,0 +1,85 @@
+"""Statements that write observations; called inside a transaction."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from lengthwise.interfaces.service import rows as reading
+from lengthwise.interfaces.service.sql_link import Run
+from lengthwise.interfaces.service.store import Observed, Receipt, Rejected, Stored
+
+CHUNK = 500
+"""Ids looked up by one statement."""
+
+
+def append(run: Run, group: Sequence[Observed]) -> list[Receipt]:
+    """Write batches and their ids, number the rows, move the counters."""
+    last = run("SELECT accepted FROM totals")[0][0]
+    first, ttft, tpot, duplicates = last, 0, 0, 0
+    receipts: list[Receipt] = []
+    rows: list[tuple[Any, ...]] = []
+    for batch in group:
+        skip, hashes = _repeated(run, batch.ids)
+        kept = batch.count - len(skip)
+        said = (batch.ttft, batch.tpot)
+        if skip:
+            said = said(reading.kept(Stored(0, kept, 0.0, batch.body, tuple(skip))))
+        last += kept
+        if hashes:
+            run.many("INSERT INTO ids(hash, sequence) VALUES (?, ?)", [(h, last) for h in hashes])
+        if kept:
+            rows.append((last, kept, batch.received_s or time.time(), batch.body,
+                         json.dumps(skip) if skip else None))  # fmt: skip
+        ttft, tpot, duplicates = ttft + said[0], tpot + said[1], duplicates + len(skip)
+        receipts.append(Receipt(kept, len(skip), last))
+    if rows:
+        run.many("INSERT INTO batches(last, count, received_s, body, skip)"
+                 " VALUES (?, ?, ?, ?, ?)", rows)  # fmt: skip
+    run("UPDATE totals SET accepted = accepted + ?, ttft = ttft + ?, tpot = tpot + ?,"
+        " duplicates = duplicates + ?", last - first, ttft, tpot, duplicates)  # fmt: skip
+    return receipts
+
+
+def _repeated(run: Run, ids: Sequence[str]) -> tuple[list[int], list[bytes]]:
+    """Find rows accepted before (or twice in this batch), and the hashes of the new ids."""
+    if not ids:
+        return [], []
+    hashes = [blake2b(i.encode("utf-8", "surrogatepass"), digest_size=16).digest() if i else b""
+              for i in ids]  # fmt: skip
+    asked = [h for h in hashes if h]
+    known: set[bytes] = set()
+    for start in range(0, len(asked), CHUNK):
+        part = asked[start : start + CHUNK]
+        marks = ",".join("?" * len(part))
+        known |= {bytes(r[0]) for r in run(f"SELECT hash FROM ids WHERE hash IN ({marks})", *part)}
+    skip: list[int] = []
+    new: list[bytes] = []
+    for index, digest in enumerate(hashes):
+        if digest and digest in known:
+            skip.append(index)
+        elif digest:
+            known.add(digest)
+            new.append(digest)
+    return skip, new
+
+
+def said(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Count rows that say something about TTFT and about TPOT."""
+    ttft, tpot = reading.targets(rows)
+    return int((ttft == ttft).sum()), int((tpot == tpot).sum())
+
+
+def reject(run: Run, rows: Sequence[Rejected]) -> None:
+    """Keep rows apart; one that is there already is not counted again."""
+    for row in rows:
+        new = run("INSERT INTO rejected(sequence, reason, received_s, body) VALUES (?, ?, ?, ?)"
+                  " ON CONFLICT(sequence) DO NOTHING RETURNING sequence",
+                  row.sequence, row.reason, row.received_s, json.dumps(dict(row.row)))  # fmt: skip
+        if new:
+            run("INSERT INTO reasons(reason, count) VALUES (?, 1)"
+                " ON CONFLICT(reason) DO UPDATE SET count = reasons.count + 1",
+                row.reason)  # fmt: skip
