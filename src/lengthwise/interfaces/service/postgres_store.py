@@ -17,8 +17,8 @@ from lengthwise.interfaces.service.sql_store import SqlStore
 from lengthwise.interfaces.service.sqlite_store import SCHEMA, SCHEMA_VERSION
 from lengthwise.interfaces.service.store import ServiceUnavailable
 
-TURN = 0x6C656E67
-"""Number of the advisory lock of writers ("leng")."""
+TURN, LEAD = 0x6C656E67, 0x6C656E68
+"""Advisory locks: of writers, and of the one trainer."""
 TIMEOUT_S = 5
 
 
@@ -122,3 +122,36 @@ class PostgresStore(SqlStore):
 
     def __init__(self, url: str) -> None:
         super().__init__(PostgresLink(url), PostgresLink(url))
+        self._url = url
+        self._leading: Any = None
+
+    def lead(self) -> bool:
+        """Become, or still be, the one trainer of this state; False while another one is.
+
+        The lock lives as long as its connection; when that breaks it is taken again, or another
+        trainer has it.
+        """
+        psycopg = driver()
+        try:
+            if self._leading is None:
+                connection = psycopg.connect(self._url, autocommit=True, connect_timeout=TIMEOUT_S)
+                if not connection.execute("SELECT pg_try_advisory_lock(%s)", (LEAD,)).fetchone()[0]:
+                    connection.close()
+                    return False
+                self._leading = connection
+            self._leading.execute("SELECT 1")
+        except (psycopg.Error, OSError) as error:
+            self._drop_lead()
+            raise ServiceUnavailable("the database is away",
+                                     got=" ".join(str(error).split())[:160]) from None  # fmt: skip
+        return True
+
+    def close(self) -> None:
+        """Finish what was submitted and close."""
+        super().close()
+        self._drop_lead()
+
+    def _drop_lead(self) -> None:
+        connection, self._leading = self._leading, None
+        if connection is not None:
+            connection.close()

@@ -86,6 +86,7 @@ class ServiceSettings:
     tls_key: Path | None = None
     seed_law: Path | None = None
     live_page: bool = True
+    log_requests: bool = False
     http_timeout_s: float = 30.0
     ensemble_mode: bool = True
     min_samples_for_split: int = 200
@@ -284,6 +285,7 @@ _READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "LENGTHWISE_TLS_KEY": ("tls_key", Path),
     "LENGTHWISE_SEED_LAW": ("seed_law", Path),
     "LENGTHWISE_LIVE_PAGE": ("live_page", _bool),
+    "LENGTHWISE_LOG_REQUESTS": ("log_requests", _bool),
     "LENGTHWISE_KEEP_ROWS": ("keep_rows", int),
     "LENGTHWISE_KEEP_DAYS": ("keep_days", float),
 }

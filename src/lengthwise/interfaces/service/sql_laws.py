@@ -10,7 +10,7 @@ from typing import Any
 
 from lengthwise.interfaces.service.sql_link import Run
 
-KEEP_NEWEST, KEEP_HOURLY = 20, 24 * 30
+KEEP_NEWEST, KEEP_SPANS, SPAN_S = 20, 1008, 600.0
 
 
 def publish(run: Run, law: Mapping[str, Any], note: str) -> int:
@@ -30,7 +30,7 @@ def publish(run: Run, law: Mapping[str, Any], note: str) -> int:
 
 
 def superseded(versions: Sequence[tuple[int, float]]) -> list[int]:
-    """Choose versions to drop: all but the newest 20 and the last one of each of 720 hours.
+    """Choose versions to drop: all but the newest 20 and, for a week, the last of each ten minutes.
 
     Parameters
     ----------
@@ -40,15 +40,15 @@ def superseded(versions: Sequence[tuple[int, float]]) -> list[int]:
     Examples
     --------
     >>> superseded([(v, 60.0 * v) for v in range(100, 0, -1)])[:3]
-    [80, 79, 78]
+    [80, 78, 77]
     """
     seen: set[int] = set()
     gone: list[int] = []
     for index, (version, created_s) in enumerate(versions):
-        hour = int(created_s // 3600)
-        first = hour not in seen
-        seen.add(hour)
-        if index >= KEEP_NEWEST and (not first or len(seen) > KEEP_HOURLY):
+        span = int(created_s // SPAN_S)
+        first = span not in seen
+        seen.add(span)
+        if index >= KEEP_NEWEST and (not first or len(seen) > KEEP_SPANS):
             gone.append(version)
     return gone
 

@@ -25,16 +25,16 @@ def append(run: Run, group: Sequence[Observed]) -> list[Receipt]:
     for batch in group:
         skip, hashes = _repeated(run, batch.ids)
         kept = batch.count - len(skip)
-        said = (batch.ttft, batch.tpot)
+        about = (batch.ttft, batch.tpot)
         if skip:
-            said = said(reading.kept(Stored(0, kept, 0.0, batch.body, tuple(skip))))
+            about = said(reading.kept(Stored(0, kept, 0.0, batch.body, tuple(skip))))
         last += kept
         if hashes:
             run.many("INSERT INTO ids(hash, sequence) VALUES (?, ?)", [(h, last) for h in hashes])
         if kept:
             rows.append((last, kept, batch.received_s or time.time(), batch.body,
                          json.dumps(skip) if skip else None))  # fmt: skip
-        ttft, tpot, duplicates = ttft + said[0], tpot + said[1], duplicates + len(skip)
+        ttft, tpot, duplicates = ttft + about[0], tpot + about[1], duplicates + len(skip)
         receipts.append(Receipt(kept, len(skip), last))
     if rows:
         run.many("INSERT INTO batches(last, count, received_s, body, skip)"

@@ -31,6 +31,7 @@ from lengthwise.interfaces.service.store import (
     Entry,
     LawInfo,
     Observed,
+    OvertakenError,
     Receipt,
     Rejected,
     Round,
@@ -112,7 +113,7 @@ class SqlStore:
             found = dict(zip(("accepted", "duplicates", "ttft", "tpot", "learnt", "pruned"), row,
                              strict=True))  # fmt: skip
             reasons: dict[str, int] = dict(run("SELECT reason, count FROM reasons ORDER BY reason"))
-        found |= {"waiting": max(0, found["accepted"] - found["learnt"])}
+        found |= {"waiting": found["accepted"] - max(found["learnt"], found["pruned"])}
         found |= {"stored": found["accepted"] - found["pruned"], "quarantined": reasons}
         return found | {"waiting_bytes": self._group.waiting_bytes}
 
@@ -126,7 +127,7 @@ class SqlStore:
             if training:
                 gone = run("SELECT ttft, tpot FROM totals")[0]
                 run("DELETE FROM batches")
-                run("UPDATE totals SET ttft = 0, tpot = 0, pruned = accepted, learnt = accepted")
+                run("UPDATE totals SET ttft = 0, tpot = 0, pruned = accepted")
             detail = {"training": training, "test": test, "metrics": metrics}
             run("INSERT INTO asked(command, detail) VALUES (?, ?)", "flush", json.dumps(detail))
         return {"ttft_training": gone[0], "tpot_training": gone[1],
@@ -140,7 +141,7 @@ class SqlStore:
             old = run("SELECT MAX(last) FROM batches WHERE last <= ? AND (last <= ? OR"
                       " received_s < ?)", learnt, accepted - keep_rows,
                       now_s - keep_s)[0][0]  # fmt: skip
-            if old is None or old <= pruned:
+            if old is None or old <= pruned:  # pruned may be ahead: a flush
                 return 0
             run("DELETE FROM batches WHERE last <= ?", old)
             run("DELETE FROM ids WHERE sequence <= ?", old)
@@ -257,15 +258,24 @@ class SqlStore:
     def commit(self, change: Round) -> int | None:
         """Write a round of training at once; gives the version of the law published in it."""
         with self._changing() as run:
+            if change.before is not None:
+                found = run("SELECT learnt FROM totals")[0][0]
+                if found != change.before:
+                    raise OvertakenError("only one trainer may learn from this state",
+                                         got=f"cursor {found}, not {change.before}")  # fmt: skip
             reject(run, change.rejected)
             version = None if change.law is None else publish(run, change.law, change.note)
             if change.cursor is not None:
-                run("UPDATE totals SET learnt = ? WHERE learnt < ?", change.cursor, change.cursor)
+                run("UPDATE totals SET learnt = ?", change.cursor)
             if change.learner is not None:
                 put(run, LEARNER, change.learner)
             for name, value in change.documents.items():
                 put(run, name, json.dumps(value))
         return version
+
+    def lead(self) -> bool:
+        """Become, or still be, the one trainer of this state; False while another one is."""
+        raise NotImplementedError
 
     # health ---------------------------------------------------------------------------------
 
@@ -275,7 +285,7 @@ class SqlStore:
         if failure and time.monotonic() - failure[0] < UNWELL_S:
             raise ServiceUnavailable(failure[1])
         with self._reading.use() as run:
-            run("SELECT 1 FROM totals")
+            run("SELECT id FROM totals")
 
     def close(self) -> None:
         """Finish what was submitted and close."""

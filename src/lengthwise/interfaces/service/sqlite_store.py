@@ -127,9 +127,23 @@ class SqliteStore(SqlStore):
                 raise InputError("the state directory must be one we can write to",
                                  got=f"{directory} ({error.strerror})",
                                  remedy="give another with --state DIR") from None  # fmt: skip
+        self._trainer = FileLock(directory / "trainer.lock")
         super().__init__(SqliteLink(self.path), SqliteLink(self.path))
         with suppress(ServiceUnavailable):  # it may come back; callers are told until then
             self.counts()
+
+    def lead(self) -> bool:
+        """Become, or still be, the one trainer of this state; False while another one is."""
+        try:
+            return self._trainer.acquire(wait=False)
+        except OSError as error:
+            raise ServiceUnavailable(f"the state directory cannot be written ({error.strerror})"
+                                     ) from None  # fmt: skip
+
+    def close(self) -> None:
+        """Finish what was submitted and close."""
+        super().close()
+        self._trainer.release()
 
 
 def connect(path: Path) -> sqlite3.Connection:

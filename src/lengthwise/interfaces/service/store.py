@@ -34,6 +34,10 @@ class ServiceUnavailable(LengthwiseError):  # noqa: N818 - the name of the HTTP 
         super().__init__(reason, got=got, remedy=remedy)
 
 
+class OvertakenError(LengthwiseError):
+    """Another trainer went on from the same place."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One observation: the row of the contract (milliseconds, as sent) and when it came."""
@@ -111,8 +115,13 @@ class LawInfo:
 
 @dataclass(frozen=True)
 class Round:
-    """What one round of training changes; ``cursor`` and ``learner`` belong together."""
+    """What one round of training changes; ``cursor`` and ``learner`` belong together.
 
+    ``before`` is the cursor this round began from: when another trainer has moved it meanwhile,
+    nothing is written and :class:`OvertakenError` is raised.
+    """
+
+    before: int | None = None
     cursor: int | None = None
     learner: str | None = None
     law: Mapping[str, Any] | None = None
@@ -197,6 +206,9 @@ class Store(Protocol):
 
     def commit(self, change: Round) -> int | None:
         """Write a round of training at once; gives the version of the law published in it."""
+
+    def lead(self) -> bool:
+        """Become, or still be, the one trainer of this state; False while another one is."""
 
     def prune(self, keep_rows: int, keep_s: float, now_s: float) -> int:
         """Drop rows that were learnt and are old or beyond the number; gives how many."""

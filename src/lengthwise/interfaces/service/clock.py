@@ -1,0 +1,41 @@
+"""Time that never runs backwards, from a wall clock that may."""
+
+from __future__ import annotations
+
+
+class LivedTime:
+    """Wall time made monotone: a step back of the clock is bridged, not followed.
+
+    Attributes
+    ----------
+    offset_s
+        Lived time minus wall time: what the steps back add up to.
+    jumps
+        Steps back seen.
+
+    Examples
+    --------
+    >>> clock = LivedTime()
+    >>> [clock.at(wall_s) for wall_s in (100.0, 101.0, 41.0, 42.0)]
+    [100.0, 101.0, 101.0, 102.0]
+    """
+
+    def __init__(self, offset_s: float = 0.0, last_s: float | None = None) -> None:
+        self.offset_s, self.jumps = offset_s, 0
+        self._last_s = last_s
+
+    @property
+    def last_s(self) -> float | None:
+        """The last time given."""
+        return self._last_s
+
+    def at(self, wall_s: float) -> float:
+        """Give the lived time of a wall time."""
+        lived = wall_s + self.offset_s
+        if self._last_s is not None and lived < self._last_s:
+            if self._last_s - lived > 1.0:  # workers stamp batches; less is their order
+                self.offset_s += self._last_s - lived
+                self.jumps += 1
+            lived = self._last_s
+        self._last_s = lived
+        return lived

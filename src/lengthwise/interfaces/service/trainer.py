@@ -1,0 +1,245 @@
+"""The trainer: reads new observations, learns, publishes laws.
+
+One round: read batches after the cursor, predict them (for the live page), set aside what must not
+be learnt, learn the rest, then write law, quarantine and status in one transaction. The state of
+the learner is written with its cursor every ``CHECKPOINT_S``; a trainer that is killed begins again
+from there, so that nothing is lost and nothing is learnt twice.
+
+A batch that makes learning fail is found by learning batch by batch from the last checkpoint, and
+set aside whole: one bad batch cannot stop the service from learning.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import threading
+import time
+from typing import Any
+
+from lengthwise.calibration.online.learner import OnlineLearner
+from lengthwise.errors import LengthwiseError
+from lengthwise.interfaces.service.clock import LivedTime
+from lengthwise.interfaces.service.lesson import Lesson, lesson_of, set_aside
+from lengthwise.interfaces.service.live import TARGETS, LiveRecord
+from lengthwise.interfaces.service.settings import ServiceSettings
+from lengthwise.interfaces.service.store import (
+    OvertakenError,
+    Rejected,
+    Round,
+    ServiceUnavailable,
+    Store,
+    Stored,
+)
+from lengthwise.interfaces.service.study import begin, resume
+
+ROWS = 4096
+"""Rows read at once."""
+CHECKPOINT_S, PRUNE_S, HEARTBEAT_S = 10.0, 60.0, 10.0
+SHOWN = 128
+"""Rows of a reading that are predicted for the live page."""
+
+
+class Trainer:
+    """Learns from a store.
+
+    Parameters
+    ----------
+    settings
+        Of the service.
+    store
+        Where observations are and laws go.
+    """
+
+    def __init__(self, settings: ServiceSettings, store: Store) -> None:
+        self._settings, self._store = settings, store
+        self._learner: OnlineLearner | None = None
+        self._published = ""
+        self._live, self._clock = LiveRecord(), LivedTime()
+        self._cursor = self._before = self._careful_until = self._asked = 0
+        self._started_s = time.time()
+        self._rows = self._rounds = self._events = 0
+        self._saved = self._pruned = self._told = 0.0
+        self._unsaved = False
+        self._last: dict[str, Any] = {"last_round_s": None, "last_retrain_s": None}
+
+    def run(self, stop: threading.Event) -> None:
+        """Learn until told to stop; what was learnt is written at the end."""
+        while not stop.wait(0.0):
+            began = time.monotonic()
+            try:
+                if self._store.lead():
+                    self.round()
+            except ServiceUnavailable as error:
+                _say(f"training waits: {error}")
+            except OvertakenError:
+                self._learner = None
+            pause = max(0.05, self._settings.train_every_s - (time.monotonic() - began))
+            stop.wait(pause)
+        if self._learner is not None and self._unsaved:
+            try:
+                self._commit([], save=True)
+            except LengthwiseError as error:
+                _say(f"the last lesson is learnt again at the next start: {error}")
+
+    def round(self) -> int:
+        """Learn what is new, at most for one interval; gives rows learnt."""
+        began = time.monotonic()
+        learner = self._learner or self._begin()
+        requests = self._obey()
+        rows = 0
+        rejected: list[Rejected] = []
+        while time.monotonic() - began < max(0.2, 0.8 * self._settings.train_every_s):
+            careful = self._cursor < self._careful_until
+            batches = self._store.batches(self._cursor, 1 if careful else ROWS)
+            if not batches:
+                break
+            try:
+                lesson = self._study(learner, batches)
+            except Exception as error:  # whatever it was, learning must go on
+                rows, rejected = 0, []
+                learner = self._recover(batches, careful, error)
+                continue
+            rows += lesson.rows
+            rejected += lesson.rejected
+            self._cursor = batches[-1].last
+            if careful:
+                self._commit(rejected, save=True)
+                rejected = []
+        self._rows += rows
+        self._rounds += 1
+        self._last["last_round_s"] = time.monotonic() - began
+        if rows or rejected or requests or self._due(self._told, HEARTBEAT_S):
+            self._commit(rejected, save=self._due(self._saved, CHECKPOINT_S))
+        elif self._unsaved and self._due(self._saved, CHECKPOINT_S):
+            self._commit([], save=True)
+        if self._due(self._pruned, PRUNE_S):
+            self._pruned = time.monotonic()
+            self._store.prune(self._settings.keep_rows, self._settings.keep_days * 86400.0,
+                              time.time())  # fmt: skip
+        return rows
+
+    # learning -------------------------------------------------------------------------------
+
+    def _begin(self) -> OnlineLearner:
+        """Go on from what is stored."""
+        status = self._store.get("trainer") or {}
+        self._live = LiveRecord.from_dict(self._store.get("live"))
+        self._asked = int(status.get("asked", 0))
+        self._last["last_retrain_s"] = status.get("last_retrain_s")
+        last = status.get("clock", {})
+        self._clock = LivedTime(last.get("offset_s", 0.0), last.get("last_s"))
+        self._before, text = self._store.progress()
+        self._cursor = self._before
+        learner = resume(text) if text is not None else None
+        if learner is None:
+            learner = begin(self._settings, self._store)
+            if self._before:  # the state of the learner is lost or of another version
+                self._cursor = int(self._store.counts()["pruned"])
+                self._live.event(
+                    time.time(), "learner_reset", rows_again=self._before - self._cursor
+                )
+        self._learner, self._events = learner, len(learner.events)
+        self._commit([], save=True)
+        return learner
+
+    def _study(self, learner: OnlineLearner, batches: list[Stored]) -> Lesson:
+        lesson = lesson_of(batches, self._clock)
+        if lesson.rows:
+            self._show(learner, lesson)
+            learner.observe(lesson.router, lesson.ttft_s, lesson.tpot_s, lesson.time_s)
+            self._unsaved = True
+        return lesson
+
+    def _show(self, learner: OnlineLearner, lesson: Lesson) -> None:
+        """Predict some of the rows before they are learnt."""
+        every = max(1, lesson.rows // SHOWN)
+        index = slice(0, lesson.rows, every)
+        answer = learner.law.predict(lesson.router.take(index))
+        wall_s = lesson.time_s[index] - self._clock.offset_s
+        for target in TARGETS:
+            self._live.add(target, wall_s, getattr(lesson, f"{target}_s")[index],
+                           getattr(answer, f"{target}_s"), getattr(answer, f"{target}_lo_s"),
+                           getattr(answer, f"{target}_hi_s"))  # fmt: skip
+
+    def _recover(self, batches: list[Stored], careful: bool, error: Exception) -> OnlineLearner:
+        """Learning failed: go back to the checkpoint, find the batch, set it aside."""
+        kind = f"{type(error).__name__}: {error}"[:200]
+        _say(f"learning failed ({kind}); going on from the last checkpoint")
+        if careful:
+            batch = batches[0]
+            rejected = set_aside(batch, "learning failed")
+            change = Round(before=self._before, cursor=batch.last, rejected=rejected)
+            self._store.commit(change)
+            self._live.event(time.time(), "batch_set_aside", reason=kind, rows=batch.count)
+        else:
+            self._careful_until = max(batches[-1].last, self._careful_until)
+        live = self._live
+        learner = self._begin()
+        self._live = live
+        return learner
+
+    # writing --------------------------------------------------------------------------------
+
+    def _commit(self, rejected: list[Rejected], *, save: bool) -> None:
+        learner = self._learner
+        assert learner is not None
+        for event in learner.events[self._events :]:
+            data = event.to_dict()
+            self._live.events.append({**data, "time_s": data["time_s"] - self._clock.offset_s})
+        self._events = len(learner.events)
+        law = learner.law.to_dict()
+        text = json.dumps({**law, "version": 0}, sort_keys=True)
+        changed = text != self._published
+        if changed and sum(learner.law.learnt.values()):
+            self._last["last_retrain_s"] = time.time()
+        version = self._store.commit(Round(
+            before=self._before, cursor=self._cursor if save else None,
+            learner=json.dumps(learner.to_dict()) if save else None,
+            law=law if changed else None, note=self._note(learner), rejected=rejected,
+            documents={"trainer": self._status(learner), "live": self._live.to_dict()},
+        ))  # fmt: skip
+        self._told = time.monotonic()
+        if version is not None:
+            self._published = text
+        if save:
+            self._saved, self._before, self._unsaved = time.monotonic(), self._cursor, False
+
+    def _note(self, learner: OnlineLearner) -> str:
+        rows = sum(learner.law.learnt.values())
+        return f"learnt from {rows} observations" if rows else "prior, nothing learnt yet"
+
+    def _status(self, learner: OnlineLearner) -> dict[str, Any]:
+        use = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            **self._last, "pid": os.getpid(), "started_s": self._started_s, "now_s": time.time(),
+            "rounds": self._rounds, "rows": self._rows, "cursor": self._cursor,
+            "asked": self._asked, "cpu_s": use.ru_utime + use.ru_stime,
+            "rss_bytes": use.ru_maxrss * 1024,
+            "clock": {"offset_s": self._clock.offset_s, "last_s": self._clock.last_s,
+                      "jumps": self._clock.jumps},
+            "learner": learner.status(),
+        }  # fmt: skip
+
+    def _obey(self) -> int:
+        """Do what was asked for since the last round; gives how many requests."""
+        requests = self._store.asked(self._asked)
+        for number, command, detail in requests:
+            if command == "flush":
+                self._live.forget(
+                    recent=bool(detail.get("test")), error=bool(detail.get("metrics"))
+                )
+                self._live.event(time.time(), "flushed", **detail)
+            elif command == "activate":
+                kind = "released" if detail.get("version") is None else "pinned"
+                self._live.event(time.time(), kind, **detail)
+            self._asked = number
+        return len(requests)
+
+    def _due(self, last: float, every_s: float) -> bool:
+        return time.monotonic() - last >= every_s
+
+
+def _say(text: str) -> None:
+    print(f"trainer: {text}", flush=True)
