@@ -4,7 +4,7 @@ Every ``step()`` of a ContinuousBatchingPipeline is timed by wall clock and by p
 one thread the latter is the uncontended latency). Repeats are the outer loop and the points of a
 repeat are shuffled, so that slow drift of the machine spreads over all lengths.
 
-    python measure_openvino.py OUT_DIR [--repeats 6] [--models a,b]
+    python measure_openvino.py OUT_DIR [--repeats 7] [--models a,b] [--lengths 1,2,4]
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ def is_warmup(event: dict, repeat: int) -> bool:
     return repeat == 0 or event["output_index"] in (1, 2, DECODE_STEPS)
 
 
-def measure(model: str, folder: Path, repeats: int) -> pd.DataFrame:
+def measure(model: str, folder: Path, repeats: int, lengths: list[int]) -> pd.DataFrame:
     pipe = pipeline(write_gguf(SHAPES[model], folder / f"{model}.gguf"))
     rng, ids, rows = random.Random(0), [0], []
-    points = [p for p in product(LENGTHS, BATCHES) if p[0] * p[1] <= MAX_BATCH_TOKENS[model]]
+    points = [p for p in product(lengths, BATCHES) if p[0] * p[1] <= MAX_BATCH_TOKENS[model]]
     for isl, batch_size in [(32, 1), (512, 1), (512, 4)]:
         rows += [
             e | {"repeat": -1, "warmup": True} for e in run_point(pipe, rng, isl, batch_size, ids)
@@ -117,7 +117,7 @@ def manifest(args: argparse.Namespace, seconds: float, table: pd.DataFrame) -> d
         "schema_version": 1,
         "what": "step times of openvino-genai ContinuousBatchingPipeline, one thread",
         "date": datetime.now(UTC).date().isoformat(),
-        "command": f"python measure_openvino.py OUT_DIR --repeats {args.repeats} --models {args.models}",
+        "command": f"python measure_openvino.py OUT_DIR --repeats {args.repeats} --models {args.models} --lengths {args.lengths}",
         "machine": {k: fields[k] for k in keep if k in fields}
         | {"memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)},
         "bf16_in_hardware": "avx512_bf16" in fields.get("Flags", ""),
@@ -140,11 +140,13 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--models", default=",".join(SHAPES))
+    parser.add_argument("--lengths", default=",".join(map(str, LENGTHS)))
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    lengths = [int(n) for n in args.lengths.split(",")]
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        parts = [measure(m, Path(folder), args.repeats) for m in args.models.split(",")]
+        parts = [measure(m, Path(folder), args.repeats, lengths) for m in args.models.split(",")]
     table = pd.concat(parts, ignore_index=True)
     table.to_parquet(args.out / "openvino_cpu.parquet", index=False)
     text = json.dumps(manifest(args, time.perf_counter() - start, table), indent=2)

@@ -47,8 +47,8 @@ GAIN = 0.05
 GAIN_AGAINST_PHYSICS = 0.25
 FEW_SIZES = 5
 GAIN_OF_FEW = 0.5
-"""What a spline over fewer distinct sizes must bring: it knows little about the next larger one.
-Folds that predict the largest batch count as out of range then too, where there are any."""
+"""What a spline over fewer distinct sizes must bring in range, and lose nothing beyond: it knows
+little about the next larger one. Folds that predict the largest batch count as beyond then too."""
 SEARCH_POINTS = 400
 """Terms are chosen on at most this many points, spread evenly over sizes and lengths."""
 WINSOR = float(np.log(2.0))
@@ -175,7 +175,7 @@ def choose(
         if trial.kinds == best.kinds:
             continue
         trials.append(trial)
-        if trial.score < (1.0 - gain) * best.score:
+        if _earns(trial, best, gain):
             best = trial
     if "e3" not in fixed:
         plain, corrected = (search.trial(best.kinds | {"e3": kind}, folds="neighbours")
@@ -185,6 +185,14 @@ def choose(
             best = corrected
     kept = [replace(t, kept=t.kinds == best.kinds) for t in trials]
     return search.law(best.kinds), kept
+
+
+def _earns(trial: Trial, best: Trial, gain: float) -> bool:
+    """Tell whether a change brings its gain: in the score, or in range if its sizes are few."""
+    if gain < GAIN_OF_FEW:
+        return trial.score < (1.0 - gain) * best.score
+    no_worse = not trial.out_of_range > best.out_of_range
+    return no_worse and trial.in_range < (1.0 - gain) * best.in_range
 
 
 def _changes(work: Work, fixed: dict[str, str]) -> list[tuple[dict[str, str], float]]:

@@ -32,6 +32,7 @@ _READERS = {
     "own-llamacpp-cpu": "own_llamacpp",
     "own-transformers-cpu": "own_transformers",
     "own-chunked-cpu": "own_chunked",
+    "own-openvino-short-cpu": "own_openvino_short",
     "own-mixed-cpu": "own_mixed",
     "own-settings-cpu": "own_settings",
 }
