@@ -11,8 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import aiohttp
-
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -89,6 +87,8 @@ class Page:
         raise TimeoutError("the browser did not start within 60 s")
 
     async def _connect(self, address: str) -> None:
+        import aiohttp
+
         self._client = aiohttp.ClientSession()
         self._socket = await self._client.ws_connect(address, max_msg_size=0)
 

@@ -48,14 +48,15 @@ def history(requests: dict[str, Any], bins: int = 80) -> dict[str, Any]:
 
 
 TERMS = [
-    ("ttft", "fixed", "s", 0.0131, 0.0004),
-    ("ttft", "uncached_prefill_tokens", "s/token", 4.52e-5, 6.1e-7),
-    ("ttft", "attention_pairs", "s/pair", 3.1e-10, 2.4e-11),
-    ("ttft", "waiting_requests", "s/request", 0.0884, 0.0031),
-    ("ttft", "prefill_tokens_in_flight", "s/token", 2.2e-5, 1.9e-5),
-    ("tpot", "fixed", "s", 0.0082, 0.0001),
-    ("tpot", "running_requests", "s/request", 0.00041, 0.000012),
-    ("tpot", "kv_share", "s", 0.0113, 0.0009),
+    ("ttft", "start", "s", 0.0131, 0.0004),
+    ("ttft", "prefill", "s/token", 4.52e-5, 6.1e-7),
+    ("ttft", "attention", "s/pair", 3.1e-10, 2.4e-11),
+    ("ttft", "prompts ahead", "s/token", 2.2e-5, 3.1e-6),
+    ("ttft", "long prompts ahead", "s/token^1.5", 1.1e-7, 1.6e-7),
+    ("ttft", "waiting", "s/request", 0.0884, 0.0031),
+    ("tpot", "step", "s", 0.0082, 0.0001),
+    ("tpot", "running", "s/request", 0.00041, 0.000012),
+    ("tpot", "crowding", "s/request^2", 5.2e-7, 4.4e-7),
 ]
 DOMAIN = {
     "input_tokens": [12, 8192], "cached_share": [0.0, 0.93], "kv_share": [0.02, 0.71],
@@ -76,9 +77,9 @@ def live(n: int = 1200, *, span_s: float = 1800.0, tpot: bool = True) -> dict[st
          "detail": {"version": 11, "error_percent": 6.1, "before_percent": 8.4}},
         {"time_s": at + 0.006 * span_s, "kind": "drift", "target": "ttft",
          "detail": {"detector": "page-hinkley", "shift_percent": 34.8, "after_requests": 41}},
-        {"time_s": at + 0.008 * span_s, "kind": "widen", "target": "ttft",
+        {"time_s": at + 0.008 * span_s, "kind": "widened", "target": "ttft",
          "detail": {"factor": 1.5}},
-        {"time_s": at + 0.03 * span_s, "kind": "offset_refit", "target": "ttft",
+        {"time_s": at + 0.03 * span_s, "kind": "offset_refitted", "target": "ttft",
          "detail": {"pod": "vllm-decode-7c9f", "offset_ms": 81.2}},
         {"time_s": at + 0.01 * span_s, "kind": "drift", "target": "tpot",
          "detail": {"detector": "adwin", "shift_percent": 33.1}},

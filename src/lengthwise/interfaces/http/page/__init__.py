@@ -1,4 +1,4 @@
-"""The live page: one document, one style sheet, one script; nothing is fetched from elsewhere."""
+"""The live page: a document, a style sheet and two scripts; nothing is fetched from elsewhere."""
 
 from lengthwise.interfaces.http.page.files import HEADERS, PageFile, page_files
 

@@ -25,6 +25,7 @@ _SERVED = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page/live.css": ("live.css", "text/css; charset=utf-8"),
     "/page/live.js": ("live.js", "text/javascript; charset=utf-8"),
+    "/page/charts.js": ("charts.js", "text/javascript; charset=utf-8"),
 }
 
 
@@ -52,7 +53,7 @@ def page_files() -> Mapping[str, PageFile]:
     it names relative to itself.
 
     >>> sorted(page_files())
-    ['/', '/page/live.css', '/page/live.js']
+    ['/', '/page/charts.js', '/page/live.css', '/page/live.js']
     >>> max(len(file.body) for file in page_files().values()) < 40_000
     True
     """
