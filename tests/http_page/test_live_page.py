@@ -78,9 +78,11 @@ def test_the_diagonal_is_where_predicted_is_observed(page: Page) -> None:
         opened(page, server)
         off = page.evaluate("""(() => {
           const svg = document.querySelector('#ttft svg[tabindex]');
-          const [x, y] = svg.querySelector('path.in').getAttribute('d').match(/[\\d.]+/g).map(Number);
-          const line = svg.querySelector('line.ideal'), at = (n) => Number(line.getAttribute(n));
-          return Math.abs((x - at('x1')) / (at('x2') - at('x1')) - (y - at('y1')) / (at('y2') - at('y1')));
+          const d = svg.querySelector('path.in').getAttribute('d');
+          const [x, y] = d.match(/[\\d.]+/g).map(Number), line = svg.querySelector('line.ideal');
+          const along = (v, axis) => (v - line.getAttribute(`${axis}1`))
+            / (line.getAttribute(`${axis}2`) - line.getAttribute(`${axis}1`));
+          return Math.abs(along(x, 'x') - along(y, 'y'));
         })()""")
         assert off < 0.005
 
@@ -132,8 +134,14 @@ def test_nothing_learnt_yet(page: Page) -> None:
         assert not page.evaluate("document.querySelector('#ttft .charts').checkVisibility()")
 
 
-@pytest.mark.parametrize("data", [{}, {"now_s": 1.0, "law": None, "recent": None, "error": None},
-                                  {"recent": {"ttft": {"time_s": [1.0]}}, "events": [{}]}])  # fmt: skip
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"now_s": 1.0, "law": None, "recent": None, "error": None},
+        {"recent": {"ttft": {"time_s": [1.0]}}, "events": [{}]},
+    ],
+)
 def test_missing_parts_are_empty_states(page: Page, data: dict[str, Any]) -> None:
     with PageServer(data) as server:
         text = opened(page, server).text()

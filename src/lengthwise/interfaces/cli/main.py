@@ -43,6 +43,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate", "Score formulations on lengths they have not seen."),
     "compare": ("compare", "Compare two laws or two tables."),
     "report": ("report", "Write a self-contained HTML report."),
+    "serve": ("serve", "Predict over HTTP and learn from live traffic; drop-in for llm-d."),
     "doctor": ("doctor", "Check this machine: engines, memory bandwidth, arithmetic rate."),
 }
 """Module (in this package) and one line of help of each command."""

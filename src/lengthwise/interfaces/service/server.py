@@ -58,7 +58,7 @@ def make_server(
 
         log_to_stderr()
 
-    class Server(module.Server):  # type: ignore[misc]
+    class Server(module.Server):  # type: ignore[misc, name-defined]
         """A server that leaves signals alone and says when it answers."""
 
         @contextmanager

@@ -192,7 +192,7 @@ class Trainer:
         law = learner.law.to_dict()
         text = json.dumps({**law, "version": 0}, sort_keys=True)
         changed = text != self._published
-        if changed and sum(learner.law.learnt.values()):
+        if changed and _learnt(learner):
             self._last["last_retrain_s"] = time.time()
         version = self._store.commit(Round(
             before=self._before, cursor=self._cursor if save else None,
@@ -207,7 +207,7 @@ class Trainer:
             self._saved, self._before, self._unsaved = time.monotonic(), self._cursor, False
 
     def _note(self, learner: OnlineLearner) -> str:
-        rows = sum(learner.law.learnt.values())
+        rows = _learnt(learner)
         return f"learnt from {rows} observations" if rows else "prior, nothing learnt yet"
 
     def _status(self, learner: OnlineLearner) -> dict[str, Any]:
@@ -239,6 +239,10 @@ class Trainer:
 
     def _due(self, last: float, every_s: float) -> bool:
         return time.monotonic() - last >= every_s
+
+
+def _learnt(learner: OnlineLearner) -> int:
+    return sum(int(rows) for rows in learner.law.learnt.values())
 
 
 def _say(text: str) -> None:
