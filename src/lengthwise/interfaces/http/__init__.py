@@ -1,0 +1,1 @@
+"""The service over HTTP: the native API, llm-d's two servers, metrics, and a typed client."""

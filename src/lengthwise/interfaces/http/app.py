@@ -1,0 +1,156 @@
+"""The ASGI application of a worker: routes of the role, life cycle, tuning.
+
+One table of routes is built at the start from the settings; it drives dispatch, access rules and
+the OpenAPI document alike.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from lengthwise.interfaces.http.context import Context
+from lengthwise.interfaces.http.dispatch import Dispatcher, Receive, Scope, Send
+from lengthwise.interfaces.http.exchange import Call, Reply, Route
+from lengthwise.interfaces.http.guards import RateLimit, Tokens
+from lengthwise.interfaces.http.llmd_metrics import LlmdMetrics
+from lengthwise.interfaces.http.llmd_models import LlmdModels
+from lengthwise.interfaces.http.llmd_prediction import LlmdPrediction
+from lengthwise.interfaces.http.llmd_training import LlmdTraining
+from lengthwise.interfaces.http.native_laws import NativeLaws
+from lengthwise.interfaces.http.native_predict import NativePredict
+from lengthwise.interfaces.http.native_state import NativeState
+from lengthwise.interfaces.http.openapi import document
+from lengthwise.interfaces.http.page import HEADERS, page_files
+from lengthwise.interfaces.http.tally import Tally
+from lengthwise.interfaces.http.telling import Telling
+from lengthwise.interfaces.http.tracing import tracer
+from lengthwise.interfaces.service.current import CurrentLaw
+from lengthwise.interfaces.service.settings import ServiceSettings
+from lengthwise.interfaces.service.store import Store
+
+SWITCH_S = 0.0005
+"""Longest turn of a thread: with Python's 5 ms a busy thread would hold up the event loop."""
+
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Application:
+    """See `create_app`."""
+
+    def __init__(self, context: Context, routes: list[Route], telling: Telling) -> None:
+        settings = context.settings
+        self._context = context
+        self.dispatcher = Dispatcher(
+            routes, tokens=Tokens(settings.tokens), rate=RateLimit(settings.rate_per_s),
+            max_body_bytes=settings.max_body_bytes, telling=telling,
+        )  # fmt: skip
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self.dispatcher.answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                try:
+                    self.start()
+                except Exception as error:  # the server must hear of it, whatever it is
+                    await send({"type": "lifespan.startup.failed", "message": str(error)})
+                    return
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                self.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    def start(self) -> None:
+        """Begin to follow the law; tune the interpreter for many short requests."""
+        self._context.current.start()
+        sys.setswitchinterval(SWITCH_S)
+        gc.collect()
+        gc.freeze()  # what lives as long as the process need not be looked at again
+        gc.set_threshold(50_000, 20, 50)  # a bulk answer makes thousands of short-lived objects
+
+    def stop(self) -> None:
+        """Finish what runs; law and store belong to the caller."""
+        self.dispatcher.close()
+
+
+def create_app(settings: ServiceSettings, store: Store | None, current: CurrentLaw) -> Application:
+    """Make the application of one worker.
+
+    Parameters
+    ----------
+    settings
+        Role, mode, limits, tokens.
+    store
+        State of the service; None in a prediction replica.
+    current
+        The law in use.
+
+    Returns
+    -------
+    Application
+        An ASGI application.
+    """
+    telling = Telling(tracer())
+    context = Context(settings, store, current)
+    routes = _routes(context, telling)
+    described = document(routes, settings)
+
+    def openapi(call: Call) -> Reply:
+        return Reply(described)
+
+    routes.append(Route("GET", "/openapi.json", openapi, "This document"))
+    return Application(context, routes, telling)
+
+
+def _routes(context: Context, telling: Telling) -> list[Route]:
+    settings = context.settings
+    routes = [*NativePredict(context).routes(), *NativeLaws(context).routes()]
+    routes += NativeState(context, telling).routes(probes=not settings.llm_d)
+    if settings.llm_d:
+        routes += _llm_d(context)
+    if settings.live_page:
+        routes += _page("/live" if settings.llm_d else "/")
+    return routes
+
+
+def _llm_d(context: Context) -> list[Route]:
+    role = context.settings.role
+    routes: list[Route] = []
+    prediction = LlmdPrediction(context)
+    if role != "training":
+        routes += prediction.routes()
+    if role != "prediction":
+        tally = Tally(context)
+        training = LlmdTraining(context, tally)
+        routes += training.routes()
+        if role == "training":
+            routes += [
+                *training.probes(),
+                *(r for r in prediction.routes() if r.path == "/predict"),
+            ]
+        routes += [*LlmdModels(context).routes(), *LlmdMetrics(context, tally).routes()]
+    return routes
+
+
+def _page(root: str) -> list[Route]:
+    headers = tuple((k.encode(), v.encode()) for k, v in HEADERS.items())
+
+    def serve(file: Any) -> Callable[[Call], Reply]:
+        found = Reply(file.body, 200, file.content_type.encode(), headers)
+        return lambda call: found
+
+    return [
+        Route("GET", root if path == "/" else path, serve(file), "Live page", tag="page", role="")
+        for path, file in page_files().items()
+    ]

@@ -1,0 +1,128 @@
+"""The native API: how the service is, what changed, what the live page shows, its metrics."""
+
+from __future__ import annotations
+
+from time import time
+from typing import Any
+
+from lengthwise import __version__
+from lengthwise.formulations.online.context import BOX
+from lengthwise.interfaces.http.context import Context, when
+from lengthwise.interfaces.http.exchange import IN_THREAD, Call, Reply, Route, reply, text
+from lengthwise.interfaces.http.state_metrics import state_lines
+from lengthwise.interfaces.http.telling import Telling
+
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class NativeState:
+    """Handlers of status, drift, live data, probes and metrics.
+
+    Parameters
+    ----------
+    context
+        Settings, store and law.
+    telling
+        Counts of requests.
+    """
+
+    def __init__(self, context: Context, telling: Telling) -> None:
+        self._context, self._telling = context, telling
+
+    def status(self, call: Call) -> Reply:
+        """Tell how the service is."""
+        context = self._context
+        law, store = context.current.law, context.store
+        return reply(
+            {
+                "service": "lengthwise",
+                "release": __version__,
+                "role": context.settings.role,
+                "ready": context.is_ready,
+                "law": {
+                    "version": law.version,
+                    "ready": dict(law.ready),
+                    "rows_learnt": dict(law.learnt),
+                    "median_relative_error": dict(law.error),
+                    "loaded_at": context.loaded_at,
+                    "problem": context.current.problem,
+                },
+                "observations": store.counts() if store else None,
+                "trainer": store.get("trainer") if store else None,
+                "time": when(time()),
+            }
+        )
+
+    def drift(self, call: Call) -> Reply:
+        """Tell what changed lately: drift, repairs, promotions."""
+        live = self._document("live")
+        events = live.get("events", [])
+        return reply({"events": events, "count": len(events)})
+
+    def live(self, call: Call) -> Reply:
+        """Give what the live page shows."""
+        context = self._context
+        law, live = context.current.law, self._document("live")
+        frame = law.frame
+        domain = {}
+        if frame.lo is not None and frame.hi is not None:
+            pairs = zip(BOX, frame.lo.tolist(), frame.hi.tolist(), strict=True)
+            domain = {name: [lo, hi] for name, lo, hi in pairs}
+        empty: dict[str, Any] = {"ttft": {}, "tpot": {}}
+        return reply(
+            {
+                "now_s": time(),
+                "law": {
+                    "version": law.version,
+                    "ready": context.is_ready and bool(law.ready.get("ttft")),
+                    "terms": law.terms(),
+                },
+                "domain": domain,
+                "recent": live.get("recent", empty),
+                "error": live.get("error", empty),
+                "events": live.get("events", []),
+                "counts": context.store.counts() if context.store else {},
+            }
+        )
+
+    def _document(self, name: str) -> dict[str, Any]:
+        store = self._context.store
+        found = store.get(name) if store else None
+        return found if isinstance(found, dict) else {}
+
+    def metrics(self, call: Call) -> Reply:
+        """All metrics of this worker and of the state all workers share."""
+        telling = self._telling
+        lines = [
+            *telling.requests.lines(), *telling.seconds.lines(), *telling.rows.lines(),
+            *self._context.counts.lines(), *state_lines(self._context),
+        ]  # fmt: skip
+        return text("\n".join(lines) + "\n", PROMETHEUS)
+
+    def healthz(self, call: Call) -> Reply:
+        """Tell that the process lives."""
+        return reply({"status": "ok", "service": "lengthwise"})
+
+    def readyz(self, call: Call) -> Reply:
+        """Tell whether predictions are given and observations kept."""
+        if self._context.store is not None:
+            self._context.store.check()
+        self._context.require_ready()
+        return reply({"status": "ready", "law_version": self._context.current.law.version})
+
+    def routes(self, *, probes: bool) -> list[Route]:
+        """All endpoints here; `probes` adds those whose paths llm-d has too."""
+        routes = [
+            Route("GET", "/v1/status", self.status, "How the service is", IN_THREAD),
+            Route("GET", "/v1/drift", self.drift, "What changed lately", IN_THREAD),
+            Route("GET", "/v1/events", self.drift, "What changed lately", IN_THREAD),
+            Route("GET", "/v1/live", self.live, "What the live page shows", IN_THREAD),
+            Route("GET", "/v1/metrics", self.metrics, "Prometheus metrics", IN_THREAD),
+        ]
+        if probes:
+            routes += [
+                Route("GET", "/healthz", self.healthz, "Alive", role=""),
+                Route("GET", "/readyz", self.readyz, "Ready", IN_THREAD, ""),
+                Route("GET", "/metrics", self.metrics, "Prometheus metrics", IN_THREAD),
+            ]
+        return routes

@@ -1,0 +1,193 @@
+"""The exact check of a body: pydantic models made from the field tables.
+
+Its coercions are the contract's: `500.0` and `"500"` are integers, `500.5` is not, true is 1,
+unknown names are ignored, bounds hold. It is asked only about bodies the fast check refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ValidationError, create_model
+from pydantic import Field as Bounded
+
+from lengthwise.interfaces.http import fields as f
+from lengthwise.interfaces.http.columns import Columns, texts
+
+MOST_PROBLEMS = 100
+"""Problems listed in one answer; a body may hold many thousands."""
+
+
+class RejectedError(Exception):
+    """A body that breaks the schema: `detail` as FastAPI words it, status 422."""
+
+    def __init__(self, detail: list[dict[str, Any]]) -> None:
+        super().__init__(detail[0]["msg"] if detail else "invalid body")
+        self.detail = detail
+
+
+def row_model(name: str, fields: Iterable[f.Field], **more: Any) -> type[BaseModel]:
+    """Model of one row.
+
+    >>> row_model("Row", f.NATIVE)(input_tokens=500.0).input_tokens
+    500
+    """
+    members: dict[str, Any] = {}
+    for field in fields:
+        kind: Any = int if field.kind == "count" else float
+        bounds: dict[str, Any] = {"ge": 0, "description": field.meaning}
+        if field.kind == "share":
+            bounds["le"] = 1
+        default = ... if field.required else 0
+        members[field.name] = (kind, Bounded(default, **bounds))
+    return create_model(name, **members, **more)
+
+
+POD_TYPE: Any = (str | None, Bounded("", description="role of the pod: prefill, decode, or free"))
+POD: Any = (str | None, Bounded("", description="name of the pod"))
+WHEN: Any = (datetime | None, Bounded(None, description="RFC 3339"))
+REQUEST_ID: Any = (
+    str | None,
+    Bounded(None, max_length=200, description="the same observation sent twice counts once"),
+)
+
+PredictionRow = row_model("PredictionRow", f.ROUTER, pod_type=POD_TYPE)
+TrainingRow = row_model("TrainingRow", (*f.ROUTER, *f.OBSERVED), pod_type=POD_TYPE, timestamp=WHEN)
+NativeRow = row_model("Row", (*f.NATIVE, f.OSL), pod_type=POD_TYPE, pod=POD)
+ObservationRow = row_model(
+    "Observation", (*f.NATIVE, *f.NATIVE_OBSERVED), pod_type=POD_TYPE, pod=POD,
+    request_id=REQUEST_ID, observed_at=WHEN,
+)  # fmt: skip
+
+
+class FlushBody(BaseModel):
+    """What to flush; nothing said means everything."""
+
+    flush_training_data: bool = True
+    flush_test_data: bool = True
+    flush_metrics: bool = True
+    reason: str | None = None
+
+
+def problems(error: ValidationError, where: Sequence[str | int]) -> list[dict[str, Any]]:
+    """Problems of one value, located inside the body."""
+    found = error.errors(include_url=False, include_context=True)
+    return [{**problem, "loc": [*where, *problem["loc"]]} for problem in found]
+
+
+def checked(model: type[BaseModel], value: Any, where: Sequence[str | int] = ("body",)) -> Any:
+    """Validate one object.
+
+    >>> checked(FlushBody, {"flush_metrics": "no"}).flush_metrics
+    False
+    """
+    if not isinstance(value, dict):
+        raise RejectedError([not_an_object(value, where)])
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise RejectedError(problems(error, where)) from None
+
+
+def not_an_object(value: Any, where: Sequence[str | int]) -> dict[str, Any]:
+    """Problem of a value that should have been a JSON object."""
+    return {
+        "type": "model_attributes_type",
+        "loc": [*where],
+        "msg": "Input should be a valid dictionary or object to extract fields from",
+        "input": value,
+    }
+
+
+def rows_of(value: Any, key: str, *, least: int = 0, most: int | None = None) -> list[Any]:
+    """Take the list under `key` of a body, its length checked.
+
+    >>> rows_of({"requests": [{}]}, "requests", least=1)
+    [{}]
+    """
+    if not isinstance(value, dict):
+        raise RejectedError([not_an_object(value, ("body",))])
+    where = ["body", key]
+    if key not in value:
+        raise RejectedError(
+            [{"type": "missing", "loc": where, "msg": "Field required", "input": None}]
+        )
+    rows = value[key]
+    if not isinstance(rows, list):
+        raise RejectedError(
+            [{"type": "list_type", "loc": where, "msg": "Input should be a valid list",
+              "input": rows}]
+        )  # fmt: skip
+    n = len(rows)
+    if n < least or (most is not None and n > most):
+        raise RejectedError([_length_problem(where, n, least, most)])
+    return rows
+
+
+def _length_problem(where: list[str], n: int, least: int, most: int | None) -> dict[str, Any]:
+    short = n < least
+    limit, side = (least, "least") if short else (most, "most")
+    return {
+        "type": "too_short" if short else "too_long",
+        "loc": where,
+        "msg": f"List should have at {side} {limit} item{'' if limit == 1 else 's'}"
+        f" after validation, not {n}",
+        "input": None,
+        "ctx": {
+            "field_type": "List",
+            f"{'min' if short else 'max'}_length": limit,
+            "actual_length": n,
+        },
+    }
+
+
+def exact_columns(
+    rows: Sequence[Any], model: type[BaseModel], fields: Sequence[f.Field], where: Sequence[str]
+) -> Columns:
+    """Columns of rows after the exact check; shape (n,) each.
+
+    Raises
+    ------
+    RejectedError
+        Any row breaks the schema; the first `MOST_PROBLEMS` are listed.
+
+    Examples
+    --------
+    >>> exact_columns([{"input_tokens": "512"}], NativeRow, f.NATIVE, ["body"])["input_tokens"]
+    array([512.])
+    """
+    good: list[Any] = []
+    bad: list[dict[str, Any]] = []
+    for i, row in enumerate(rows):
+        if not isinstance(row, dict):
+            bad.append(not_an_object(row, (*where, i)))
+        else:
+            try:
+                good.append(model.model_validate(row))
+            except ValidationError as error:
+                bad += problems(error, (*where, i))
+        if len(bad) >= MOST_PROBLEMS:
+            break
+    if bad:
+        raise RejectedError(bad[:MOST_PROBLEMS])
+    columns: Columns = {
+        field.column: np.array([_number(getattr(row, field.name)) for row in good], dtype=float)
+        for field in fields
+    }
+    for name in ("pod_type", "pod"):
+        columns[name] = texts([_text(getattr(row, name, "")) for row in good])
+    return columns
+
+
+def _number(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return float("inf")
+
+
+def _text(value: str | None) -> str:
+    return (value or "").encode("utf-8", "replace").decode()

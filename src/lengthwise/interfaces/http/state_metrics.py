@@ -1,0 +1,98 @@
+"""Gauges read from the state that all workers share: law, learning, drift, what waits."""
+
+from __future__ import annotations
+
+from collections import Counter as Tallied
+from time import time
+from typing import Any
+
+import numpy as np
+
+from lengthwise.interfaces.http.context import Context
+from lengthwise.interfaces.http.metrics import gauge, head, sample
+
+TARGETS = ("ttft", "tpot")
+
+
+def state_lines(context: Context) -> list[str]:
+    """Text of all of them."""
+    return [*_law(context), *_kept(context)]
+
+
+def _law(context: Context) -> list[str]:
+    law, loaded_s = context.current.law, context.current.loaded_s
+    by_target = ("target",)
+    known = {(t,): float(e) for t in TARGETS if (e := law.error.get(t)) is not None}
+    lines = [
+        *gauge("lengthwise_law_version", "Version of the law in use.", {(): law.version}),
+        *gauge("lengthwise_law_ready", "Whether the error of a target is known.",
+               {(t,): float(bool(law.ready.get(t))) for t in TARGETS}, by_target),
+        *gauge("lengthwise_rows_learnt", "Observations the law in use has learnt from.",
+               {(t,): float(law.learnt.get(t, 0)) for t in TARGETS}, by_target),
+        *gauge("lengthwise_median_relative_error",
+               "Recent median absolute relative error on rows not learnt from.", known, by_target),
+        *gauge("lengthwise_law_problem", "1 while the source of laws cannot be read.",
+               {(): float(bool(context.current.problem))}),
+    ]  # fmt: skip
+    if loaded_s is not None:
+        lines += gauge("lengthwise_law_age_seconds", "Time since the law was taken into use.",
+                       {(): max(0.0, time() - loaded_s)})  # fmt: skip
+    return lines
+
+
+def _kept(context: Context) -> list[str]:
+    if context.store is None:
+        return []
+    counts = context.store.counts()
+    live = context.store.get("live") or {}
+    quarantined = {(reason,): float(n) for reason, n in counts["quarantined"].items()}
+    lines = [
+        *gauge("lengthwise_observations_stored", "Observations kept.", {(): counts["stored"]}),
+        *gauge("lengthwise_observations_waiting", "Observations not learnt yet.",
+               {(): counts["waiting"]}),
+        *gauge("lengthwise_write_queue_bytes", "Bodies that wait for the disk.",
+               {(): counts.get("waiting_bytes", 0)}),
+        *_total("lengthwise_observations_accepted_total", "Observations accepted ever.",
+                {(): float(counts["accepted"])}),
+        *_total("lengthwise_observations_duplicate_total", "Observations sent again.",
+                {(): float(counts["duplicates"])}),
+        *_total("lengthwise_quarantined_total", "Observations never learnt from, by reason.",
+                quarantined, ("reason",)),
+        *_coverage(live),
+        *_events(live.get("events", [])),
+        *_training(context.store.get("trainer") or {}),
+    ]  # fmt: skip
+    return lines
+
+
+def _total(name: str, help_text: str, values: dict[tuple[str, ...], float],
+           labels: tuple[str, ...] = ()) -> list[str]:  # fmt: skip
+    lines = head(name, "counter", help_text)
+    return lines + [sample(name, zip(labels, k, strict=True), v) for k, v in values.items()]
+
+
+def _coverage(live: dict[str, Any]) -> list[str]:
+    covered: dict[tuple[str, ...], float] = {}
+    for target in TARGETS:
+        recent = live.get("recent", {}).get(target, {})
+        if recent.get("observed_ms"):
+            seen, lo, hi = (np.array(recent[k]) for k in ("observed_ms", "lo_ms", "hi_ms"))
+            covered[(target,)] = float(((seen >= lo) & (seen <= hi)).mean())
+    return gauge("lengthwise_interval_coverage_ratio",
+                 "Share of recent observations inside their 90 % interval.", covered,
+                 ("target",))  # fmt: skip
+
+
+def _events(events: list[dict[str, Any]]) -> list[str]:
+    found = Tallied((str(e.get("kind", "")), str(e.get("target", ""))) for e in events)
+    return gauge("lengthwise_recent_events", "Changes among the last noted, by kind: drift, repair.",
+                 {k: float(n) for k, n in found.items()}, ("kind", "target"))  # fmt: skip
+
+
+def _training(status: dict[str, Any]) -> list[str]:
+    """Numbers of the trainer's status, whatever they are called."""
+    values = {
+        (name,): float(value) for name, value in status.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }  # fmt: skip
+    return gauge("lengthwise_training", "Numbers the trainer reports of itself.", values, ("name",))
