@@ -49,6 +49,7 @@ class Application:
         )  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection of the ASGI server."""
         if scope["type"] == "http":
             await self.dispatcher.answer(scope, receive, send)
         elif scope["type"] == "lifespan":

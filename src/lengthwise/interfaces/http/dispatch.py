@@ -135,8 +135,10 @@ class Dispatcher:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 return await self._rest(bytearray(message.get("body", b"")), receive)
         except TimeoutError:
-            raise HttpError(408, f"a body must arrive within {BODY_TIMEOUT_S:g} s",
-                            got="part of it", remedy="send it faster or in parts") from None  # fmt: skip
+            raise HttpError(
+                408, f"a body must arrive within {BODY_TIMEOUT_S:g} s", got="part of it",
+                remedy="send it faster or in parts",
+            ) from None  # fmt: skip
 
     async def _rest(self, body: bytearray, receive: Receive) -> bytes:
         more = True

@@ -46,7 +46,7 @@ def _kept(context: Context) -> list[str]:
     counts = context.store.counts()
     live = context.store.get("live") or {}
     quarantined = {(reason,): float(n) for reason, n in counts["quarantined"].items()}
-    lines = [
+    return [
         *gauge("lengthwise_observations_stored", "Observations kept.", {(): counts["stored"]}),
         *gauge("lengthwise_observations_waiting", "Observations not learnt yet.",
                {(): counts["waiting"]}),
@@ -62,7 +62,6 @@ def _kept(context: Context) -> list[str]:
         *_events(live.get("events", [])),
         *_training(context.store.get("trainer") or {}),
     ]  # fmt: skip
-    return lines
 
 
 def _total(name: str, help_text: str, values: dict[tuple[str, ...], float],
@@ -85,7 +84,7 @@ def _coverage(live: dict[str, Any]) -> list[str]:
 
 def _events(events: list[dict[str, Any]]) -> list[str]:
     found = Tallied((str(e.get("kind", "")), str(e.get("target", ""))) for e in events)
-    return gauge("lengthwise_recent_events", "Changes among the last noted, by kind: drift, repair.",
+    return gauge("lengthwise_recent_events", "Changes noted lately, by kind and target.",
                  {k: float(n) for k, n in found.items()}, ("kind", "target"))  # fmt: skip
 
 

@@ -77,7 +77,7 @@ class Tally:
             self.times_ms[prefix].append(float(time_ms))
 
     def queued(self) -> dict[str, int]:
-        """Samples of each target without and with a queue."""
+        """Count samples of each target without and with a queue."""
         return {
             f"{target}_{name}_samples": int(part.sum())
             for target, counts in self.counts.items()
@@ -85,7 +85,7 @@ class Tally:
         }
 
     def buckets(self) -> dict[str, int]:
-        """Samples of the buckets that have any."""
+        """Count samples of the buckets that have any."""
         both = self.counts["ttft"] + self.counts["tpot"]
         return {
             f"queue_{q}_cache_{c}_prefix_{p}": int(both[q, c, p])
