@@ -52,16 +52,15 @@ TERMS = [
     ("ttft", "prefill", "s/token", 4.52e-5, 6.1e-7),
     ("ttft", "attention", "s/pair", 3.1e-10, 2.4e-11),
     ("ttft", "prompts ahead", "s/token", 2.2e-5, 3.1e-6),
-    ("ttft", "long prompts ahead", "s/token^1.5", 1.1e-7, 1.6e-7),
+    ("ttft", "long prompts ahead", "s/token^1.5", 1.1e-7, 1.4e-7),
     ("ttft", "waiting", "s/request", 0.0884, 0.0031),
     ("tpot", "step", "s", 0.0082, 0.0001),
     ("tpot", "running", "s/request", 0.00041, 0.000012),
     ("tpot", "crowding", "s/request^2", 5.2e-7, 4.4e-7),
 ]
 DOMAIN = {
-    "input_tokens": [12, 8192], "cached_share": [0.0, 0.93], "kv_share": [0.02, 0.71],
-    "waiting": [0, 34], "running": [0, 128], "generated": [1, 1],
-    "prefill_in_flight": [0, 65210], "decode_in_flight": [0, 0],
+    "input_tokens": [12, 8192], "prefill_in_flight": [0, 65210], "waiting": [0, 34],
+    "running": [0, 128], "encoder_tokens": [0, 0],
 }  # fmt: skip
 
 
@@ -86,7 +85,8 @@ def live(n: int = 1200, *, span_s: float = 1800.0, tpot: bool = True) -> dict[st
         {"time_s": at + 0.1 * span_s, "kind": "promoted", "target": "",
          "detail": {"version": 12, "error_percent": 6.3}},
     ]  # fmt: skip
-    terms = [dict(zip(("target", "name", "unit", "value", "sd"), t, strict=True)) for t in TERMS]
+    names = ("target", "name", "unit", "value", "sd")
+    terms = [dict(zip(names, t, strict=True)) | {"pod_type": "*"} for t in TERMS]
     return {
         "now_s": NOW_S,
         "law": {
@@ -98,7 +98,11 @@ def live(n: int = 1200, *, span_s: float = 1800.0, tpot: bool = True) -> dict[st
         "recent": recent,
         "error": {target: history(requests) for target, requests in recent.items()},
         "events": [e for e in events if tpot or e["target"] != "tpot"] if ready else [],
-        "counts": {"observations": 40 * n if ready else n, "quarantined": 3 if ready else 0},
+        "counts": {
+            "accepted": 40 * n if ready else n,
+            "duplicates": 0,
+            "quarantined": {"time not finite": 2, "impossible speed": 1} if ready else {},
+        },
     }
 
 
@@ -108,5 +112,5 @@ def nothing() -> dict[str, Any]:
         "now_s": NOW_S,
         "law": {"version": 0, "ready": {"ttft": False, "tpot": False}, "terms": []},
         "domain": {}, "recent": {}, "error": {}, "events": [],
-        "counts": {"observations": 0, "quarantined": 0},
+        "counts": {"accepted": 0, "duplicates": 0, "quarantined": {}},
     }  # fmt: skip

@@ -12,6 +12,9 @@ import pytest
 from chromium import Page
 from page_server import PageServer
 
+from lengthwise.formulations.online.law import OnlineLaw
+from lengthwise.formulations.online.terms import TTFT
+
 SHOWN = "!document.getElementById('content').hidden"
 
 
@@ -94,7 +97,7 @@ def test_tiles_give_the_numbers_with_units(page: Page) -> None:
         tiles = opened(page, server).text("#tiles")
     for text in (f"{last:.1f} %", "law version", "12", "48,000", "ready for TTFT and TPOT"):
         assert text in tiles
-    assert "quarantined\n3" in tiles
+    assert "quarantined\n3\n2 time not finite, 1 impossible speed" in tiles
     assert "drifts noticed\n2" in tiles
 
 
@@ -115,10 +118,11 @@ def test_the_law_and_its_domain_are_tables(page: Page) -> None:
     with PageServer(live_data.live()) as server:
         opened(page, server)
         law = page.text("#law")
-        assert "prefill\t45.2\t0.61\tµs/token\t1 %" in law
-        assert "attention\t310\t24\tps/pair\t8 %" in law
+        assert "prefill\t45.2\tµs/token\t± 1.3 %" in law
+        assert "attention\t310\tps/pair\t± 7.7 %" in law
+        assert "crowding\t520\tns/request2\tfactor 2.3" in law
         assert "prompt length\t12\t8,192\ttokens" in page.text("#domain")
-        assert "prompt found in cache\t0\t93\t%" in page.text("#domain")
+        assert "requests running\t0\t128\trequests" in page.text("#domain")
 
 
 def test_nothing_learnt_yet(page: Page) -> None:
@@ -127,7 +131,7 @@ def test_nothing_learnt_yet(page: Page) -> None:
         text = page.text()
         assert "Learning" in page.text("#state")
         for empty in ("No observed time to first token yet", "No observed time per output token",
-                      "None. Drift", "answers come from the prior", "none yet"):  # fmt: skip
+                      "None. Drift", "Answers come from the prior", "none yet"):  # fmt: skip
             assert empty in text
         assert "NaN" not in text
         assert "undefined" not in text
@@ -147,6 +151,20 @@ def test_missing_parts_are_empty_states(page: Page, data: dict[str, Any]) -> Non
         text = opened(page, server).text()
     assert "No observed time to first token yet" in text
     assert "NaN" not in text
+
+
+def test_a_replica_without_observations_names_its_trainer(page: Page) -> None:
+    data = {"law": {"version": 7, "ready": True, "terms": []}, "counts": {}}
+    with PageServer(data) as server:
+        opened(page, server)
+        assert "open the page of the trainer" in page.text("#ttft")
+        assert page.text("#state") == "Ready"
+
+
+def test_the_sd_of_a_term_is_in_its_unit() -> None:
+    terms = OnlineLaw.cold().terms()
+    start = next(t for t in terms if t["target"] == "ttft" and t["name"] == "start")
+    assert start["sd"] / start["value"] == pytest.approx(TTFT[0].spread, rel=0.2)
 
 
 def test_one_request_and_no_error_yet(page: Page) -> None:

@@ -152,7 +152,7 @@ function showTarget(view, live) {
   const none = !view.rows.length;
   view.empty.hidden = !none;
   view.charts.hidden = view.latest.hidden = none;
-  view.empty.textContent = `No observed ${TARGETS[view.target].toLowerCase()} yet. Answers come from the prior until completed requests are reported.`;
+  view.empty.textContent = isReplica(live) ? "This process answers only. Its trainer keeps the observations: open the page of the trainer." : `No observed ${TARGETS[view.target].toLowerCase()} yet. Answers come from the prior until completed requests are reported.`;
   if (none) return;
   view.width = null;
   drawTarget(view);
@@ -210,6 +210,10 @@ function latestTable(rows) {
 
 /* The other parts of the page */
 
+const observationsOf = (counts) => counts.accepted ?? counts.observations;
+const quarantinedOf = (counts) => typeof counts.quarantined === "object" ? Object.values(counts.quarantined ?? {}).reduce((a, b) => a + b, 0) : counts.quarantined;
+const reasonsOf = (counts) => typeof counts.quarantined === "object" ? Object.entries(counts.quarantined ?? {}).map(([why, n]) => `${count(n)} ${words(why)}`).join(", ") : "";
+const isReplica = (live) => live.law?.version > 0 && !Object.keys(live.counts ?? {}).length;
 const levelOf = (live) => finite(live.level) ? live.level : 0.9;
 const readyOf = (live, target) => typeof live.law?.ready === "boolean" ? live.law.ready : Boolean(live.law?.ready?.[target]);
 
@@ -234,8 +238,8 @@ function showTiles(live) {
     tile(`inside ${digits(goal)} % interval`, inside.length ? percent(inside[0][1], 0) : "-",
       inside.length ? inside.map(([t, v], i) => i ? `${t} ${percent(v, 0)}` : t).join("; ") : "target not yet checked", worst < goal - 10 ? "warn" : ""),
     tile("law version", live.law?.version ? String(live.law.version) : "-", ready.length ? `ready for ${ready.join(" and ")}` : "answers from the prior"),
-    tile("observations", count(counts.observations), newest ? `latest ${ago((live.now_s ?? newest) - newest)}` : "none reported yet"),
-    tile("quarantined", count(counts.quarantined), "kept, never learnt from", counts.quarantined > 0 ? "warn" : ""),
+    tile("observations", count(observationsOf(counts)), newest ? `latest ${ago((live.now_s ?? newest) - newest)}` : isReplica(live) ? "kept by the trainer" : "none reported yet"),
+    tile("quarantined", count(quarantinedOf(counts)), reasonsOf(counts) || "kept, never learnt from", quarantinedOf(counts) > 0 ? "warn" : ""),
     tile("drifts noticed", count(drifts.length), drifts.length ? `latest ${ago((live.now_s ?? 0) - drifts.at(-1).time_s)}` : "traffic is as it was"));
 }
 
@@ -262,18 +266,25 @@ function unitCell(unit) {
   return element("td", {}, ...parts.map((text, i) => i % 2 ? element("sup", {}, text) : text));
 }
 
+/* Coefficients are positive and known to a factor: sd over value is the spread of the logarithm. */
 function termRow(term) {
-  const [size, unit] = unitOf(term.value, term.unit), share = Math.abs(term.sd / term.value);
-  const known = finite(term.sd), weak = known && share > 0.5;
+  const [size, unit] = unitOf(term.value, term.unit), spread = term.sd / term.value, weak = spread > 0.5;
+  const known = !finite(spread) ? "" : weak ? `factor ${digits(Math.exp(spread), 2)}` : `± ${percent(100 * spread)}`;
   return [element("th", { scope: "row" }, words(term.name)), element("td", { class: "n" }, finite(term.value) ? digits(term.value / size) : "-"),
-    element("td", { class: "n" }, known ? digits(term.sd / size, 2) : "-"), unitCell(unit), element("td", { class: weak ? "n weak" : "n" }, known && finite(share) ? percent(100 * share, share < 0.01 ? 2 : 0) : "")];
+    unitCell(unit), element("td", { class: weak ? "n weak" : "n" }, known)];
+}
+
+function termTable(group, terms) {
+  const [target, pods] = group.split("|");
+  const caption = `${TARGETS[target] ?? words(target)}${pods && pods !== "*" ? `, pods of type ${pods}` : ""}`;
+  return table(["term", "value", "unit", "known to"], terms.map(termRow), [1, 3], caption);
 }
 
 function showLaw(live) {
-  const terms = live.law?.terms ?? [], targets = [...new Set(terms.map((t) => t.target ?? ""))];
+  const terms = live.law?.terms ?? [], groupOf = (t) => `${t.target ?? ""}|${t.pod_type ?? ""}`;
   fill(byId("law"), element("h2", { id: "law-title" }, "Current law", element("small", {}, live.law?.version ? `version ${live.law.version}` : "the prior, nothing learnt yet")),
-    terms.length ? null : element("p", { class: "empty" }, "No terms yet: answers come from the prior."),
-    ...targets.map((target) => table(["term", "value", "± one sd", "unit", "relative"], terms.filter((t) => (t.target ?? "") === target).map(termRow), [1, 2, 4], TARGETS[target] ?? words(target))));
+    terms.length ? null : element("p", { class: "empty" }, "No terms to show."),
+    ...[...new Set(terms.map(groupOf))].map((group) => termTable(group, terms.filter((t) => groupOf(t) === group))));
 }
 
 function rangeCell(lo, hi, unit) {
@@ -293,7 +304,7 @@ function domainRow([name, [lo, hi]]) {
 function showDomain(live) {
   const rows = Object.entries(live.domain ?? {}).filter(([, r]) => Array.isArray(r) && finite(r[0]) && finite(r[1]));
   fill(byId("domain"), element("h2", { id: "domain-title" }, "Domain covered", element("small", {}, "what the law has seen")),
-    element("p", { class: "empty" }, rows.length ? "Beyond these bounds answers extrapolate and say so. Bars end at 100 % or, on a log scale, at 1 million." : "Nothing yet: every answer extrapolates from the prior."),
+    element("p", { class: "empty" }, rows.length ? "Beyond these bounds answers extrapolate and say so. Bars end at 100 % or, on a log scale, at 1 million." : "Nothing yet: every answer extrapolates."),
     rows.length ? table(["feature", "from", "to", "unit", "range"], rows.map(domainRow), [1, 2]) : null);
 }
 
