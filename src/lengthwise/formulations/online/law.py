@@ -137,7 +137,7 @@ class OnlineLaw:
         """
         return [
             {"target": target, "pod_type": kind, "name": term.name, "unit": term.unit,
-             "value": float(np.exp(law.theta[i, k] + law.level[i])),
+             "value": float(np.exp(law.theta[i, k])),
              "sd": float(np.sqrt(max(law.covariance[i, k, k], 0.0)))}
             for target, law in self.targets.items()
             for i, kind in enumerate(self.frame.types)

@@ -1,6 +1,6 @@
-"""The law of one target: physical terms times a level, a pod's offset and a learned correction.
+"""The law of one target: physical terms times a pod's offset and a learned correction.
 
-median of y = [sum_k exp(theta_k) x_k] * exp(level + offset of the pod + correction)
+median of y = [sum_k exp(theta_k) x_k] * exp(offset of the pod + correction)
 """
 
 from __future__ import annotations
@@ -34,8 +34,6 @@ class TargetLaw:
         Log coefficients by pod type, shape (types, k).
     covariance
         Of the log coefficients, shape (types, k, k).
-    level
-        Log factor by pod type, shape (types,).
     offset, offset_variance
         Log factor of every pod and its variance, shape (pods,); the first is that of a new pod.
     spread
@@ -47,7 +45,6 @@ class TargetLaw:
     target: str
     theta: FloatArray
     covariance: FloatArray
-    level: FloatArray
     offset: FloatArray
     offset_variance: FloatArray
     spread: Spread
@@ -56,14 +53,14 @@ class TargetLaw:
     @classmethod
     def cold(cls, target: str) -> TargetLaw:
         """Law before any data: the priors of the terms."""
-        mean, sd = terms.prior(target)
+        mean, covariance = terms.prior(target)
         zero = np.zeros(1)
         # the wide priors of single terms would count twice: the cold spread covers them
-        return cls(target, mean[None], 1e-4 * np.diag(sd**2)[None], zero, zero, zero, Spread.cold())
+        return cls(target, mean[None], 1e-4 * covariance[None], zero, zero, Spread.cold())
 
     @cached_property
     def _coefficients(self) -> FloatArray:
-        coefficients: FloatArray = np.exp(self.theta + self.level[:, None])
+        coefficients: FloatArray = np.exp(self.theta)
         return coefficients
 
     @cached_property
@@ -105,7 +102,7 @@ class TargetLaw:
         """Plain JSON."""
         return {
             "theta": self.theta.tolist(), "covariance": self.covariance.tolist(),
-            "level": self.level.tolist(), "offset": self.offset.tolist(),
+            "offset": self.offset.tolist(),
             "offset_variance": self.offset_variance.tolist(), "spread": self.spread.to_dict(),
             "correction": None if self.correction is None else self.correction.to_dict(),
         }  # fmt: skip
@@ -117,7 +114,7 @@ class TargetLaw:
         correction = data["correction"]
         return cls(
             target, array(data["theta"], (types, k)), array(data["covariance"], (types, k, k)),
-            array(data["level"], (types,)), array(data["offset"], (pods,)),
+            array(data["offset"], (pods,)),
             array(data["offset_variance"], (pods,)), Spread.from_dict(data["spread"]),
             None if correction is None else Correction.from_dict(correction),
         )  # fmt: skip

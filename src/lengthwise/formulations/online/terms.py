@@ -30,6 +30,8 @@ from lengthwise.units import FloatArray
 TARGETS = ("ttft", "tpot")
 CHUNK = 4096.0
 """Prompt tokens in flight at which steps are about half full of prompts."""
+SHARED = 1.0
+"""Standard deviation of the log factor that terms share."""
 ROOM = 0.7
 """Share of KV memory from which waiting requests begin to wait for room."""
 
@@ -45,39 +47,42 @@ class Term:
     prior
         Typical coefficient.
     spread
-        Standard deviation of the logarithm of the coefficient.
+        Standard deviation of the logarithm of the coefficient, beside what all terms share.
+    prompt
+        Whether it is work on prompt tokens: such terms share a second factor.
     """
 
     name: str
     unit: str
     prior: float
     spread: float
+    prompt: bool = False
 
 
 TTFT = (
-    Term("start", "s", 1.5e-2, 1.2),
-    Term("tokenising", "s/token", 1e-6, 1.5),
-    Term("prefill", "s/token", 6e-5, 1.2),
-    Term("attention", "s/pair", 1.5e-9, 1.2),
-    Term("prompts ahead", "s/token", 4e-5, 1.3),
-    Term("long prompts ahead", "s/token^1.5", 1e-7, 1.5),
+    Term("start", "s", 1.5e-2, 0.7),
+    Term("tokenising", "s/token", 1e-6, 1.0),
+    Term("prefill", "s/token", 6e-5, 0.5, True),
+    Term("attention", "s/pair", 1.5e-9, 0.8, True),
+    Term("prompts ahead", "s/token", 4e-5, 0.7, True),
+    Term("long prompts ahead", "s/token^1.5", 1e-7, 1.0, True),
     Term("waiting", "s/request", 3e-2, 1.7),
     Term("waiting for room", "s/request", 5e-2, 1.7),
     Term("running", "s/request", 2e-4, 1.5),
     Term("cache read", "s", 1e-2, 1.5),
-    Term("prefill beside decode", "s/(token request)", 1e-7, 1.5),
-    Term("prefill beside cache read", "s/token", 5e-6, 1.5),
-    Term("encoder", "s/token", 1e-4, 1.5),
+    Term("prefill beside decode", "s/(token request)", 1e-7, 1.2, True),
+    Term("prefill beside cache read", "s/token", 5e-6, 1.2, True),
+    Term("encoder", "s/token", 1e-4, 1.0, True),
 )
 TPOT = (
-    Term("step", "s", 1e-2, 1.2),
-    Term("running", "s/request", 1.5e-4, 1.3),
-    Term("cache read", "s", 8e-3, 1.3),
-    Term("own context", "s/token", 7e-8, 1.2),
+    Term("step", "s", 1e-2, 0.5),
+    Term("running", "s/request", 1.5e-4, 1.0),
+    Term("cache read", "s", 8e-3, 1.0),
+    Term("own context", "s/token", 7e-8, 0.8),
     Term("running beside cache read", "s/request", 5e-5, 1.5),
     Term("crowding", "s/request^2", 5e-7, 1.5),
-    Term("prompts in flight", "s/token", 2e-7, 1.5),
-    Term("prompts in steps", "s", 5e-3, 1.5),
+    Term("prompts in flight", "s/token", 2e-7, 1.2, True),
+    Term("prompts in steps", "s", 5e-3, 1.2, True),
     Term("waiting", "s/request", 1e-4, 1.5),
     Term("queue", "s", 3e-3, 1.5),
 )
@@ -85,14 +90,19 @@ TERMS: dict[str, tuple[Term, ...]] = {"ttft": TTFT, "tpot": TPOT}
 
 
 def prior(target: str) -> tuple[FloatArray, FloatArray]:
-    """Give mean and standard deviation of the log coefficients, shapes (k,).
+    """Give mean (k,) and covariance (k, k) of the log coefficients.
 
-    >>> mean, spread = prior("tpot")
-    >>> float(np.exp(mean[0]).round(3)), float(spread[0])
-    (0.01, 1.2)
+    A slow machine is slow in everything, and a large model has long prefills of every kind: all
+    terms share one factor, those of prompts another.
+
+    >>> mean, covariance = prior("tpot")
+    >>> float(np.exp(mean[0]).round(3)), covariance.shape
+    (0.01, (10, 10))
     """
     terms = TERMS[target]
-    return np.log([t.prior for t in terms]), np.array([t.spread for t in terms])
+    prompt = np.array([SHARED if t.prompt else 0.0 for t in terms])
+    covariance = np.diag([t.spread**2 for t in terms]) + SHARED**2 + np.outer(prompt, prompt)
+    return np.log([t.prior for t in terms]), covariance
 
 
 def matrix(target: str, rows: RouterRows) -> FloatArray:

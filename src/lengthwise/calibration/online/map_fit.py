@@ -1,0 +1,110 @@
+"""Fit the log coefficients to rows in memory: robust maximum a posteriori.
+
+Minimises  sum_i w_i rho((log y_i - log sum_k exp(theta_k) x_ik) / s) + |theta - mu|^2_prior / 2
+by damped Gauss-Newton; the gradient of the log of the sum is the share of each term, between 0
+and 1, which makes the problem tame. rho is Huber's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lengthwise.units import FloatArray
+
+HUBER = 2.0
+FLOOR = 0.02
+"""Least scale of the log residual."""
+STEPS = 40
+FURTHEST = 1.0
+"""Largest change of a log coefficient in one step."""
+DEPENDENCE = 4.0
+"""Rows of one server are alike: so many of them count as one in the covariance."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Log coefficients (k,), covariance (k, k) and scale of the log residual."""
+
+    theta: FloatArray
+    covariance: FloatArray
+    scale: float
+
+
+def fit(
+    x: FloatArray, log_y: FloatArray, weight: FloatArray, mean: FloatArray, covariance: FloatArray,
+    start: FloatArray | None = None,
+) -> Fitted:  # fmt: skip
+    """Fit rows.
+
+    Parameters
+    ----------
+    x
+        Terms, shape (n, k), not negative, never all zero in a row.
+    log_y, weight
+        Log of the observation and its weight, shape (n,).
+    mean, covariance
+        Prior of the log coefficients, shapes (k,) and (k, k).
+    start
+        Where to begin; the prior mean by default.
+
+    Examples
+    --------
+    >>> x = np.column_stack([np.ones(50), np.arange(50.0)])
+    >>> y = np.log(x @ [0.02, 0.003])
+    >>> np.exp(fit(x, y, np.ones(50), np.log([0.1, 0.01]), 4 * np.eye(2)).theta).round(4)
+    array([0.02 , 0.003])
+    """
+    prior = np.linalg.inv(covariance)
+    theta = np.array(mean if start is None else start)
+    scale, damping = 1.0, 1e-3
+    residual, share = _linear(x, log_y, theta)
+    for _ in range(STEPS):
+        scale = _scale(residual, weight, scale)
+        wide = weight * _huber(residual / scale) / (DEPENDENCE * scale**2)
+        hessian = (share * wide[:, None]).T @ share + prior
+        slope = share.T @ (wide * residual) - prior @ (theta - mean)
+        now = _cost(residual, scale, weight, theta - mean, prior)
+        for _ in range(6):
+            step = np.linalg.solve(hessian + damping * np.diag(np.diag(hessian)), slope)
+            step *= min(1.0, FURTHEST / max(float(np.abs(step).max()), 1e-12))
+            trial, trial_share = _linear(x, log_y, theta + step)
+            if _cost(trial, scale, weight, theta + step - mean, prior) <= now:
+                damping = max(damping / 5, 1e-9)
+                break
+            damping *= 10
+        else:
+            break
+        theta, residual, share = theta + step, trial, trial_share
+        if np.abs(step).max() < 1e-3:
+            break
+    wide = weight * _huber(residual / scale) / (DEPENDENCE * scale**2)
+    return Fitted(theta, np.linalg.inv((share * wide[:, None]).T @ share + prior), scale)
+
+
+def _linear(x: FloatArray, log_y: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+    part = x * np.exp(theta)
+    total = part.sum(axis=1)
+    return log_y - np.log(total), part / total[:, None]
+
+
+def _huber(z: FloatArray) -> FloatArray:
+    weight: FloatArray = np.minimum(1.0, HUBER / np.maximum(np.abs(z), 1e-12))
+    return weight
+
+
+def _scale(residual: FloatArray, weight: FloatArray, before: float) -> float:
+    """Scale from the median of |residual|, only ever falling so that the fit comes to rest."""
+    order = np.argsort(np.abs(residual))
+    mass = np.cumsum(weight[order])
+    middle = np.abs(residual)[order][np.searchsorted(mass, 0.5 * mass[-1])]
+    return float(min(before, max(1.4826 * middle, FLOOR)))
+
+
+def _cost(
+    residual: FloatArray, scale: float, weight: FloatArray, gap: FloatArray, prior: FloatArray
+) -> float:
+    z = np.abs(residual) / scale
+    rho = np.where(z <= HUBER, 0.5 * z * z, HUBER * (z - 0.5 * HUBER))
+    return float((weight * rho).sum() / DEPENDENCE + 0.5 * gap @ prior @ gap)

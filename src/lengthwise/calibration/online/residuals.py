@@ -1,0 +1,125 @@
+"""Residuals on rows before they were learnt: their quantiles by cell, adapted to hold online.
+
+Two layers. Quantiles of recent residuals by cell, drawn to the pooled ones where a cell has few
+rows; and adaptive conformal inference (Gibbs & Candes 2021): every level a at which quantiles are
+kept has a working level b, moved after each row by  b += rate (a - [residual <= q_b]),  so that
+coverage holds in the long run whatever the traffic does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from lengthwise.calibration.online.packing import pack, unpack
+from lengthwise.formulations.online.context import (
+    CELLS,
+    LOAD_EDGES,
+    Context,
+    Frame,
+    load,
+)
+from lengthwise.formulations.online.spread import LEVELS, SCORES, Spread
+from lengthwise.units import FloatArray
+
+RING = 4000
+FEW = 60.0
+"""Rows at which a cell's own quantiles count half."""
+RATE = 0.002
+LENGTH_AT = (0.35, 0.7, 0.93)
+LOAD_AT = (0.25, 0.5, 0.8)
+LEAST_SD = 0.01
+
+
+class Residuals:
+    """Recent residuals of one target: prompt tokens, load, log residual, distance; newest last."""
+
+    def __init__(self) -> None:
+        self.ring = np.empty((3, 0))
+        self.working = LEVELS.copy()
+        self.mean = np.ones(CELLS)
+        self.quantiles = Spread.cold().quantiles
+        self.sd = np.full(CELLS, 0.7)
+
+    def add(self, length: FloatArray, busy: FloatArray, residual: FloatArray) -> None:
+        """Add rows; the oldest go."""
+        new = np.stack([length, busy, residual])
+        self.ring = np.concatenate([self.ring, new], axis=1)[:, -RING:]
+
+    def replace(self, context: Context, residual: FloatArray) -> None:
+        """Begin again from residuals of a new law on rows it was not fitted to."""
+        rows = context.rows
+        self.ring = np.stack([rows.input_tokens, load(rows), residual])[:, -RING // 2 :]
+
+    def forget(self, rows: int) -> None:
+        """Drop the newest rows: they belong to a change."""
+        self.ring = self.ring[:, : max(self.ring.shape[1] - rows, 0)]
+
+    def adapt(self, cell: Any, residual: FloatArray) -> None:
+        """Move the working levels after rows that lay inside the data, shape (m,)."""
+        below = residual[:, None] <= self.adjusted()[cell]
+        self.working += RATE * (LEVELS * len(residual) - below.sum(axis=0))
+        np.clip(self.working, LEVELS[0] / 4, 1 - LEVELS[0] / 4, out=self.working)
+        self.working.sort()
+
+    def adjusted(self) -> FloatArray:
+        """Quantiles at the working levels, shape (cells, levels)."""
+        scores = np.interp(self.working, LEVELS, SCORES)
+        at = np.searchsorted(SCORES, scores).clip(1, len(SCORES) - 1)
+        share = (scores - SCORES[at - 1]) / (SCORES[at] - SCORES[at - 1])
+        low, high = self.quantiles[:, at - 1], self.quantiles[:, at]
+        table: FloatArray = low + share * (high - low)
+        return table
+
+    def summarise(self, frame: Frame) -> None:
+        """Compute quantiles, mean and spread of every cell anew."""
+        length, busy, residual = self.ring
+        if len(residual) < 30:
+            return
+        cell = frame.length_edges.searchsorted(length) * (LOAD_EDGES + 1)
+        cell += frame.load_edges.searchsorted(busy)
+        pooled = np.quantile(residual, LEVELS)
+        factor = _mean_factor(residual)
+        for c in range(CELLS):
+            own = residual[cell == c]
+            trust = len(own) / (len(own) + FEW)
+            row = trust * np.quantile(own, LEVELS) if len(own) else 0.0
+            self.quantiles[c] = np.maximum.accumulate(row + (1 - trust) * pooled)
+            self.mean[c] = (trust * _mean_factor(own) if len(own) else 0.0) + (1 - trust) * factor
+        low, high = np.searchsorted(LEVELS, [0.2, 0.8])
+        middle = (self.quantiles[:, high] - self.quantiles[:, low]) / (SCORES[high] - SCORES[low])
+        self.sd = np.maximum(middle, LEAST_SD)
+
+    def spread(self, gamma: float, widen: float) -> Spread:
+        """Build the tables a law answers from; six digits, so that files stay small."""
+        return Spread(np.maximum.accumulate(np.round(self.adjusted(), 6), axis=1),
+                      np.round(self.mean, 6), round(gamma, 6), round(widen, 6))  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        names = ("ring", "working", "mean", "quantiles", "sd")
+        return {name: pack(getattr(self, name)) for name in names}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Residuals:
+        """Read :meth:`to_dict` back."""
+        residuals = cls()
+        for name in ("ring", "working", "mean", "quantiles", "sd"):
+            setattr(residuals, name, unpack(data[name]))
+        return residuals
+
+
+def edges(length: FloatArray, busy: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Edges of cells from the rows seen, shapes (3,) and (3,).
+
+    >>> edges(np.arange(100.0), np.zeros(100))[0].round(1).tolist()
+    [34.6, 69.3, 92.1]
+    """
+    return np.quantile(length, LENGTH_AT), np.quantile(busy, LOAD_AT)
+
+
+def _mean_factor(residual: FloatArray) -> float:
+    """Mean of observed over predicted median, the largest of 200 rows cut off."""
+    return float(np.exp(np.minimum(residual, np.quantile(residual, 0.995))).mean())

@@ -1,0 +1,120 @@
+"""State of a learner as plain JSON: learning goes on exactly where it stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lengthwise.calibration.online.drift import Detector
+from lengthwise.calibration.online.events import Event
+from lengthwise.calibration.online.labels import Labels
+from lengthwise.calibration.online.ladder import Ladder
+from lengthwise.calibration.online.memory import Memory
+from lengthwise.calibration.online.model import Model
+from lengthwise.calibration.online.packing import pack, unpack
+from lengthwise.calibration.online.residuals import Residuals
+from lengthwise.calibration.online.settings import LearnerSettings
+from lengthwise.calibration.online.target import TargetLearner
+from lengthwise.calibration.online.trial import Shadow
+from lengthwise.errors import ArtifactError, LengthwiseError
+from lengthwise.formulations.online.context import Frame
+
+if TYPE_CHECKING:
+    from lengthwise.calibration.online.learner import OnlineLearner
+
+SCHEMA_VERSION = 1
+_COUNTS = ("seen", "learnt", "version", "fits", "since_fit", "soon", "unsummed")
+
+
+def describe(target: TargetLearner) -> dict[str, Any]:
+    """Tell people what a target has learnt."""
+    return {
+        "ready": target.ready, "seen": target.seen, "learnt": target.learnt,
+        "error": target.error, "version": target.version, "fits": target.fits,
+        "memory": len(target.memory), "held_out": len(target.holdout),
+        "correction": target.model.correction is not None and target.model.trusted,
+        "rung": target.ladder.rung, "widen": target.ladder.widen, "gamma": target.model.gamma,
+        "long_run": target.long_run, "changed_by": float(np.exp(target.shift)),
+    }  # fmt: skip
+
+
+def learner_to_dict(learner: OnlineLearner) -> dict[str, Any]:
+    """Write a learner."""
+    return {
+        "kind": "online_learner", "schema_version": SCHEMA_VERSION,
+        "settings": learner.settings.to_dict(), "labels": learner.labels.to_dict(),
+        "frame": learner.frame.to_dict(), "events": [e.to_dict() for e in learner.events],
+        "ignored": learner.ignored, "rng": learner._rng.bit_generator.state,
+        "targets": {name: target_to_dict(t) for name, t in learner.targets.items()},
+    }  # fmt: skip
+
+
+def learner_from_dict(kind: type[OnlineLearner], data: Mapping[str, Any]) -> OnlineLearner:
+    """Read a learner back."""
+    if not isinstance(data, Mapping) or data.get("schema_version") != SCHEMA_VERSION:
+        raise ArtifactError(
+            f"the state of a learner has schema version {SCHEMA_VERSION}",
+            got=str(data.get("schema_version") if isinstance(data, Mapping) else type(data)),
+            remedy="learn anew from the stored observations",
+        )
+    try:
+        learner = kind(LearnerSettings.from_dict(data["settings"]))
+        learner.labels = Labels.from_dict(data["labels"])
+        learner.frame = Frame.from_dict(data["frame"])
+        learner.events = [Event.from_dict(e) for e in data["events"]]
+        learner.ignored = int(data["ignored"])
+        learner._rng.bit_generator.state = data["rng"]
+        for name, target in learner.targets.items():
+            read_target(target, data["targets"][name])
+        learner._law = None
+    except LengthwiseError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(
+            "the state of a learner must be complete and undamaged",
+            got=f"{type(error).__name__}: {error}",
+            remedy="learn anew from the stored observations",
+        ) from None
+    return learner
+
+
+def target_to_dict(target: TargetLearner) -> dict[str, Any]:
+    """Write one target."""
+    shadow, detector = target.shadow, target.detector
+    return {
+        "model": target.model.to_dict(), "anchor": target.anchor.to_dict(),
+        "prior": [pack(p) for p in target.prior], "memory": target.memory.to_dict(),
+        "holdout": target.holdout.to_dict(), "residuals": target.residuals.to_dict(),
+        "ladder": target.ladder.to_dict(), "shift": target.shift,
+        "counts": {name: getattr(target, name) for name in _COUNTS},
+        "errors": pack(target.errors), "rates": pack(target.rates),
+        "detector": None if detector is None else detector.to_dict(),
+        "shadow": None if shadow is None else {
+            "model": shadow.model.to_dict(), "rows": shadow.rows,
+            "before": float(shadow.before), "after": float(shadow.after),
+        },
+    }  # fmt: skip
+
+
+def read_target(target: TargetLearner, data: Mapping[str, Any]) -> None:
+    """Read one target back into a new learner."""
+    target.model, target.anchor = Model.from_dict(data["model"]), Model.from_dict(data["anchor"])
+    mean, covariance = (unpack(p) for p in data["prior"])
+    target.prior = (mean, covariance)
+    target.memory = Memory.from_dict(data["memory"])
+    target.holdout = Memory.from_dict(data["holdout"])
+    target.residuals = Residuals.from_dict(data["residuals"])
+    target.ladder = Ladder.from_dict(data["ladder"])
+    target.shift = float(data["shift"])
+    for name in _COUNTS:
+        setattr(target, name, int(data["counts"][name]))
+    target.errors, target.rates = unpack(data["errors"]), unpack(data["rates"])
+    if target.detector is not None:
+        target.detector = Detector.from_dict(data["detector"])
+    if data["shadow"] is not None:
+        shadow = Shadow(Model.from_dict(data["shadow"]["model"]))
+        shadow.rows = int(data["shadow"]["rows"])
+        shadow.before, shadow.after = (float(data["shadow"][k]) for k in ("before", "after"))
+        target.shadow = shadow

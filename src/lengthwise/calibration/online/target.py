@@ -1,0 +1,259 @@
+"""Learn one target: predict each row before learning it, then filter, remember, fit again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lengthwise.calibration.online import change, kalman, refit, trial
+from lengthwise.calibration.online.batch import Batch
+from lengthwise.calibration.online.drift import Detector
+from lengthwise.calibration.online.ladder import REFIT_AFTER, Ladder
+from lengthwise.calibration.online.memory import LOG_Y, SEQUENCE, SHIFT, Memory, place
+from lengthwise.calibration.online.model import Model
+from lengthwise.calibration.online.residuals import Residuals
+from lengthwise.calibration.online.settings import LearnerSettings
+from lengthwise.calibration.online.trial import Shadow
+from lengthwise.formulations.online import terms
+from lengthwise.formulations.online.context import Frame
+from lengthwise.formulations.online.target import TargetLaw
+from lengthwise.units import FloatArray
+
+Note = Callable[[float, str, str, dict[str, Any]], None]
+"""Takes time, kind, target and detail of an event."""
+RECENT = 300
+"""Rows over which the error is told."""
+SUMMARY_EVERY = 256
+TRUST_RATE, TRUST_AFTER = 0.005, 200
+"""Weight of a row in the running losses with and without the correction; rows to wait."""
+BETTER, WORSE = 0.99, 1.01
+
+
+class TargetLearner:
+    """State of one target.
+
+    Attributes
+    ----------
+    model, anchor
+        Law in use, and the law as it stood when detectors last began.
+    version
+        Promotions, roll-backs and repairs so far.
+    seen, learnt
+        Rows observed, and those learnt from (one in ``holdout_every`` only judges).
+    """
+
+    def __init__(self, target: str, settings: LearnerSettings, law: TargetLaw, known: bool) -> None:
+        self.target, self.settings = target, settings
+        self.model = Model.start(target, law, known)
+        self.prior = (self.model.theta[0].copy(), self.model.covariance[0, :-1, :-1].copy())
+        self.memory, self.holdout = Memory(settings.memory), Memory(settings.holdout)
+        self.residuals, self.ladder = Residuals(), Ladder()
+        self.detector = Detector() if settings.drift else None
+        self.anchor = self.model.copy()
+        self.shadow: Shadow | None = None
+        self.shift = 0.0
+        self.seen = self.learnt = self.version = self.fits = self.since_fit = 0
+        self.soon = -1
+        self.unsummed = 0
+        self.errors = np.empty(0)
+        self.rates = np.zeros(3)
+
+    @property
+    def error(self) -> float | None:
+        """Median absolute relative error of the last rows, before they were learnt."""
+        return float(np.median(self.errors)) if self.fits and len(self.errors) >= 30 else None
+
+    @property
+    def ready(self) -> bool:
+        """Whether enough was learnt and the error is known."""
+        return self.learnt >= self.settings.min_rows and self.error is not None
+
+    @property
+    def long_run(self) -> float:
+        """Long-run over short-run standard deviation of residuals, at least 1."""
+        return max(float(np.sqrt(self.detector.variance)), 1.0) if self.detector else 1.4
+
+    def models(self) -> list[Model]:
+        """All models kept."""
+        return [self.model, self.anchor, *([self.shadow.model] if self.shadow else [])]
+
+    def fit_labels(self, types: int, pods: int) -> None:
+        """Make room for new pod types and pods."""
+        for model in self.models():
+            model.fit_labels(types, pods)
+
+    def law(self) -> TargetLaw:
+        """Build what workers answer from."""
+        return self.model.law(self.residuals.spread(self.model.gamma, self.ladder.widen))
+
+    @property
+    def until_fit(self) -> int:
+        """Rows to learn before the next fit."""
+        s = self.settings
+        due = max(s.refit_first, s.refit_growth * self.learnt) if self.fits else s.refit_first
+        due = min(due, s.refit_most)
+        due = min(due, self.soon) if self.soon >= 0 else due
+        return max(int(due) - self.since_fit, 0)
+
+    def observe(
+        self, block: FloatArray, time_s: FloatArray, frame: Frame, rng: np.random.Generator,
+        note: Note,
+    ) -> int:  # fmt: skip
+        """Learn rows of a memory block, shape (15, n), up to the next fit; gives how many."""
+        n = min(block.shape[1], max(self.until_fit, 1))
+        block = block[:, :n]
+        block[SEQUENCE] = self.seen + np.arange(n)
+        batch = Batch(self.target, block, time_s[:n], frame)
+        done = 0
+        while done < n:
+            done += self._block(batch, done, min(done + self.settings.block, n), rng, note)
+        if self.unsummed >= SUMMARY_EVERY:
+            self.summarise(frame)
+        return n
+
+    def _block(
+        self, batch: Batch, start: int, stop: int, rng: np.random.Generator, note: Note
+    ) -> int:
+        """Learn one block; ends at the row in which a change is found."""
+        at = slice(start, stop)
+        types, pods = batch.context.types[at], batch.context.pods[at]
+        extra, log_y = batch.extra(self.model), batch.log_y[at]
+        physics, share = self.model.physics(batch.x[at], types)
+        plain = log_y - physics - self.model.offset[pods]
+        used = extra[at] if extra is not None and self.model.trusted else 0.0
+        sd = self.residuals.sd[batch.context.cell[at]]
+        m, by = self._look(batch, at, used, sd)
+        at, residual, sd = slice(start, start + m), (plain - used)[:m], sd[:m]
+        now = float(batch.time_s[at.stop - 1])
+        if extra is not None:
+            self._weigh(plain[:m], extra[at], now, note)
+        self._keep_score(batch, at, residual)
+        learn = self._remember(batch.block[:, at], rng)
+        if len(learn):
+            kalman.update(self.model, share[learn], residual[learn], sd[learn] * self.long_run,
+                          types[learn], pods[learn])  # fmt: skip
+        self._judge(batch.block[:, at], batch, now, note)
+        if by:
+            change.repair(self, by, now, note)
+        else:
+            self._climb(residual / sd, now, note)
+        return m
+
+    def _look(self, batch: Batch, at: slice, used: Any, sd: FloatArray) -> tuple[int, str]:
+        """Rows of the block before the law changes (all of them, mostly), and who saw a change."""
+        rows = at.stop - at.start
+        if self.detector is None or not self.fits:
+            return rows, ""
+        kept, _ = self.anchor.physics(batch.x[at], batch.context.types[at])
+        kept += self.anchor.offset[batch.context.pods[at]]
+        position, by = self.detector.update((batch.log_y[at] - kept - used) / sd)
+        return (position + 1 if by else rows), by
+
+    def _keep_score(self, batch: Batch, at: slice, residual: FloatArray) -> None:
+        error = np.abs(np.expm1(-residual))
+        self.errors = np.append(self.errors, error)[-RECENT:]
+        cell, load = batch.context.cell[at], batch.load[at]
+        length = batch.context.rows.input_tokens[at]
+        if batch.inside is not None:
+            here = batch.inside[at]
+            cell, load, length, residual = cell[here], load[here], length[here], residual[here]
+        if self.fits and len(residual):
+            self.residuals.adapt(cell, residual)
+        self.residuals.add(length, load, residual)
+        self.unsummed += len(residual)
+
+    def _remember(self, block: FloatArray, rng: np.random.Generator) -> Any:
+        """Put rows into memory or among those held out; gives positions of the former."""
+        block[SHIFT] = self.shift
+        hold = block[SEQUENCE] % self.settings.holdout_every == 0
+        self.memory.add(block[:, ~hold], rng)
+        if hold.any():
+            self.holdout.add(block[:, hold], None)
+        learn = np.flatnonzero(~hold)
+        self.seen += len(hold)
+        self.learnt += len(learn)
+        self.since_fit += len(learn)
+        return learn
+
+    def _weigh(self, plain: FloatArray, extra: FloatArray, now: float, note: Note) -> None:
+        """Trust the correction only while it wins on rows that it was not learnt from."""
+        without, with_it = np.abs(plain).mean(), np.abs(plain - extra).mean()
+        rows = len(plain)
+        rate = max(TRUST_RATE, 1 / (self.rates[2] + rows)) * rows
+        self.rates[:2] += min(rate, 1.0) * (np.array([without, with_it]) - self.rates[:2])
+        self.rates[2] += rows
+        if self.rates[2] < TRUST_AFTER:
+            return
+        bound = WORSE if self.model.trusted else BETTER
+        trusted = bool(self.rates[1] < bound * self.rates[0])
+        if trusted != self.model.trusted:
+            self.model.trusted = trusted
+            detail = {"error_without": float(self.rates[0]), "error_with": float(self.rates[1])}
+            note(now, "correction_on" if trusted else "correction_off", self.target, detail)
+
+    def _judge(self, block: FloatArray, batch: Batch, now: float, note: Note) -> None:
+        """Compare the law with the one before it on rows held out; go back if it is worse."""
+        hold = block[SEQUENCE] % self.settings.holdout_every == 0
+        if self.shadow is None or not hold.any():
+            return
+        context = place(block[:, hold], batch.frame)
+        verdict = self.shadow.judge(
+            self.model, context, terms.matrix(self.target, context.rows), block[LOG_Y][hold]
+        )
+        if verdict == "rolled_back":
+            rows = self.shadow.rows
+            detail = {"rows": rows, "error_before": self.shadow.before / rows,
+                      "error_after": self.shadow.after / rows}  # fmt: skip
+            self.model = self.shadow.model
+            self.restart()
+            note(now, "rolled_back", self.target, detail | {"version": self.version})
+        if verdict:
+            self.shadow = None
+
+    def _climb(self, z: FloatArray, now: float, note: Note) -> None:
+        """Go one rung up or down after a change."""
+        kind = self.ladder.judge(z, self.long_run)
+        if kind == "covariance_reset":
+            change.reset(self)
+            self.soon = self.since_fit + REFIT_AFTER
+        if kind:
+            note(now, kind, self.target, {"widen": self.ladder.widen})
+
+    def restart(self) -> None:
+        """Count a new version and let detectors begin from the law as it is."""
+        self.version += 1
+        self.anchor = self.model.copy()
+        if self.detector is not None:
+            self.detector.settle()
+            self.detector.reset()
+
+    def refit(self, frame: Frame, now: float, note: Note) -> None:
+        """Fit again from memory; the new law is promoted only if it wins on rows held out."""
+        self.since_fit, self.soon = 0, -1
+        new = refit.challenger(
+            self.model, self.memory, frame, self.shift, self.prior, self.settings.correction
+        )
+        before, after = (
+            trial.held_out_loss(m, self.holdout, frame, self.shift) for m in (self.model, new.model)
+        )
+        self.fits += 1
+        detail = {"error_before": before, "error_after": after, "rows": len(self.memory),
+                  "correction": new.model.correction is not None}  # fmt: skip
+        if not after < (1 - trial.MARGIN) * before:
+            note(now, "kept", self.target, detail)
+            return
+        self.shadow = Shadow(self.model)
+        self.model = new.model
+        self.rates[:] = 0.0
+        self.residuals.replace(new.context, new.residual)
+        self.restart()
+        note(now, "promoted", self.target, detail | {"version": self.version})
+
+    def summarise(self, frame: Frame) -> None:
+        """Compute quantiles anew."""
+        self.unsummed = 0
+        self.residuals.summarise(frame)
+        if self.detector is not None and self.ladder.rung == 0:
+            self.detector.settle()
