@@ -48,15 +48,15 @@ def history(requests: dict[str, Any], bins: int = 80) -> dict[str, Any]:
 
 
 TERMS = [
-    ("ttft", "start", "s", 0.0131, 0.0004),
-    ("ttft", "prefill", "s/token", 4.52e-5, 6.1e-7),
-    ("ttft", "attention", "s/pair", 3.1e-10, 2.4e-11),
-    ("ttft", "prompts ahead", "s/token", 2.2e-5, 3.1e-6),
-    ("ttft", "long prompts ahead", "s/token^1.5", 1.1e-7, 1.4e-7),
-    ("ttft", "waiting", "s/request", 0.0884, 0.0031),
-    ("tpot", "step", "s", 0.0082, 0.0001),
-    ("tpot", "running", "s/request", 0.00041, 0.000012),
-    ("tpot", "crowding", "s/request^2", 5.2e-7, 4.4e-7),
+    ("ttft", "start", "s", 0.0131, 0.03),
+    ("ttft", "prefill", "s/token", 4.52e-5, 0.0134),
+    ("ttft", "attention", "s/pair", 3.1e-10, 0.077),
+    ("ttft", "prompts ahead", "s/token", 2.2e-5, 0.14),
+    ("ttft", "long prompts ahead", "s/token^1.5", 1.1e-7, 1.31),
+    ("ttft", "waiting", "s/request", 0.0884, 0.035),
+    ("tpot", "step", "s", 0.0082, 0.0122),
+    ("tpot", "running", "s/request", 0.00041, 0.029),
+    ("tpot", "crowding", "s/request^2", 5.2e-7, 0.84),
 ]
 DOMAIN = {
     "input_tokens": [12, 8192], "prefill_in_flight": [0, 65210], "waiting": [0, 34],

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import live_data
+import numpy as np
 import pytest
 from chromium import Page
 from page_server import PageServer
 
 from lengthwise.formulations.online.law import OnlineLaw
-from lengthwise.formulations.online.terms import TTFT
 
 SHOWN = "!document.getElementById('content').hidden"
 
@@ -119,7 +119,7 @@ def test_the_law_and_its_domain_are_tables(page: Page) -> None:
         opened(page, server)
         law = page.text("#law")
         assert "prefill\t45.2\tµs/token\t± 1.3 %" in law
-        assert "attention\t310\tps/pair\t± 7.7 %" in law
+        assert "attention\t310\tps/pair\t± 8.0 %" in law
         assert "crowding\t520\tns/request2\tfactor 2.3" in law
         assert "prompt length\t12\t8,192\ttokens" in page.text("#domain")
         assert "requests running\t0\t128\trequests" in page.text("#domain")
@@ -161,10 +161,11 @@ def test_a_replica_without_observations_names_its_trainer(page: Page) -> None:
         assert page.text("#state") == "Ready"
 
 
-def test_the_sd_of_a_term_is_in_its_unit() -> None:
-    terms = OnlineLaw.cold().terms()
-    start = next(t for t in terms if t["target"] == "ttft" and t["name"] == "start")
-    assert start["sd"] / start["value"] == pytest.approx(TTFT[0].spread, rel=0.2)
+def test_the_sd_of_a_term_is_that_of_its_logarithm() -> None:
+    law = OnlineLaw.cold()
+    target, term = law.targets["ttft"], law.terms()[1]
+    assert term["value"] == pytest.approx(np.exp(target.theta[0, 1]))
+    assert term["sd"] == pytest.approx(np.sqrt(target.covariance[0, 1, 1]))
 
 
 def test_one_request_and_no_error_yet(page: Page) -> None:

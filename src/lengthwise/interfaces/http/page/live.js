@@ -266,25 +266,25 @@ function unitCell(unit) {
   return element("td", {}, ...parts.map((text, i) => i % 2 ? element("sup", {}, text) : text));
 }
 
-/* Coefficients are positive and known to a factor: sd over value is the spread of the logarithm. */
-function termRow(term) {
-  const [size, unit] = unitOf(term.value, term.unit), spread = term.sd / term.value, weak = spread > 0.5;
-  const known = !finite(spread) ? "" : weak ? `factor ${digits(Math.exp(spread), 2)}` : `± ${percent(100 * spread)}`;
+/* Coefficients are positive and known to a factor: sd is that of their logarithm. */
+function termRow(term, learnt) {
+  const [size, unit] = unitOf(term.value, term.unit), weak = !learnt || term.sd > 0.5;
+  const known = !learnt ? "prior" : !finite(term.sd) ? "" : weak ? `factor ${digits(Math.exp(term.sd), 2)}` : `± ${percent(100 * Math.expm1(term.sd))}`;
   return [element("th", { scope: "row" }, words(term.name)), element("td", { class: "n" }, finite(term.value) ? digits(term.value / size) : "-"),
     unitCell(unit), element("td", { class: weak ? "n weak" : "n" }, known)];
 }
 
-function termTable(group, terms) {
+function termTable(group, terms, learnt) {
   const [target, pods] = group.split("|");
   const caption = `${TARGETS[target] ?? words(target)}${pods && pods !== "*" ? `, pods of type ${pods}` : ""}`;
-  return table(["term", "value", "unit", "known to"], terms.map(termRow), [1, 3], caption);
+  return table(["term", "value", "unit", "known to"], terms.map((term) => termRow(term, learnt)), [1, 3], caption);
 }
 
 function showLaw(live) {
   const terms = live.law?.terms ?? [], groupOf = (t) => `${t.target ?? ""}|${t.pod_type ?? ""}`;
   fill(byId("law"), element("h2", { id: "law-title" }, "Current law", element("small", {}, live.law?.version ? `version ${live.law.version}` : "the prior, nothing learnt yet")),
     terms.length ? null : element("p", { class: "empty" }, "No terms to show."),
-    ...[...new Set(terms.map(groupOf))].map((group) => termTable(group, terms.filter((t) => groupOf(t) === group))));
+    ...[...new Set(terms.map(groupOf))].map((group) => termTable(group, terms.filter((t) => groupOf(t) === group), Boolean(live.law?.version))));
 }
 
 function rangeCell(lo, hi, unit) {
