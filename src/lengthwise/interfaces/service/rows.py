@@ -2,7 +2,7 @@
 
 Bodies hold what the contract accepts: integers written as ``500.0`` or ``"500"``, absent optional
 fields, and numbers no float can hold (``1e999``, integers of a thousand digits). Nothing raises
-here: a value that is no number becomes NaN or infinity, which the quarantine recognises.
+here: a value that is no number becomes infinite, which the quarantine recognises.
 """
 
 from __future__ import annotations
@@ -91,14 +91,19 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def targets(rows: Sequence[Mapping[str, Any]]) -> tuple[Floats, Floats]:
     """TTFT and TPOT in seconds, each (n,); NaN where a row says nothing about it (0 or absent)."""
     ttft, tpot = (numbers([row.get(key) or 0.0 for row in rows]) * 1e-3 for key in TARGETS.values())
-    return np.where(ttft == 0, np.nan, ttft), np.where(tpot == 0, np.nan, tpot)
+    return _seen(ttft), _seen(tpot)
+
+
+def _seen(seconds: Floats) -> Floats:
+    """Make 0 say nothing (NaN), and what is no number infinite, which the quarantine names."""
+    return np.where(seconds == 0, np.nan, np.where(np.isnan(seconds), np.inf, seconds))
 
 
 def numbers(values: Sequence[Any]) -> Floats:
     """Read numbers as the contract does: strings and booleans count.
 
     >>> numbers([1, "2.5", True, 10**400, "many"])
-    array([1. , 2.5, 1. , inf, nan])
+    array([1. , 2.5, 1. , inf, inf])
     """
     try:
         return np.array(values, dtype=np.float64)
@@ -112,7 +117,7 @@ def _number(value: Any) -> float:
     except OverflowError:
         return math.inf if value > 0 else -math.inf
     except (TypeError, ValueError):
-        return math.nan
+        return math.inf
 
 
 def body_of(rows: Iterable[Mapping[str, Any]]) -> bytes:

@@ -5,8 +5,9 @@ be learnt, learn the rest, then write law, quarantine and status in one transact
 the learner is written with its cursor every ``CHECKPOINT_S``; a trainer that is killed begins again
 from there, so that nothing is lost and nothing is learnt twice.
 
-A batch that makes learning fail is found by learning batch by batch from the last checkpoint, and
-set aside whole: one bad batch cannot stop the service from learning.
+A batch that makes learning fail is found by learning batch by batch from the last checkpoint. It is
+set aside whole when one of the next batches can be learnt without it: one bad batch cannot stop the
+service from learning. When none can, the fault is not the batch's: everything is kept and waits.
 """
 
 from __future__ import annotations
@@ -36,9 +37,15 @@ from lengthwise.interfaces.service.study import begin, resume
 
 ROWS = 4096
 """Rows read at once."""
-CHECKPOINT_S, PRUNE_S, HEARTBEAT_S = 10.0, 60.0, 10.0
+CHECKPOINT_S, PRUNE_S, HEARTBEAT_S, FAILED_S = 10.0, 60.0, 10.0, 10.0
+TRIED = 3
+"""Batches tried in place of one that cannot be learnt."""
 SHOWN = 128
 """Rows of a reading that are predicted for the live page."""
+
+
+class LearningFailedError(LengthwiseError):
+    """Neither a batch nor those after it can be learnt."""
 
 
 class Trainer:
@@ -75,6 +82,9 @@ class Trainer:
                 _say(f"training waits: {error}")
             except OvertakenError:
                 self._learner = None
+            except LearningFailedError as error:
+                _say(str(error))
+                stop.wait(FAILED_S)
             pause = max(0.05, self._settings.train_every_s - (time.monotonic() - began))
             stop.wait(pause)
         if self._learner is not None and self._unsaved:
@@ -169,6 +179,10 @@ class Trainer:
         _say(f"learning failed ({kind}); going on from the last checkpoint")
         if careful:
             batch = batches[0]
+            if not self._learns_after(batch):
+                self._learner = None
+                raise LearningFailedError("learning must not fail", got=kind,
+                                          remedy="upgrade; all is kept and waits")  # fmt: skip
             rejected = set_aside(batch, "learning failed")
             change = Round(before=self._before, cursor=batch.last, rejected=rejected)
             self._store.commit(change)
@@ -180,6 +194,24 @@ class Trainer:
         self._live = live
         return learner
 
+    def _learns_after(self, batch: Stored) -> bool:
+        """Whether one of the next batches can be learnt when this one is left out."""
+        last = batch.last
+        for _ in range(TRIED):
+            following = self._store.batches(last, 1)
+            if not following:
+                return False
+            text = self._store.progress()[1]
+            learner = (resume(text) if text else None) or begin(self._settings, self._store)
+            try:
+                lesson = lesson_of(following, LivedTime())
+                learner.observe(lesson.router, lesson.ttft_s, lesson.tpot_s, lesson.time_s)
+            except Exception:
+                last = following[-1].last
+            else:
+                return True
+        return False
+
     # writing --------------------------------------------------------------------------------
 
     def _commit(self, rejected: list[Rejected], *, save: bool) -> None:
@@ -187,7 +219,9 @@ class Trainer:
         assert learner is not None
         for event in learner.events[self._events :]:
             data = event.to_dict()
-            self._live.events.append({**data, "time_s": data["time_s"] - self._clock.offset_s})
+            data["time_s"] -= self._clock.offset_s
+            if data not in self._live.events:  # learnt again after a crash: told before
+                self._live.events.append(data)
         self._events = len(learner.events)
         law = learner.law.to_dict()
         text = json.dumps({**law, "version": 0}, sort_keys=True)
