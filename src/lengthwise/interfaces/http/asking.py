@@ -65,9 +65,11 @@ def times(answer: OnlineAnswer) -> tuple[Times, Times]:
 
 
 def _times(value_s: FloatArray, lo_s: FloatArray, hi_s: FloatArray) -> Times:
-    table = np.array((value_s, lo_s, hi_s)) * MS_PER_S
-    table = np.nan_to_num(table, copy=False, nan=LARGEST_MS)
-    value, lo, hi = np.clip(table, 0.0, LARGEST_MS, out=table).round(6)
+    table = np.array((value_s, lo_s, hi_s))
+    table *= MS_PER_S
+    if not (table <= LARGEST_MS).all():  # NaN included
+        table = np.minimum(np.nan_to_num(table, nan=LARGEST_MS), LARGEST_MS)
+    value, lo, hi = table.round(6)
     return Times(value, np.minimum(lo, value), np.maximum(hi, value))
 
 

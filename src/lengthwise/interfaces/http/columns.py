@@ -7,7 +7,8 @@ inside their bounds, integers integral. Whatever else is decided by the exact pa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -20,13 +21,29 @@ from lengthwise.units import FloatArray
 
 NUMBERS = frozenset({int, float})
 TEXTS = frozenset({str, type(None)})
+LABELS: tuple[str, ...] = ("pod_type", "pod")
+MOST_LAYOUTS = 64
 
 Columns = dict[str, Any]
 """Name of `RouterRows` (or ttft_ms, tpot_ms, osl) to an array of shape (n,)."""
 
 
+@dataclass(frozen=True)
+class Layout:
+    """How rows with one set of keys are read: which numbers they hold, in which places."""
+
+    width: int
+    numbers: Callable[[Any], tuple[Any, ...]]
+    places: npt.NDArray[np.intp]
+    labels: tuple[str, ...]
+
+
 class RowPlan:
     """How to turn rows of given fields into columns.
+
+    Rows of one body nearly always have the same keys, known ones only. That is so if each is as
+    long as the first and has all its keys; then one `itemgetter` reads them without a lookup of
+    defaults. Otherwise rows are read one by one.
 
     Examples
     --------
@@ -40,49 +57,93 @@ class RowPlan:
 
     def __init__(self, fields: Iterable[Field]) -> None:
         self.fields = tuple(fields)
-        self._names = [field.name for field in self.fields]
-        self._all = itemgetter(*self._names)
+        self._place = {field.name: i for i, field in enumerate(self.fields)}
+        self._required = [field.name for field in self.fields if field.required]
         self._upper = np.array([field.upper for field in self.fields])[:, None]
         self._counts = np.array([i for i, f in enumerate(self.fields) if f.kind == "count"])
+        self._layouts: dict[tuple[str, ...], Layout | None] = {}
 
     def columns(self, rows: Sequence[Any]) -> Columns | None:
         """Columns of `rows`, shape (n,) each; None where the exact path must decide."""
-        table = self._table(rows)
-        if table is None or not ((table >= 0.0) & (table <= self._upper)).all():
+        found: tuple[FloatArray, tuple[str, ...]] | None
+        if not rows:
+            found = np.zeros((len(self.fields), 0)), LABELS
+        else:
+            found = self._uniform(rows) or self._mixed(rows)
+        if found is None:
+            return None
+        table, labels = found
+        if not ((table >= 0.0) & (table <= self._upper)).all():
             return None
         counts = table[self._counts]
         if (counts != np.floor(counts)).any():
             return None
         columns: Columns = dict(zip((f.column for f in self.fields), table, strict=True))
-        for name in ("pod_type", "pod"):
-            values = [row.get(name) for row in rows]
+        for name in LABELS:
+            values = [row.get(name) for row in rows] if name in labels else []
             if not TEXTS.issuperset(map(type, values)):
                 return None
-            columns[name] = texts(values)
+            columns[name] = texts(values) if values else blank(len(rows))
         return columns
 
-    def _table(self, rows: Sequence[Any]) -> FloatArray | None:
+    def _uniform(self, rows: Sequence[Any]) -> tuple[FloatArray, tuple[str, ...]] | None:
+        if type(rows[0]) is not dict:
+            return None
+        keys = tuple(rows[0])
+        if keys not in self._layouts:
+            if len(self._layouts) >= MOST_LAYOUTS:
+                self._layouts.clear()
+            self._layouts[keys] = self._layout(keys)
+        layout = self._layouts[keys]
         try:
-            flat: list[Any] = list(chain.from_iterable(map(self._all, rows)))
-        except KeyError:
-            found = [self._with_defaults(row) for row in rows]
-            if None in found:
+            if layout is None or set(map(len, rows)) != {layout.width}:
                 return None
-            flat = list(chain.from_iterable(found))  # type: ignore[arg-type]
-        except TypeError:  # a row is not an object
+            if any(name not in row for name in layout.labels for row in rows):
+                return None
+            flat = list(chain.from_iterable(map(layout.numbers, rows)))
+        except (KeyError, TypeError):  # other keys, or not an object
             return None
         if not NUMBERS.issuperset(map(type, flat)):
             return None
-        table = np.array(flat, dtype=np.float64).reshape(len(rows), len(self.fields))
-        return np.ascontiguousarray(table.T)
+        found = np.array(flat, dtype=np.float64).reshape(len(rows), -1)
+        table = np.zeros((len(self.fields), len(rows)))
+        table[layout.places] = found.T
+        return table, layout.labels
 
-    def _with_defaults(self, row: Any) -> list[Any] | None:
-        if type(row) is not dict:
+    def _layout(self, keys: tuple[str, ...]) -> Layout | None:
+        numbers = [key for key in keys if key in self._place]
+        labels = tuple(key for key in keys if key in LABELS)
+        if len(numbers) + len(labels) != len(keys) or not numbers:
             return None
-        try:
-            return [row[f.name] if f.required else row.get(f.name, 0) for f in self.fields]
-        except KeyError:
+        if not set(self._required) <= set(numbers):
             return None
+        places = np.array([self._place[name] for name in numbers], dtype=np.intp)
+        get = itemgetter(*numbers)
+        return Layout(
+            len(keys), get if len(numbers) > 1 else lambda row: (get(row),), places, labels
+        )
+
+    def _mixed(self, rows: Sequence[Any]) -> tuple[FloatArray, tuple[str, ...]] | None:
+        if any(type(row) is not dict for row in rows):
+            return None
+        table = np.zeros((len(self.fields), len(rows)))
+        for i, field in enumerate(self.fields):
+            # a required field that is missing reads as None, which is no number
+            default = None if field.required else 0
+            values = [row.get(field.name, default) for row in rows]
+            if not NUMBERS.issuperset(map(type, values)):
+                return None
+            table[i] = values
+        return table, LABELS
+
+
+def blank(n: int) -> npt.NDArray[np.object_]:
+    """Labels of rows that have none.
+
+    >>> blank(2).tolist()
+    ['', '']
+    """
+    return np.full(n, "", dtype=object)
 
 
 def texts(values: Sequence[str | None]) -> npt.NDArray[np.object_]:

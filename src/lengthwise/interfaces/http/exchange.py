@@ -16,7 +16,7 @@ IN_THREAD = 0
 """`inline_below` of a handler that may wait, for a disk or a lock."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Call:
     """A request whose body has been read.
 
@@ -43,7 +43,7 @@ class Call:
         return self.headers.get(name.lower().encode(), b"").decode("latin-1")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Reply:
     """What goes back; `rows` is how many rows were answered or taken, for the metrics."""
 

@@ -27,6 +27,8 @@ REQUEST_BOUNDS_S = (
 )  # fmt: skip
 
 Labels = tuple[str, ...]
+MOST_WAITING = 256
+"""Observations that wait before they are sorted into buckets."""
 
 
 class Counter:
@@ -84,6 +86,8 @@ class Histogram:
         self._bounds = np.asarray(bounds, dtype=np.float64)
         self._counts: dict[Labels, FloatArray] = {}
         self._sums: dict[Labels, float] = {}
+        self._waiting: dict[Labels, list[FloatArray]] = {}
+        self._single: dict[Labels, list[float]] = {}
         self._lock = Lock()
         if not labels:
             self._counts[()], self._sums[()] = self._zeros(), 0.0
@@ -93,27 +97,36 @@ class Histogram:
 
     def observe(self, values: FloatArray, *labels: str) -> None:
         """Take values, shape (n,), in the unit of the bounds; those not finite are left out."""
-        values = values[np.isfinite(values)]
-        places = self._bounds.searchsorted(values)
-        counts = np.bincount(places, minlength=len(self._bounds) + 1)
-        self._add(counts, float(values.sum()), labels)
+        with self._lock:
+            waiting = self._waiting.setdefault(labels, [])
+            waiting.append(values)
+            if len(waiting) >= MOST_WAITING or len(values) >= MOST_WAITING:
+                self._settle()
 
     def observe_one(self, value: float, *labels: str) -> None:
         """Take one value."""
-        counts = self._zeros()
-        counts[self._bounds.searchsorted(value)] = 1
-        self._add(counts, value, labels)
-
-    def _add(self, counts: FloatArray, total: float, labels: Labels) -> None:
         with self._lock:
+            waiting = self._single.setdefault(labels, [])
+            waiting.append(value)
+            if len(waiting) >= MOST_WAITING:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Sort what waits into the buckets: many calls at once cost little more than one."""
+        for labels in {*self._waiting, *self._single}:
+            parts = self._waiting.pop(labels, [])
+            values = np.concatenate([*parts, self._single.pop(labels, [])])
+            values = values[np.isfinite(values)]
             if labels not in self._counts:
                 self._counts[labels], self._sums[labels] = self._zeros(), 0.0
-            self._counts[labels] += counts
-            self._sums[labels] += total
+            places = self._bounds.searchsorted(values)
+            self._counts[labels] += np.bincount(places, minlength=len(self._bounds) + 1)
+            self._sums[labels] += float(values.sum())
 
     def lines(self) -> list[str]:
         """Text of this metric, HELP and TYPE first."""
         with self._lock:
+            self._settle()
             found = {k: (v.copy(), self._sums[k]) for k, v in self._counts.items()}
         lines = head(self.name, "histogram", self.help)
         for values, (counts, total) in found.items():

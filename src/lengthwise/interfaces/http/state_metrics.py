@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lengthwise.interfaces.http.context import Context
-from lengthwise.interfaces.http.metrics import gauge, head, sample
+from lengthwise.interfaces.http.metrics import Labels, gauge, head, sample
 
 TARGETS = ("ttft", "tpot")
 
@@ -22,7 +22,9 @@ def state_lines(context: Context) -> list[str]:
 def _law(context: Context) -> list[str]:
     law, loaded_s = context.current.law, context.current.loaded_s
     by_target = ("target",)
-    known = {(t,): float(e) for t in TARGETS if (e := law.error.get(t)) is not None}
+    known: dict[Labels, float] = {
+        (t,): float(e) for t in TARGETS if (e := law.error.get(t)) is not None
+    }
     lines = [
         *gauge("lengthwise_law_version", "Version of the law in use.", {(): law.version}),
         *gauge("lengthwise_law_ready", "Whether the error of a target is known.",
@@ -45,7 +47,9 @@ def _kept(context: Context) -> list[str]:
         return []
     counts = context.store.counts()
     live = context.store.get("live") or {}
-    quarantined = {(reason,): float(n) for reason, n in counts["quarantined"].items()}
+    quarantined: dict[Labels, float] = {
+        (reason,): float(n) for reason, n in counts["quarantined"].items()
+    }
     return [
         *gauge("lengthwise_observations_stored", "Observations kept.", {(): counts["stored"]}),
         *gauge("lengthwise_observations_waiting", "Observations not learnt yet.",
@@ -64,14 +68,14 @@ def _kept(context: Context) -> list[str]:
     ]  # fmt: skip
 
 
-def _total(name: str, help_text: str, values: dict[tuple[str, ...], float],
+def _total(name: str, help_text: str, values: dict[Labels, float],
            labels: tuple[str, ...] = ()) -> list[str]:  # fmt: skip
     lines = head(name, "counter", help_text)
     return lines + [sample(name, zip(labels, k, strict=True), v) for k, v in values.items()]
 
 
 def _coverage(live: dict[str, Any]) -> list[str]:
-    covered: dict[tuple[str, ...], float] = {}
+    covered: dict[Labels, float] = {}
     for target in TARGETS:
         recent = live.get("recent", {}).get(target, {})
         if recent.get("observed_ms"):
@@ -90,7 +94,7 @@ def _events(events: list[dict[str, Any]]) -> list[str]:
 
 def _training(status: dict[str, Any]) -> list[str]:
     """Numbers of the trainer's status, whatever they are called."""
-    values = {
+    values: dict[Labels, float] = {
         (name,): float(value) for name, value in status.items()
         if isinstance(value, (int, float)) and not isinstance(value, bool)
     }  # fmt: skip

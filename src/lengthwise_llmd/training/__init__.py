@@ -1,0 +1,1 @@
+"""Module paths under which llm-d's images start its servers."""
