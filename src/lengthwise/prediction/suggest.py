@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lengthwise.calibration.exploration.gain import variance_after
 from lengthwise.calibration.step.columns import columns_of
 from lengthwise.calibration.step.heads import Head
 from lengthwise.calibration.step.kin import seen_of
@@ -137,7 +138,7 @@ def _greedy(
         variance = np.diag(spread)
         before = _error(variance, noise)
         after = np.array([
-            _error(variance - spread[:, i] ** 2 / (spread[i, i] + noise), noise)
+            _error(variance_after(variance, spread[:, i], spread[i, i] + noise), noise)
             for i in range(len(cost))
         ])  # fmt: skip
         worth = np.where(before - after >= least * before, (before - after) / cost, -np.inf)
