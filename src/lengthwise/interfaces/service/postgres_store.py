@@ -70,6 +70,14 @@ class PostgresLink(Link):
             raise
         return connection
 
+    def alive(self) -> bool:
+        """Ask the server something small."""
+        try:
+            self._connection.execute("SELECT 1")
+        except (self._driver.Error, OSError):
+            return False
+        return True
+
     def begin(self, run: Run) -> None:
         """Begin when it is this writer's turn."""
         run("BEGIN")

@@ -16,7 +16,7 @@ from typing import Any
 
 from lengthwise.interfaces.service.store import ServiceUnavailable
 
-RETRY_S = 0.5
+RETRY_S, IDLE_S = 0.5, 1.0
 
 
 class Run:
@@ -56,6 +56,7 @@ class Link(ABC):
         self._connection: Any = None
         self._failed: tuple[float, ServiceUnavailable] | None = None
         self._closed = False
+        self._used = 0.0
 
     @abstractmethod
     def open(self) -> Any:
@@ -68,6 +69,10 @@ class Link(ABC):
     @abstractmethod
     def explain(self, error: Exception) -> ServiceUnavailable | None:
         """Say in plain words what an error of the driver means; None when it is ours."""
+
+    def alive(self) -> bool:
+        """Whether a connection that was idle still works."""
+        return True
 
     @contextmanager
     def use(self) -> Iterator[Run]:
@@ -101,9 +106,12 @@ class Link(ABC):
             raise ServiceUnavailable("the service is stopping")
         if self._failed and time.monotonic() - self._failed[0] < RETRY_S:
             raise self._failed[1]
+        now = time.monotonic()
+        if self._connection is not None and now - self._used > IDLE_S and not self.alive():
+            self._drop()  # it broke while nobody used it: nobody need hear of that
         if self._connection is None:
             self._connection = self.open()
-        self._failed = None
+        self._failed, self._used = None, now
         return self._connection
 
     @contextmanager
