@@ -73,7 +73,8 @@ def live(n: int = 1200, *, span_s: float = 1800.0, tpot: bool = True) -> dict[st
     at = recent["ttft"]["time_s"][2 * n // 3] if ready else NOW_S
     events = [
         {"time_s": at - 0.45 * span_s, "kind": "promoted", "target": "ttft",
-         "detail": {"version": 11, "error_percent": 6.1, "before_percent": 8.4}},
+         "detail": {"version": 11, "error_before": 0.084, "error_after": 0.061,
+                    "correction": False}},
         {"time_s": at + 0.006 * span_s, "kind": "drift", "target": "ttft",
          "detail": {"detector": "page-hinkley", "shift_percent": 34.8, "after_requests": 41}},
         {"time_s": at + 0.008 * span_s, "kind": "widened", "target": "ttft",
@@ -94,7 +95,7 @@ def live(n: int = 1200, *, span_s: float = 1800.0, tpot: bool = True) -> dict[st
             "ready": {"ttft": ready, "tpot": ready and tpot},
             "terms": [t for t in terms if tpot or t["target"] == "ttft"],
         },
-        "domain": DOMAIN,
+        "domain": DOMAIN if ready else {},
         "recent": recent,
         "error": {target: history(requests) for target, requests in recent.items()},
         "events": [e for e in events if tpot or e["target"] != "tpot"] if ready else [],

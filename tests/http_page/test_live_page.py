@@ -107,6 +107,8 @@ def test_events_are_listed_and_marked_where_they_happened(page: Page) -> None:
         events = page.text("#events")
         assert "drift noticed" in events
         assert "shift 34.8 %" in events
+        assert "error before 8.4 %, error after 6.1 %" in events
+        assert "correction" not in events
         assert "offset 81.2 ms" in events
         assert count(page, "#events li") == 6
         # those of the other target are not marked here; promotions of both are
@@ -123,6 +125,22 @@ def test_the_law_and_its_domain_are_tables(page: Page) -> None:
         assert "crowding\t520\tns/request2\tfactor 2.3" in law
         assert "prompt length\t12\t8,192\ttokens" in page.text("#domain")
         assert "requests running\t0\t128\trequests" in page.text("#domain")
+
+
+def test_types_of_pods_have_tables_of_their_own(page: Page) -> None:
+    data = live_data.live(50)
+    terms = data["law"]["terms"]
+    data["law"]["terms"] = [t | {"pod_type": kind} for kind in ("*", "prefill") for t in terms]
+    with PageServer(data) as server:
+        opened(page, server)
+        captions = "[...document.querySelectorAll('#law caption')].map(c => c.textContent)"
+        assert page.evaluate(captions) == [
+            "Time to first token, pods of type prefill",
+            "Time per output token, pods of type prefill",
+            "Time to first token",
+            "Time per output token",
+        ]
+        assert not page.evaluate("document.querySelector('#law details').open")
 
 
 def test_nothing_learnt_yet(page: Page) -> None:

@@ -47,8 +47,9 @@ function unitOf(value, unit = "") {
 
 function named(key, value) {
   const [, stem, unit] = /^(.*?)_(ms|s|percent)$/.exec(key) ?? [null, key, ""];
+  if (!unit && finite(value) && /error|share|coverage/.test(key)) return `${words(key)} ${percent(100 * value)}`;
   const text = finite(value) ? digits(value) : typeof value === "object" ? JSON.stringify(value) : String(value);
-  return `${words(stem)} ${text}${unit ? ` ${unit === "percent" ? "%" : unit}` : ""}`;
+  return value === true ? words(key) : `${words(stem)} ${text}${unit ? ` ${unit === "percent" ? "%" : unit}` : ""}`;
 }
 
 /* Elements */

@@ -131,7 +131,7 @@ function requestsOf(series) {
 const seriesOf = (error, name) => (error?.time_s ?? []).map((t, i) => [t, error[name]?.[i]]).filter(([t, v]) => finite(t) && finite(v));
 
 function spanOf(times) {
-  const lo = Math.min(...times), hi = Math.max(...times), short = Math.max(0, 10 - (hi - lo)) / 2;
+  const lo = Math.min(...times), hi = Math.max(...times), short = Math.max(0, 2 - (hi - lo)) / 2;
   return [lo - short, hi + short];
 }
 
@@ -214,6 +214,7 @@ const observationsOf = (counts) => counts.accepted ?? counts.observations;
 const quarantinedOf = (counts) => typeof counts.quarantined === "object" ? Object.values(counts.quarantined ?? {}).reduce((a, b) => a + b, 0) : counts.quarantined;
 const reasonsOf = (counts) => typeof counts.quarantined === "object" ? Object.entries(counts.quarantined ?? {}).map(([why, n]) => `${count(n)} ${words(why)}`).join(", ") : "";
 const isReplica = (live) => live.law?.version > 0 && !Object.keys(live.counts ?? {}).length;
+const hasLearnt = (live) => Object.keys(live.domain ?? {}).length > 0;
 const levelOf = (live) => finite(live.level) ? live.level : 0.9;
 const readyOf = (live, target) => typeof live.law?.ready === "boolean" ? live.law.ready : Boolean(live.law?.ready?.[target]);
 
@@ -237,14 +238,14 @@ function showTiles(live) {
     ...Object.keys(TARGETS).map((t) => tile(`${t.toUpperCase()} error`, percent(last(t, "median_percent")), "median, recent requests")),
     tile(`inside ${digits(goal)} % interval`, inside.length ? percent(inside[0][1], 0) : "-",
       inside.length ? inside.map(([t, v], i) => i ? `${t} ${percent(v, 0)}` : t).join("; ") : "target not yet checked", worst < goal - 10 ? "warn" : ""),
-    tile("law version", live.law?.version ? String(live.law.version) : "-", ready.length ? `ready for ${ready.join(" and ")}` : "answers from the prior"),
-    tile("observations", count(observationsOf(counts)), newest ? `latest ${ago((live.now_s ?? newest) - newest)}` : isReplica(live) ? "kept by the trainer" : "none reported yet"),
+    tile("law version", live.law?.version ? String(live.law.version) : "-", ready.length ? `ready for ${ready.join(" and ")}` : hasLearnt(live) ? "learning, not ready yet" : "answers from the prior"),
+    tile("observations", count(observationsOf(counts)), newest ? `latest ${ago((live.now_s ?? newest) - newest)}${counts.waiting ? `; ${count(counts.waiting)} still to learn` : ""}` : isReplica(live) ? "kept by the trainer" : "none reported yet"),
     tile("quarantined", count(quarantinedOf(counts)), reasonsOf(counts) || "kept, never learnt from", quarantinedOf(counts) > 0 ? "warn" : ""),
     tile("drifts noticed", count(drifts.length), drifts.length ? `latest ${ago((live.now_s ?? 0) - drifts.at(-1).time_s)}` : "traffic is as it was"));
 }
 
 function eventItem(event) {
-  const detail = Object.entries(event.detail ?? {}).map(([key, value]) => named(key, value)).join(", ");
+  const detail = Object.entries(event.detail ?? {}).filter(([, value]) => value !== false && value !== null).map(([key, value]) => named(key, value)).join(", ");
   return element("li", event.calm ? {} : { class: "alarming" }, element("span", { class: "no" }, String(event.no)),
     element("time", { datetime: new Date(event.time_s * 1000).toISOString() }, moment(event.time_s)),
     element("span", { class: "kind" }, KINDS[event.kind] ?? words(event.kind)), element("span", {}, event.target in TARGETS ? event.target.toUpperCase() : String(event.target ?? "")),
@@ -274,17 +275,25 @@ function termRow(term, learnt) {
     unitCell(unit), element("td", { class: weak ? "n weak" : "n" }, known)];
 }
 
-function termTable(group, terms, learnt) {
-  const [target, pods] = group.split("|");
-  const caption = `${TARGETS[target] ?? words(target)}${pods && pods !== "*" ? `, pods of type ${pods}` : ""}`;
-  return table(["term", "value", "unit", "known to"], terms.map((term) => termRow(term, learnt)), [1, 3], caption);
+function termTable([target, pods], terms, learnt) {
+  const of = pods === undefined || pods === "*" ? "" : pods ? `, pods of type ${pods}` : ", pods without a type";
+  return table(["term", "value", "unit", "known to"], terms.map((term) => termRow(term, learnt)), [1, 3], `${TARGETS[target] ?? words(target)}${of}`);
 }
 
+/* One table for each target and type of pods; "*" is for types not seen yet, so it comes last. */
 function showLaw(live) {
-  const terms = live.law?.terms ?? [], groupOf = (t) => `${t.target ?? ""}|${t.pod_type ?? ""}`;
-  fill(byId("law"), element("h2", { id: "law-title" }, "Current law", element("small", {}, live.law?.version ? `version ${live.law.version}` : "the prior, nothing learnt yet")),
-    terms.length ? null : element("p", { class: "empty" }, "No terms to show."),
-    ...[...new Set(terms.map(groupOf))].map((group) => termTable(group, terms.filter((t) => groupOf(t) === group), Boolean(live.law?.version))));
+  const terms = live.law?.terms ?? [], learnt = hasLearnt(live), groups = new Map();
+  for (const term of terms) {
+    const key = JSON.stringify([term.target ?? "", term.pod_type]);
+    groups.set(key, [...(groups.get(key) ?? []), term]);
+  }
+  const tables = [...groups].map(([key, some]) => [JSON.parse(key), some]);
+  const typed = tables.filter(([[, pods]]) => pods && pods !== "*" || pods === ""), rest = typed.length ? tables.filter((t) => !typed.includes(t)) : [];
+  const grid = (some) => element("div", { class: "tables" }, ...some.map(([key, of]) => termTable(key, of, learnt)));
+  const open = byId("law").querySelector("details")?.open, other = rest.length ? element("details", {}, element("summary", {}, "For pods of a type not seen yet"), grid(rest)) : null;
+  if (other && open) other.open = true;
+  fill(byId("law"), element("h2", { id: "law-title" }, "Current law", element("small", {}, `${live.law?.version ? `version ${live.law.version}` : "the prior"}${learnt ? "" : ", nothing learnt yet"}`)),
+    terms.length ? grid(typed.length ? typed : tables) : element("p", { class: "empty" }, "No terms to show."), other);
 }
 
 function rangeCell(lo, hi, unit) {
