@@ -315,3 +315,14 @@ def test_colours_follow_the_scheme(page: Page) -> None:
         assert page.evaluate(back) == "rgb(20, 24, 29)"
         opened(page, server, scheme="light")
         assert page.evaluate(back) == "rgb(255, 255, 255)"
+
+
+def test_a_pause_in_the_traffic_is_a_gap(page: Page) -> None:
+    data = live_data.live(200)
+    series = data["error"]["ttft"]
+    series["time_s"] = [t - (20_000.0 if i < 40 else 0.0) for i, t in enumerate(series["time_s"])]
+    with PageServer(data) as server:
+        opened(page, server)
+        assert drawn(page, "#ttft figure:nth-child(2) path.law") == 2
+        # the error now has a time axis of its own, so it carries the numbers of the events
+        assert count(page, "#ttft figure:nth-child(2) text.mark") > 0

@@ -48,7 +48,7 @@ function unitOf(value, unit = "") {
 function named(key, value) {
   const [, stem, unit] = /^(.*?)_(ms|s|percent)$/.exec(key) ?? [null, key, ""];
   if (!unit && finite(value) && /error|share|coverage/.test(key)) return `${words(key)} ${percent(100 * value)}`;
-  const text = finite(value) ? digits(value) : typeof value === "object" ? JSON.stringify(value) : String(value);
+  const text = finite(value) ? digits(value) : typeof value === "object" ? JSON.stringify(value) : words(value);
   return value === true ? words(key) : `${words(stem)} ${text}${unit ? ` ${unit === "percent" ? "%" : unit}` : ""}`;
 }
 
@@ -160,9 +160,11 @@ function dots(box, places, inside) {
   shape(box.svg, "path", { class: "out", "stroke-opacity": many > 1500 ? 0.6 : 1, "stroke-width": many > 1500 ? 1.1 : 1.5, d: missed.map(([x, y]) => `M${at([x - r, y - r])}l${2 * r} ${2 * r}m0 ${-2 * r}l${-2 * r} ${2 * r}`).join("") });
 }
 
-function line(box, places, kind) {
+/* A gap wider than `most` pixels, and than ten usual steps, is a time without traffic: no line. */
+function line(box, places, kind, most) {
   if (places.length === 1) shape(box.svg, "circle", { class: "dot", cx: places[0][0], cy: places[0][1], r: 3 });
-  shape(box.svg, "path", { class: kind, d: places.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("") });
+  const steps = places.slice(1).map(([x], i) => x - places[i][0]), gap = Math.max(most, 10 * (steps.length ? median(steps) : 0));
+  shape(box.svg, "path", { class: kind, d: places.map(([x, y], i) => `${i && steps[i - 1] <= gap ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("") });
 }
 
 function drawScatter(svg, rows) {
@@ -234,8 +236,8 @@ function drawTimes(svg, rows, events, span, as) {
   return places;
 }
 
-function drawShare(svg, series, events, span, { goal = null, labels = false } = {}) {
-  const box = frame(svg, labels ? 124 : 108, { bottom: labels ? 24 : 8 });
+function drawShare(svg, series, events, span, { goal = null, labels = false, numbered = false } = {}) {
+  const box = frame(svg, labels ? 124 : 108, { top: numbered ? 16 : 8, bottom: labels ? 24 : 8 });
   const values = series.map(([, v]) => v);
   const hi = goal === null ? Math.max(5, ...values) * 1.08 : 101;
   const lo = goal === null ? 0 : Math.max(0, Math.min(goal - 15, ...values) - 3);
@@ -243,11 +245,11 @@ function drawShare(svg, series, events, span, { goal = null, labels = false } = 
   axisY(box, linearTicks(lo, hi, 3), y, (v) => `${digits(v)} %`);
   axisX(box, timeTicks(...span, (box.right - box.left) / 75).map(([t, text]) => [t, labels ? text : ""]), x);
   if (goal !== null) shape(svg, "line", { class: "target", x1: box.left, x2: box.right, y1: y(goal), y2: y(goal) });
-  drawEvents(box, events, x, span, false);
-  line(box, series.map(([t, v]) => [x(t), y(v)]), "law");
+  drawEvents(box, events, x, span, numbered);
+  line(box, series.map(([t, v]) => [x(t), y(v)]), "law", (box.right - box.left) / 8);
 }
 
 export {
   finite, digits, count, ms, percent, words, ascending, median, clock, moment, ago, unitOf,
-  named, byId, fill, element, shape, table, line, drawScatter, drawTimes, drawShare, BARS_UP_TO,
+  named, byId, fill, element, shape, table, drawScatter, drawTimes, drawShare, BARS_UP_TO,
 };

@@ -5,7 +5,7 @@ per target, the other parts of the page, reading. */
 
 import {
   finite, digits, count, ms, percent, words, ascending, median, clock, moment, ago, unitOf,
-  named, byId, fill, element, shape, table, line, drawScatter, drawTimes, drawShare, BARS_UP_TO,
+  named, byId, fill, element, shape, table, drawScatter, drawTimes, drawShare, BARS_UP_TO,
 } from "./charts.js";
 
 const POLL_MS = 2000, SLOWEST_POLL_MS = 10000, ANSWER_MS = 8000;
@@ -168,7 +168,7 @@ function drawTarget(view) {
     + `${percent(held, 0)} inside their ${digits(goal)} % interval. Point at one to read it, or use the arrow keys.`;
   view.places = { scatter: drawScatter(view.scatter.svg, rows), times: drawLatest(view, near) };
   const goalText = `target ${digits(goal)} %`;
-  drawShare(view.error.svg, view.errors, events, long, { labels: !shared });
+  drawShare(view.error.svg, view.errors, events, long, { labels: !shared, numbered: !shared });
   drawShare(view.coverage.svg, view.inside, events, long, { goal, labels: true });
   view.times.root.querySelector("h3").firstChild.data = ratio ? "Observed over predicted" : "Observed over time";
   view.times.small.textContent = ratio ? "1 is a perfect prediction" : rows.length > BARS_UP_TO ? `the latest ${BARS_UP_TO}, with their intervals` : "with their intervals";
@@ -289,6 +289,7 @@ function showLaw(live) {
   }
   const tables = [...groups].map(([key, some]) => [JSON.parse(key), some]);
   const typed = tables.filter(([[, pods]]) => pods && pods !== "*" || pods === ""), rest = typed.length ? tables.filter((t) => !typed.includes(t)) : [];
+  if (typed.length && typed.every(([[, pods]]) => pods === "")) typed.forEach(([key]) => { key[1] = undefined; });
   const grid = (some) => element("div", { class: "tables" }, ...some.map(([key, of]) => termTable(key, of, learnt)));
   const open = byId("law").querySelector("details")?.open, other = rest.length ? element("details", {}, element("summary", {}, "For pods of a type not seen yet"), grid(rest)) : null;
   if (other && open) other.open = true;
