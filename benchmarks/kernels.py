@@ -36,6 +36,8 @@ from lengthwise.formulations.operators.experts import ExpertsCoefficients, Exper
 from lengthwise.formulations.operators.gemm import GemmCoefficients, GemmCurve  # noqa: E402
 
 FOLDS, BLOCKS = 3, 3
+LEAST = 100
+"""Rows of a fit; a fold that leaves fewer is not judged."""
 LAYER = 256
 """Matrices at least this wide and deep are those of model layers; aligned rows only."""
 
@@ -140,9 +142,14 @@ def judge(kind: str, suite: Suite, system: str, dtype: str, frame: pd.DataFrame)
         predicted = np.full(len(frame), np.nan)
         for left_out in sorted(set(fold) - {-1}):
             test = fold == left_out
-            fitted = suite.fit(frame[~test & frame.index.isin(usable.index)], hardware, dtype)
+            rest = frame[~test & frame.index.isin(usable.index)]
+            if len(rest) < LEAST:
+                continue
+            fitted = suite.fit(rest, hardware, dtype)
             predicted[test] = suite.predict(fitted, frame[test])
         tested = ~np.isnan(predicted)
+        if not tested.any():
+            continue
         error = np.abs(predicted / seconds - 1.0)
         found["errors"][split] = error, {n: p & tested for n, p in parts.items()}
         found["share"][split] = float((floor[tested] / predicted[tested]).max())

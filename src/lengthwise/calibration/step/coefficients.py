@@ -2,6 +2,10 @@
 
 Least squares on the log times of requests, TTFT and TPOT together, with a normal prior around what
 kernel tables and published overheads say. Robust (soft L1): unrecorded settings are common.
+
+How far the factors may leave the kernel tables is chosen on models (deployments, if those are few)
+that a fit did not see: where engines are like those of the tables, factors learnt from some models
+are worse on the next one than no factors at all; an eager engine needs them.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from lengthwise.calibration.step.rows import Columns, Evaluated
+from lengthwise.calibration.step.thinning import thinned
 from lengthwise.formulations.step.groups import GROUPS
 from lengthwise.formulations.step.host import HostOverhead
 from lengthwise.formulations.step.serving import (
@@ -42,6 +47,11 @@ ODD = 0.2
 """Log error from which rows count less."""
 TTFT_WEIGHT = 0.3
 """TTFT holds queueing, which is three times as uncertain."""
+WIDTHS = (1.0, 0.1, 0.02)
+"""Multiples of ``FACTOR_SD`` tried."""
+ENOUGH_GROUPS = 3
+CHOICE_ROWS, CHOICE_FOLDS = 500, 4
+"""Rows and folds on which the width is chosen."""
 
 
 @dataclass(frozen=True)
@@ -126,25 +136,72 @@ def fit_coefficients(
         Measured times by quantity: ``ttft``, ``tpot``, ``prefill``, ``decode``; shape (n,), NaN
         where a row has none.
     """
-    from scipy.optimize import least_squares
+    sample = _Sample(rows, columns, dict(seconds))
+    return sample.fit(sample.best_width())
 
-    engines = columns["engine"]
-    names = sorted({str(e) for e in engines})
-    start = _pack(StepCoefficients(), names)
-    width = np.r_[FACTOR_SD, np.tile(ENGINE_SD, len(names))]
-    weights = {"ttft": TTFT_WEIGHT}
-    known = {name: np.isfinite(values) for name, values in seconds.items()}
 
-    def misses(vector: FloatArray) -> FloatArray:
-        found = quantities(_unpack(vector, names), rows, columns)
-        parts = [
-            weights.get(name, 1.0) * np.log(found[name][at] / seconds[name][at])
-            for name, at in known.items()
-        ]
-        return np.concatenate([*parts, ODD * (vector - start) / width])
+@dataclass(frozen=True)
+class _Sample:
+    """Rows that coefficients are fitted to."""
 
-    found = least_squares(misses, start, loss="soft_l1", f_scale=ODD, max_nfev=60)
-    return _unpack(found.x, names)
+    rows: Evaluated
+    columns: Columns
+    seconds: Mapping[str, FloatArray]
+
+    def take(self, index: Any) -> _Sample:
+        columns = {name: np.asarray(values)[index] for name, values in self.columns.items()}
+        seconds = {name: values[index] for name, values in self.seconds.items()}
+        return _Sample(self.rows.take(index), columns, seconds)
+
+    def fit(self, width: float) -> StepCoefficients:
+        """Fit with the prior of the factors ``width`` times as wide as usual."""
+        from scipy.optimize import least_squares
+
+        names = sorted({str(e) for e in self.columns["engine"]})
+        start = _pack(StepCoefficients(), names)
+        sd = np.r_[width * FACTOR_SD, np.tile(ENGINE_SD, len(names))]
+
+        def misses(vector: FloatArray) -> FloatArray:
+            missed = self.misses(_unpack(vector, names))
+            return np.concatenate([missed, ODD * (vector - start) / sd])
+
+        found = least_squares(misses, start, loss="soft_l1", f_scale=ODD, max_nfev=60)
+        return _unpack(found.x, names)
+
+    def misses(self, coefficients: StepCoefficients) -> FloatArray:
+        """Give the weighted log errors of all times."""
+        found = quantities(coefficients, self.rows, self.columns)
+        parts = []
+        for name, values in self.seconds.items():
+            at = np.isfinite(values)
+            weight = TTFT_WEIGHT if name == "ttft" else 1.0
+            parts.append(weight * np.log(found[name][at] / values[at]))
+        return np.concatenate(parts)
+
+    def best_width(self) -> float:
+        """Choose the width with the least error on groups left out."""
+        groups = self.groups()
+        names = np.unique(groups)
+        if len(names) < 2:
+            return WIDTHS[0]
+        some = thinned(groups, CHOICE_ROWS)
+        part, fold = self.take(some), np.searchsorted(names, groups[some]) % CHOICE_FOLDS
+        errors = [
+            np.concatenate([
+                np.abs(part.take(fold == k).misses(part.take(fold != k).fit(width)))
+                for k in np.unique(fold).tolist()
+            ]).mean()
+            for width in WIDTHS
+        ]  # fmt: skip
+        return WIDTHS[int(np.argmin(errors))]
+
+    def groups(self) -> Any:
+        """Name what is left out: models, or deployments where models are few; shape (n,)."""
+        models = np.asarray(self.rows.architecture).astype(str)
+        if len(set(models)) >= ENOUGH_GROUPS:
+            return models
+        labels = [np.asarray(self.columns[k]).astype(str) for k in ("model", "hardware", "tp")]
+        return np.array([" ".join(x) for x in zip(*labels, strict=True)])
 
 
 def quantities(

@@ -3,7 +3,7 @@
 A deployment with rows of its own is corrected by the process. One that nobody measured, of a model
 and on hardware that others measured, gets a mean of the process and of boosted trees, shrunk: their
 errors differ, so that it is better than either. An architecture or a processor that is new gets as
-much of the process as left-out ones of its kind were better off with, which may be nothing.
+much of that mean as left-out ones of its kind were better off with, which may be nothing.
 Samples of one's own, learnt later, correct that mean by a process of the deployment alone.
 
 The interval is the correction and q standard deviations, where q is such that intervals hold the
@@ -32,7 +32,7 @@ NORMAL = np.array([0.674, 0.842, 1.036, 1.282, 1.44, 1.645, 1.96, 2.326, 2.576])
 ENOUGH = 20
 """Rows from which intervals are calibrated."""
 TREE_ROWS, TREE_DEPLOYMENTS = 300, 8
-"""Rows and deployments from which trees are learnt."""
+"""Rows and deployments from which trees are learnt and intervals need no normal floor."""
 FOLDS = 5
 LIMIT = {"ttft": 2.0, "tpot": 1.0, "prefill": 1.0, "decode": 1.0}
 """Largest correction learnt from one row, natural logarithm."""
@@ -42,7 +42,7 @@ SHARES = (0.3, 0.6)
 NEW = {"architecture": ARCHITECTURE, "hardware": HARDWARE}
 """What may be new about a deployment, by level."""
 TRUSTS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-"""Shares of the process tried for what is new."""
+"""Shares of the correction tried for what is new."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Head:
     own
         Samples learnt later.
     trust
-        Share of the process that a new architecture, a new processor gets.
+        Share of the correction that a new architecture, a new processor gets.
     error
         Error on left-out rows.
     """
@@ -120,14 +120,14 @@ class Head:
         y = np.clip(corrections, -LIMIT[name], LIMIT[name])
         process = Process.fit(seen.kin, y)
         deployments = seen.kin.labels[DEPLOYMENT]
-        head = cls(process, trust=_trusts(process, seen.kin, y))
         enough = len(y) >= TREE_ROWS and len(set(deployments)) >= TREE_DEPLOYMENTS
+        head = cls(process, trust=_trusts(process, seen, y, enough))
         if enough:
             head = replace(head, trees=Trees.fit(seen.features, y))
         if len(y) < ENOUGH or not calibrated:
             return head
-        known, error = _scores(*process.left_out(np.arange(len(y))), corrections, "row")
-        known = np.maximum(known, NORMAL)
+        scores, error = _scores(*process.left_out(np.arange(len(y))), corrections, "row")
+        known = np.maximum(scores, NORMAL)
         head = replace(head, known=known, unknown=known, error=error)
         if len(set(deployments)) < ENOUGH_GROUPS:
             return head
@@ -135,7 +135,8 @@ class Head:
         if enough:
             mean = _shared(mean, trees_left_out(seen.features, y, deployments))
         unknown, error = _scores(mean, sd, corrections, "deployment")
-        return replace(head, unknown=np.maximum(unknown, known), error=error)
+        floor = scores if enough else known
+        return replace(head, unknown=np.maximum(unknown, floor), error=error)
 
     def more(self, name: str, seen: Seen, corrections: FloatArray) -> Head:
         """Learn samples of one's own; what was learnt from many stays as it is."""
@@ -175,7 +176,7 @@ class Head:
             for name, level_of in NEW.items():
                 learnt = set(self.process.kin.labels[level_of])
                 new = np.array([label not in learnt for label in seen.kin.labels[level_of]])
-                pooled = np.where(new, self.trust.get(name, 1.0) * mean, pooled)
+                pooled = np.where(new, self.trust.get(name, 1.0) * pooled, pooled)
             mean = np.where(own, mean, pooled)
         return mean, np.where(own, _at(self.known, level), _at(self.unknown, level)) * sd
 
@@ -214,13 +215,15 @@ def _shared(process: FloatArray, trees: FloatArray) -> FloatArray:
     return SHARES[0] * process + SHARES[1] * trees
 
 
-def _trusts(process: Process, kin: Kin, y: FloatArray) -> dict[str, float]:
-    """Choose the share of the process for what is new, by the error on left-out ones."""
+def _trusts(process: Process, seen: Seen, y: FloatArray, trees: bool) -> dict[str, float]:
+    """Choose the share of the correction for what is new, by the error on left-out ones."""
     found = {}
     for name, level in NEW.items():
-        groups = kin.labels[level]
+        groups = seen.kin.labels[level]
         if len(set(groups)) >= ENOUGH_GROUPS:
             mean, _ = process.left_out(groups)
+            if trees:
+                mean = _shared(mean, trees_left_out(seen.features, y, groups))
             misses = [np.abs(share * mean - y).mean() for share in TRUSTS]
             found[name] = float(TRUSTS[int(np.argmin(misses))])
     return found

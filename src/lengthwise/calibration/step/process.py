@@ -11,6 +11,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 
 from lengthwise.calibration.step.kinship import LEVELS, Kin, Spreads, covariance, prior_variance
+from lengthwise.calibration.step.thinning import thinned
 from lengthwise.units import FloatArray
 
 BLOCK = 4096
@@ -162,24 +163,6 @@ def _best_noise(kin: Kin, y: FloatArray) -> float:
     part, left, labels = kin.take(chosen), y[chosen], groups[chosen]
     tried = [Process._with_noise(part, left, noise).left_out(labels)[0] for noise in NOISES]
     return NOISES[int(np.argmin([np.abs(mean - left).mean() for mean in tried]))]
-
-
-def thinned(groups: Any, most: int, seed: int = 0) -> Any:
-    """Choose about ``most`` rows, so that large groups lose more than small ones.
-
-    >>> groups = np.repeat(["a", "b"], [90, 10])
-    >>> chosen = thinned(groups, 30)
-    >>> int((groups[chosen] == "a").sum()), int((groups[chosen] == "b").sum())
-    (20, 10)
-    """
-    labels, index, counts = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
-    each = counts.max()
-    if counts.sum() > most:
-        each = next(k for k in range(1, int(counts.max()) + 1)
-                    if np.minimum(counts, k + 1).sum() > most)  # fmt: skip
-    rng = np.random.default_rng(seed)
-    parts = [rng.permutation(np.flatnonzero(index == i))[:each] for i in range(len(labels))]
-    return np.sort(np.concatenate(parts))
 
 
 def _groups(kin: Kin) -> Any:
