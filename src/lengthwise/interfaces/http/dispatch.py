@@ -126,41 +126,32 @@ class Dispatcher:
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self._limit:
             raise too_large(self._limit)
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise GoneError
-        if not message.get("more_body"):
-            return _within(bytes(message.get("body", b"")), self._limit)
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
-                return await self._rest(bytearray(message.get("body", b"")), receive)
+                return await self._whole(receive)
         except TimeoutError:
             raise HttpError(
                 408, f"a body must arrive within {BODY_TIMEOUT_S:g} s", got="part of it",
                 remedy="send it faster or in parts",
             ) from None  # fmt: skip
 
-    async def _rest(self, body: bytearray, receive: Receive) -> bytes:
-        more = True
+    async def _whole(self, receive: Receive) -> bytes:
+        parts: list[bytes] = []
+        size, more = 0, True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise GoneError
-            body += message.get("body", b"")
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
             more = message.get("more_body", False)
-            if len(body) > self._limit:
+            if size > self._limit:
                 raise too_large(self._limit)
-        return bytes(body)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
-
-
-def _within(body: bytes, limit: int) -> bytes:
-    if len(body) > limit:
-        raise too_large(limit)
-    return body
 
 
 async def _send(send: Send, found: Reply, *, with_body: bool) -> None:

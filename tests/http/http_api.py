@@ -1,0 +1,109 @@
+"""A server in a process of its own, and a plain client to ask it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+START = (
+    "import json, sys; from pathlib import Path;"
+    "from lengthwise.interfaces.service.settings import ServiceSettings;"
+    "from lengthwise.interfaces.service.supervisor import serve;"
+    "s = json.loads(sys.argv[1]); s['state'] = Path(s['state']);"
+    "sys.exit(serve(ServiceSettings(**s)))"
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+class Api:
+    """Asks one server; a connection per request, so that nothing of one stays for the next."""
+
+    def __init__(self, port: int, headers: Mapping[str, str] | None = None) -> None:
+        self.port, self.headers = port, dict(headers or {})
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            named = {k.replace("_", "-"): v for k, v in headers.items()}
+            connection.request(method, path, body, {**self.headers, **named})
+            response = connection.getresponse()
+            told = {k.lower(): v for k, v in response.getheaders()}
+            return Answer(response.status, told, response.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.ask("GET", path, **headers)
+
+    def post(self, path: str, content: Any = None, **headers: str) -> Answer:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        return self.ask("POST", path, body, content_type="application/json", **headers)
+
+
+class Server:
+    """One `lengthwise serve`."""
+
+    def __init__(self, state: Path, **settings: Any) -> None:
+        told = {"state": str(state), "port": 0, "sync_s": 0.1, "train_every_s": 0.1, **settings}
+        self.process = subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", START, json.dumps(told)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if "http://" not in line:
+            raise AssertionError(f"no start: {line} {self.stop()}")
+        self.api = Api(int(line.split("http://")[1].split(" ")[0].rsplit(":", 1)[1]))
+
+    def stop(self) -> str:
+        """End it; gives what it wrote to standard error."""
+        self.process.terminate()
+        _, errors = self.process.communicate(timeout=30)
+        return errors
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 40.0) -> None:
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def learnt(api: Api, sent: int | None = None) -> Callable[[], bool]:
+    """Whether everything taken is learnt and in use."""
+
+    def holds() -> bool:
+        found = api.get("/v1/status").json
+        kept = found["observations"]
+        enough = kept["accepted"] >= sent if sent is not None else True
+        return bool(
+            enough and kept["waiting"] == 0 and found["law"]["ready"]["ttft"]
+            and found["law"]["ready"]["tpot"]
+        )  # fmt: skip
+
+    return holds

@@ -1,0 +1,126 @@
+"""Fast and exact reading of rows agree; large bodies are cut soundly."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lengthwise.interfaces.http import fields, pieces, schemas, wire
+from lengthwise.interfaces.http.bodies import Rows, RowsBody
+from lengthwise.interfaces.http.columns import RowPlan
+from lengthwise.interfaces.http.schemas import RejectedError, exact_columns
+
+BODY = RowsBody("requests", fields.ROUTER, schemas.PredictionRow, least=1, most=50)
+GOOD: dict[str, Any] = {
+    "kv_cache_percentage": 0.5, "input_token_length": 200, "num_request_waiting": 4,
+    "num_request_running": 1, "num_tokens_generated": 4, "prefix_cache_score": 0.7,
+}  # fmt: skip
+ODD = st.one_of(
+    st.integers(-3, 3), st.integers(), st.floats(), st.floats(0, 1), st.text(max_size=3),
+    st.booleans(), st.none(), st.just("500"), st.just(500.0), st.lists(st.none(), max_size=1),
+)  # fmt: skip
+NAMES = [*GOOD, "pod_type", "pod", "encoder_input_size", "decode_tokens_in_flight", "other"]
+ROWS = st.lists(
+    st.builds(
+        lambda change, gone: {k: v for k, v in {**GOOD, **change}.items() if k not in gone},
+        st.dictionaries(st.sampled_from(NAMES), ODD, max_size=2),
+        st.sets(st.sampled_from(NAMES), max_size=1),
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(ROWS)
+def test_the_fast_path_takes_nothing_the_exact_path_refuses(rows: list[dict[str, Any]]) -> None:
+    """And where both read a row, they read the same numbers."""
+    fast = RowPlan(fields.ROUTER).columns(rows)
+    if fast is None:
+        return
+    exact = exact_columns(rows, schemas.PredictionRow, fields.ROUTER, ["body"])
+    for field in fields.ROUTER:
+        np.testing.assert_array_equal(fast[field.column], exact[field.column])
+    assert fast["pod_type"].tolist() == exact["pod_type"].tolist()
+
+
+@settings(max_examples=100, deadline=None)
+@given(ROWS)
+def test_a_body_is_read_or_rejected_with_a_place(rows: list[dict[str, Any]]) -> None:
+    body = json.dumps({"requests": rows}).encode()
+    found, detail = outcome(body)
+    if found is None:
+        assert detail
+        assert all(problem["loc"][:2] == ["body", "requests"] for problem in detail)
+        assert json.loads(wire.dump(detail))
+    else:
+        assert found.n == len(rows)
+        assert all(len(column) == len(rows) for column in found.columns.values())
+
+
+def outcome(body: bytes) -> tuple[Rows | None, list[Any]]:
+    try:
+        return BODY.read(body), []
+    except RejectedError as error:
+        return None, error.detail
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_rejected(body: bytes) -> None:
+    with pytest.raises(RejectedError):
+        BODY.read(body)
+
+
+def test_rows_of_different_keys_are_all_looked_at() -> None:
+    rows = [{**GOOD, "other": 1}, {**GOOD, "encoder_input_size": 7}, GOOD]
+    found = BODY.read(json.dumps({"requests": rows}).encode())
+    assert found.columns["encoder_tokens"].tolist() == [0, 7, 0]
+    rows = [{**GOOD, "pod_type": "a"}, {**GOOD, "encoder_input_size": 7}]
+    found = BODY.read(json.dumps({"requests": rows}).encode())
+    assert found.columns["encoder_tokens"].tolist() == [0, 7]
+    assert found.columns["pod_type"].tolist() == ["a", ""]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(alphabet='{},[]":\\ a', max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.dictionaries(st.text(max_size=3), JSON, max_size=3), max_size=8), st.booleans())
+def test_pieces_are_the_whole(rows: list[dict[str, Any]], compact: bool) -> None:
+    body = json.dumps({"requests": rows}, separators=(",", ":") if compact else None).encode()
+    before, pieces.PIECE_BYTES = pieces.PIECE_BYTES, 20
+    try:
+        found = pieces.read(body, "requests")
+    finally:
+        pieces.PIECE_BYTES = before
+    assert found is None or found == rows
+
+
+def test_ordinary_large_bodies_are_cut_and_not_read_whole() -> None:
+    rows = [{**GOOD, "input_token_length": i} for i in range(5000)]
+    for separators in ((",", ":"), (", ", ": ")):
+        body = json.dumps({"requests": rows}, separators=separators).encode()
+        assert len(body) > 4 * pieces.PIECE_BYTES
+        assert pieces.read(body, "requests") == rows
+    assert pieces.read(b'{"requests": [{"a": 1}], "requests": [{"a": 2}]}', "requests") is None
+    assert pieces.read(b'{"requests": [{"a": 1}, {"a": }]}', "requests") is None
+    assert pieces.read(b"[1]", "requests") is None
+
+
+def test_json_that_orjson_refuses_is_read_as_python_reads_it() -> None:
+    assert wire.exact(b"[1e999, -Infinity]") == [float("inf"), float("-inf")]
+    for bad in (b"[", b"\xff", b'"\x01"', b"[" * 100_000, b"9" * 5000):
+        with pytest.raises(wire.NotJsonError):
+            wire.exact(bad)
+    assert wire.dump({"a": "\ud800", "b": 10**30, "c": float("nan")})
