@@ -125,7 +125,7 @@ def _seeded(
     if settings.seed_law is not None:
         raise InputError("a service begins with one law", got="--seed-law and --model",
                          remedy="leave one out")  # fmt: skip
-    from lengthwise.interfaces.service.step_seed import write_seed
+    from lengthwise.interfaces.service.step_seed import write_seed_apart
 
-    path = write_seed(settings.state, model, hardware, tp)
+    path = write_seed_apart(settings.state, model, hardware, tp)
     return settings.with_options(seed_law=path)

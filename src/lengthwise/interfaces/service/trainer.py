@@ -19,6 +19,7 @@ import threading
 import time
 from typing import Any
 
+from lengthwise.calibration.online.events import Event
 from lengthwise.calibration.online.learner import OnlineLearner
 from lengthwise.errors import LengthwiseError
 from lengthwise.interfaces.service.clock import LivedTime
@@ -66,7 +67,8 @@ class Trainer:
         self._live, self._clock = LiveRecord(), LivedTime()
         self._cursor = self._before = self._careful_until = self._asked = 0
         self._started_s = time.time()
-        self._rows = self._rounds = self._events = 0
+        self._rows = self._rounds = 0
+        self._last_event: Event | None = None
         self._saved = self._pruned = self._told = 0.0
         self._unsaved = False
         self._last: dict[str, Any] = {"last_round_s": None, "last_retrain_s": None}
@@ -150,7 +152,7 @@ class Trainer:
                 self._live.event(
                     time.time(), "learner_reset", rows_again=self._before - self._cursor
                 )
-        self._learner, self._events = learner, len(learner.events)
+        self._learner, self._last_event = learner, None
         self._commit([], save=True)
         return learner
 
@@ -217,12 +219,11 @@ class Trainer:
     def _commit(self, rejected: list[Rejected], *, save: bool) -> None:
         learner = self._learner
         assert learner is not None
-        for event in learner.events[self._events :]:
+        for event in self._new_events(learner):
             data = event.to_dict()
             data["time_s"] -= self._clock.offset_s
             if data not in self._live.events:  # learnt again after a crash: told before
                 self._live.events.append(data)
-        self._events = len(learner.events)
         law = learner.law.to_dict()
         text = json.dumps({**law, "version": 0}, sort_keys=True)
         changed = text != self._published
@@ -239,6 +240,16 @@ class Trainer:
             self._published = text
         if save:
             self._saved, self._before, self._unsaved = time.monotonic(), self._cursor, False
+
+    def _new_events(self, learner: OnlineLearner) -> list[Event]:
+        """Events since the last call, oldest first; the learner keeps the latest only."""
+        new: list[Event] = []
+        for event in reversed(learner.events):
+            if event is self._last_event:
+                break
+            new.append(event)
+        self._last_event = learner.events[-1] if learner.events else None
+        return new[::-1]
 
     def _note(self, learner: OnlineLearner) -> str:
         rows = _learnt(learner)
