@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -75,11 +76,15 @@ def said(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
 
 def reject(run: Run, rows: Sequence[Rejected]) -> None:
     """Keep rows apart; one that is there already is not counted again."""
-    for row in rows:
-        new = run("INSERT INTO rejected(sequence, reason, received_s, body) VALUES (?, ?, ?, ?)"
-                  " ON CONFLICT(sequence) DO NOTHING RETURNING sequence",
-                  row.sequence, row.reason, row.received_s, json.dumps(dict(row.row)))  # fmt: skip
-        if new:
-            run("INSERT INTO reasons(reason, count) VALUES (?, 1)"
-                " ON CONFLICT(reason) DO UPDATE SET count = reasons.count + 1",
-                row.reason)  # fmt: skip
+    for start in range(0, len(rows), CHUNK):
+        part = {row.sequence: row for row in reversed(rows[start : start + CHUNK])}
+        marks = ",".join("?" * len(part))
+        for known in run(f"SELECT sequence FROM rejected WHERE sequence IN ({marks})", *part):
+            del part[known[0]]
+        run.many("INSERT INTO rejected(sequence, reason, received_s, body) VALUES (?, ?, ?, ?)",
+                 [(r.sequence, r.reason, r.received_s, json.dumps(dict(r.row)))
+                  for r in part.values()])  # fmt: skip
+        for reason, count in Counter(row.reason for row in part.values()).items():
+            run("INSERT INTO reasons(reason, count) VALUES (?, ?)"
+                " ON CONFLICT(reason) DO UPDATE SET count = reasons.count + EXCLUDED.count",
+                reason, count)  # fmt: skip

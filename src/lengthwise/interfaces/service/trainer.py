@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import sys
 import threading
 import time
 from typing import Any
@@ -75,13 +76,17 @@ class Trainer:
 
     def run(self, stop: threading.Event) -> None:
         """Learn until told to stop; what was learnt is written at the end."""
+        waits = ""
         while not stop.wait(0.0):
             began = time.monotonic()
             try:
                 if self._store.lead():
                     self.round()
+                waits = ""
             except ServiceUnavailable as error:
-                _say(f"training waits: {error}")
+                if str(error) != waits:  # said once, not every second
+                    waits = str(error)
+                    _say(f"training waits: {waits}")
             except OvertakenError:
                 self._learner = None
             except LearningFailedError as error:
@@ -291,4 +296,4 @@ def _learnt(learner: OnlineLearner) -> int:
 
 
 def _say(text: str) -> None:
-    print(f"trainer: {text}", flush=True)
+    print(f"trainer: {text}", file=sys.stderr, flush=True)
