@@ -14,7 +14,7 @@ from lengthwise.formulations.online.context import Context
 from lengthwise.formulations.online.correction import FEATURES, PAIRS, Correction, encode, features
 from lengthwise.units import FloatArray
 
-LEAST_ROWS = 400
+LEAST_ROWS = 600
 CLASSES = np.array([0.02, 0.08, 0.16, 0.26, 0.38, 0.5, 0.62, 0.74, 0.84, 0.92, 0.98])
 """Where classes of a feature are cut, as shares of the rows."""
 SETTINGS = {"max_iter": 80, "learning_rate": 0.1, "max_leaf_nodes": 6, "min_samples_leaf": 25,
@@ -22,7 +22,7 @@ SETTINGS = {"max_iter": 80, "learning_rate": 0.1, "max_leaf_nodes": 6, "min_samp
             "random_state": 0}  # fmt: skip
 SUPPORT = 5.0
 """Rows at which a cell of a table counts half."""
-FOLDS, STRETCH = 3, 50
+FOLDS, STRETCH = 2, 50
 """Rows are left out in stretches, since neighbours in time share a queue."""
 _LAST = len(FEATURES) - 1
 

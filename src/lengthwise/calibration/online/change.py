@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lengthwise.calibration.online import refit
 from lengthwise.calibration.online.memory import LOG_Y, SEQUENCE, SHIFT, place
 from lengthwise.calibration.online.model import Model
 from lengthwise.formulations.online import terms
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 LEAST = 5
 """Rows since the change that may move a level."""
-BEFORE = 500
+BEFORE, LATEST = 500, 20
+EXPLAINED = 0.4
+LEAST_JUMP = {"page_hinkley": float(np.log(1.17)), "adwin": float(np.log(1.3))}
+"""Smaller changes are the filter's to follow: load that comes and goes makes such waves."""
 LEVEL_SD, POD_SD = 0.1, 0.05
 """What remains uncertain about levels and pods after the move."""
 FREE_SD = 0.5
@@ -30,9 +34,18 @@ def repair(learner: TargetLearner, by: str, now: float, note: Note) -> None:
     assert detector is not None
     since = learner.seen - detector.change_point()
     block = _rows(learner, since - BEFORE)
-    after = block[SEQUENCE] >= since
-    jump = _median(learner.anchor, block[:, after]) - _median(learner.anchor, block[:, ~after])
+    jump, after = _jump(learner, block, since)
+    if abs(jump) < LEAST_JUMP[by] and learner.seen - since > LATEST:
+        since = learner.seen - LATEST
+        jump, after = _jump(learner, block, since)
     factor = float(np.exp(jump))
+    if abs(jump) < LEAST_JUMP[by]:
+        learner.follow()
+        return
+    if _explained(learner, block[:, after], jump):
+        learner.follow()
+        learner.soon = learner.since_fit
+        return
     note(now, "drift", learner.target,
          {"detector": by, "factor": factor, "rows_since_change": learner.seen - since})  # fmt: skip
     moved = _move(learner.model, block[:, after])
@@ -57,6 +70,19 @@ def reset(learner: TargetLearner) -> None:
     for memory in (learner.memory, learner.holdout):
         memory.keep(np.flatnonzero(memory.data[SHIFT] == learner.shift))
     learner.restart()
+
+
+def _explained(learner: TargetLearner, block: FloatArray, jump: float) -> bool:
+    """Whether the law fitted anew to all rows has the jump in it: a load never seen, no change."""
+    new = refit.challenger(learner.model, learner.memory, Frame(), learner.shift, learner.prior,
+                           learner.residuals.sd, correct=False)  # fmt: skip
+    return abs(_median(new.model, block)) < EXPLAINED * abs(jump)
+
+
+def _jump(learner: TargetLearner, block: FloatArray, since: int) -> tuple[float, Any]:
+    after = block[SEQUENCE] >= since
+    before = _median(learner.anchor, block[:, ~after])
+    return _median(learner.anchor, block[:, after]) - before, after
 
 
 def _rows(learner: TargetLearner, since: int) -> FloatArray:

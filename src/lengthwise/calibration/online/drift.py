@@ -19,12 +19,14 @@ from lengthwise.units import FloatArray
 
 CLIP = 3.0
 """Standardised residuals are cut here: single stalls are no change."""
-PAGE_HINKLEY = {"min_instances": 30, "delta": 0.3, "threshold": 28.0, "alpha": 1.0 - 1e-5}
+PAGE_HINKLEY = {"min_instances": 30, "delta": 0.3, "threshold": 32.0, "alpha": 1.0 - 1e-5}
+PRIMED = 300.0
+"""Residuals of a law just set have mean zero: believed as if so many rows had said so."""
 ADWIN_DELTA = 1e-9
 KEPT, REBUILT = 4000, 2000
 """ADWIN sees at most the last ``KEPT`` residuals; then it starts again from ``REBUILT``."""
 STRETCH, STRETCHES = 64, 64
-LEAST_VARIANCE, PRIOR_VARIANCE, PRIOR_STRETCHES = 0.5, 2.0, 8.0
+LEAST_VARIANCE, PRIOR_VARIANCE, PRIOR_STRETCHES = 0.5, 4.0, 8.0
 DIGITS = 4
 
 
@@ -141,4 +143,6 @@ def _river() -> tuple[Any, Any]:
         from river.drift import ADWIN, PageHinkley
     except ImportError:
         raise MissingExtraError("river", "serve") from None
-    return PageHinkley(**PAGE_HINKLEY), ADWIN(delta=ADWIN_DELTA)
+    page_hinkley = PageHinkley(**PAGE_HINKLEY)
+    page_hinkley._x_mean.update(0.0, PRIMED)
+    return page_hinkley, ADWIN(delta=ADWIN_DELTA)

@@ -14,9 +14,9 @@ import numpy as np
 from lengthwise.calibration.online.model import Model
 from lengthwise.units import FloatArray
 
-WALK_THETA = 2e-4
+WALK_THETA = 1e-4
 """Standard deviation of the random walk of a log coefficient, per row."""
-WALK_LEVEL = 3e-3
+WALK_LEVEL = 3e-4
 WALK_POD = 1e-3
 HUBER = 2.0
 FURTHEST = 1.0

@@ -22,7 +22,7 @@ TYPE_SPREAD = 0.3
 LEVEL_SD = 0.03
 LEAST_GAIN = 0.01
 """Share of the error that a correction must take away on rows left out."""
-GAMMA = (0.04, 0.4)
+GAMMA = (0.1, 0.4)
 """Bounds of the log error per doubling outside the data."""
 
 
@@ -37,7 +37,7 @@ class Challenger:
 
 def challenger(
     now: Model, memory: Memory, frame: Frame, shift: float,
-    prior: tuple[FloatArray, FloatArray], correct: bool,
+    prior: tuple[FloatArray, FloatArray], sd: FloatArray, correct: bool,
 ) -> Challenger:  # fmt: skip
     """Fit a model to the rows in memory.
 
@@ -49,6 +49,8 @@ def challenger(
         Sum of the log changes found so far; older rows are moved by what came after them.
     prior
         Mean and covariance of the log coefficients before any data.
+    sd
+        Standard deviation of the log residual by cell: noisy cells count less.
     correct
         Whether a correction may be learnt.
     """
@@ -57,6 +59,7 @@ def challenger(
     log_y = data[LOG_Y] + shift - data[SHIFT]
     age = data[SEQUENCE].max() - data[SEQUENCE]
     weight = np.maximum(0.5 ** (age / HALF_LIFE), 0.2)
+    weight = weight * np.clip(np.median(sd) / sd[context.cell], 0.3, 3.0) ** 2
     model = now.copy()
     offset = now.offset.copy()
     pooled = _fit(x, log_y - offset[context.pods], weight, prior, None)

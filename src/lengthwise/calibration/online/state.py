@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lengthwise.calibration.online.learner import OnlineLearner
 
 SCHEMA_VERSION = 1
-_COUNTS = ("seen", "learnt", "version", "fits", "since_fit", "soon", "unsummed")
+_COUNTS = ("seen", "learnt", "version", "fits", "since_fit", "soon", "unsummed", "followed")
 
 
 def describe(target: TargetLearner) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def describe(target: TargetLearner) -> dict[str, Any]:
         "memory": len(target.memory), "held_out": len(target.holdout),
         "correction": target.model.correction is not None and target.model.trusted,
         "rung": target.ladder.rung, "widen": target.ladder.widen, "gamma": target.model.gamma,
-        "long_run": target.long_run, "changed_by": float(np.exp(target.shift)),
+        "long_run": target.long_run, "followed": target.followed, "changed_by": float(np.exp(target.shift)),
     }  # fmt: skip
 
 

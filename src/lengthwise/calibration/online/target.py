@@ -28,7 +28,9 @@ RECENT = 300
 SUMMARY_EVERY = 256
 TRUST_RATE, TRUST_AFTER = 0.005, 200
 """Weight of a row in the running losses with and without the correction; rows to wait."""
-BETTER, WORSE = 0.99, 1.01
+FOLLOW_SD = 0.05
+"""How far a level may move after a small change, standard deviation."""
+BETTER, WORSE = 0.97, 1.02
 
 
 class TargetLearner:
@@ -56,7 +58,7 @@ class TargetLearner:
         self.shift = 0.0
         self.seen = self.learnt = self.version = self.fits = self.since_fit = 0
         self.soon = -1
-        self.unsummed = 0
+        self.unsummed = self.followed = 0
         self.errors = np.empty(0)
         self.rates = np.zeros(3)
 
@@ -221,6 +223,13 @@ class TargetLearner:
         if kind:
             note(now, kind, self.target, {"widen": self.ladder.widen})
 
+    def follow(self) -> None:
+        """Let the filter follow a small change; detectors begin again."""
+        self.followed += 1
+        self.model.covariance[:, -1, -1] += FOLLOW_SD**2
+        self.version -= 1
+        self.restart()
+
     def restart(self) -> None:
         """Count a new version and let detectors begin from the law as it is."""
         self.version += 1
@@ -233,7 +242,8 @@ class TargetLearner:
         """Fit again from memory; the new law is promoted only if it wins on rows held out."""
         self.since_fit, self.soon = 0, -1
         new = refit.challenger(
-            self.model, self.memory, frame, self.shift, self.prior, self.settings.correction
+            self.model, self.memory, frame, self.shift, self.prior, self.residuals.sd,
+            self.settings.correction,
         )
         before, after = (
             trial.held_out_loss(m, self.holdout, frame, self.shift) for m in (self.model, new.model)

@@ -3,9 +3,12 @@
 TTFT of a request that reaches a pod, seconds::
 
     start + c n                      reading the request, tokenising n prompt tokens
-    + a u + b u (n - u/2)            prefill of the u uncached tokens: products, attention pairs
+    + e u/(u + 48)                   a prompt too short to fill the kernels
+    + a u + a' h(u, 128) + a" h(u, 512)      prefill of the u uncached tokens, h(u, k) = |(u, k)| - k:
+    + b u (n - u/2)                          flat while a step is not full; attention pairs
     + c P + d P^1.5                  P prompt tokens ahead of it, long ones out of proportion
     + w W + f W g(kv)                W requests that wait, for a turn and, when KV is full, for room
+    + t min(R, 1) + h P/(P + 4096)           the step that is under way
     + r R + k kv + s (u + P) R + m (u + P) kv      steps shared with R running requests
 
 TPOT, seconds per token::
@@ -32,6 +35,10 @@ CHUNK = 4096.0
 """Prompt tokens in flight at which steps are about half full of prompts."""
 SHARED = 1.0
 """Standard deviation of the log factor that terms share."""
+SHORT = 48.0
+"""Prompt tokens that half fill the kernels: shorter prompts take less, longer ones no more."""
+KNEES = (128.0, 512.0)
+"""Prompt tokens at which prefill begins to fill a step."""
 ROOM = 0.7
 """Share of KV memory from which waiting requests begin to wait for room."""
 
@@ -62,12 +69,17 @@ class Term:
 TTFT = (
     Term("start", "s", 1.5e-2, 0.7),
     Term("tokenising", "s/token", 1e-6, 1.0),
+    Term("short prompt", "s", 5e-3, 1.0),
     Term("prefill", "s/token", 6e-5, 0.5, True),
+    Term("prefill beyond 128", "s/token", 1e-5, 1.0, True),
+    Term("prefill beyond 512", "s/token", 1e-5, 1.0, True),
     Term("attention", "s/pair", 1.5e-9, 0.8, True),
     Term("prompts ahead", "s/token", 4e-5, 0.7, True),
     Term("long prompts ahead", "s/token^1.5", 1e-7, 1.0, True),
     Term("waiting", "s/request", 3e-2, 1.7),
     Term("waiting for room", "s/request", 5e-2, 1.7),
+    Term("turn", "s", 5e-3, 1.0),
+    Term("chunk ahead", "s", 1e-2, 1.2, True),
     Term("running", "s/request", 2e-4, 1.5),
     Term("cache read", "s", 1e-2, 1.5),
     Term("prefill beside decode", "s/(token request)", 1e-7, 1.2, True),
@@ -109,30 +121,35 @@ def matrix(target: str, rows: RouterRows) -> FloatArray:
     """Evaluate the terms, shape (n, k).
 
     >>> rows = RouterRows.of({"input_tokens": [1000], "cached_share": [0.5]})
-    >>> matrix("ttft", rows)[0, :4].tolist()
+    >>> matrix("ttft", rows)[0, [0, 1, 3, 6]].tolist()
     [1.0, 1000.0, 500.0, 375000.0]
     """
     return ttft_matrix(rows) if target == "ttft" else tpot_matrix(rows)
 
 
 def ttft_matrix(rows: RouterRows) -> FloatArray:
-    """Evaluate the terms of TTFT, shape (n, 13)."""
+    """Evaluate the terms of TTFT, shape (n, 18)."""
     x = np.empty((len(TTFT), len(rows)))
     n, ahead, running, kv = rows.input_tokens, rows.prefill_in_flight, rows.running, rows.kv_share
-    uncached = np.multiply(n, 1.0 - rows.cached_share, out=x[2])
+    uncached = np.multiply(n, 1.0 - rows.cached_share, out=x[3])
     x[0] = 1.0
     x[1] = n
-    np.multiply(uncached, n - 0.5 * uncached, out=x[3])
-    x[4] = ahead
-    np.multiply(ahead, np.sqrt(ahead), out=x[5])
-    x[6] = rows.waiting
-    np.multiply(rows.waiting, np.maximum(kv - ROOM, 0.0) / (1.0 - ROOM), out=x[7])
-    x[8] = running
-    x[9] = kv
+    np.divide(uncached, uncached + SHORT, out=x[2])
+    np.subtract(np.hypot(uncached, KNEES[0]), KNEES[0], out=x[4])
+    np.subtract(np.hypot(uncached, KNEES[1]), KNEES[1], out=x[5])
+    np.multiply(uncached, n - 0.5 * uncached, out=x[6])
+    x[7] = ahead
+    np.multiply(ahead, np.sqrt(ahead), out=x[8])
+    x[9] = rows.waiting
+    np.multiply(rows.waiting, np.maximum(kv - ROOM, 0.0) / (1.0 - ROOM), out=x[10])
+    np.minimum(running, 1.0, out=x[11])
+    np.divide(ahead, ahead + CHUNK, out=x[12])
+    x[13] = running
+    x[14] = kv
     work = uncached + ahead
-    np.multiply(work, running, out=x[10])
-    np.multiply(work, kv, out=x[11])
-    np.maximum(rows.encoder_tokens - rows.encoder_matched, 0.0, out=x[12])
+    np.multiply(work, running, out=x[15])
+    np.multiply(work, kv, out=x[16])
+    np.maximum(rows.encoder_tokens - rows.encoder_matched, 0.0, out=x[17])
     return x.T
 
 
