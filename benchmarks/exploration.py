@@ -138,7 +138,7 @@ def _decided(found: Any, which: str) -> dict[str, float]:
         hedge, exp3 = trust.hedged(found, fixed), trust.drawn(found, fixed)
     else:
         fixed, labels = adaptation.filtered(found), [f"{q:g}" for q in adaptation.RATES]
-        hedge, exp3 = adaptation.adapted(found, fixed), adaptation.drawn_rates(found, fixed)
+        hedge, exp3 = adaptation.adapted(found), adaptation.drawn_rates(found, fixed)
     columns = dict(zip(labels, fixed.T, strict=True)) | {"hedge": hedge, "exp3": exp3}
     return {k: float(np.abs(v - found.log_seconds).mean()) for k, v in columns.items()}
 

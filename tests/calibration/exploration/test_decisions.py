@@ -91,6 +91,17 @@ def test_hedge_over_corrections_beats_trusting_the_law() -> None:
     assert np.median(ratios) < 1.1
 
 
+def test_the_online_correction_is_the_replayed_one() -> None:
+    found = stream(simulate(2215), shipped_prior(), "step", 0, events=90)
+    replayed = trust.hedged(found, trust.offered(found))
+    online = trust.TrustedCorrection()
+    for t in range(90):
+        here, beyond = found.points.take([t]), found.beyond[t : t + 1]
+        expected = replayed[t] - found.base[t]
+        assert online.predict(here, beyond)[0] == pytest.approx(expected, abs=1e-9)
+        online.observe(here, beyond, found.log_seconds[t : t + 1] - found.base[t])
+
+
 def test_predictions_use_nothing_of_the_future() -> None:
     found = stream(simulate(2220), shipped_prior(), "none", 0, events=90)
     changed = found.log_seconds.copy()
@@ -104,6 +115,6 @@ def test_predictions_use_nothing_of_the_future() -> None:
 def test_hedge_over_rates_avoids_the_wrong_one(drift: Drift, worst: int) -> None:
     found = stream(simulate(2230), shipped_prior(), drift, 0)
     offers = adaptation.filtered(found)
-    assert error(adaptation.adapted(found, offers), found) < error(offers[:, worst], found)
+    assert error(adaptation.adapted(found), found) < error(offers[:, worst], found)
     drawn = error(adaptation.drawn_rates(found, offers), found)
     assert drawn < 1.3 * max(error(offers[:, k], found) for k in range(offers.shape[1]))

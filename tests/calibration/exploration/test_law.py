@@ -116,3 +116,19 @@ def test_what_would_not_fit_the_budget_is_not_allowed() -> None:
     assert campaign.left_s == 2.0
     assert (campaign.cost_s[campaign.allowed] <= 2.0).all()
     assert not campaign.allowed.all()
+
+
+def test_repeats_of_a_point_are_worth_less_than_other_points() -> None:
+    point = Points.of("prefill", [724.0])
+    prior = Prior.vague()
+    one, four = (
+        fit(prior, point.take([0] * k), np.repeat(truth(point), k)).variance(point)[0]
+        for k in (1, 4)
+    )
+    assert one / 2 < four < one
+    campaign = Campaign(point, Points.of("prefill", [4096.0]), budget_s=1e6)
+    gains = []
+    for _ in range(3):
+        gains.append(float(campaign.gain[0]))
+        campaign.record(0, float(np.exp(truth(point)[0])), 1.0)
+    assert gains[0] > 5 * gains[1] > 5 * gains[2]

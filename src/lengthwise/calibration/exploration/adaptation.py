@@ -53,6 +53,32 @@ class LevelFilter:
         self.variance = (1.0 - gain) * self.variance
 
 
+class AdaptiveLevel:
+    """One level, from filters of every speed, weighted by how well they did.
+
+    Examples
+    --------
+    >>> adaptive = AdaptiveLevel()
+    >>> for _ in range(100):
+    ...     adaptive.learn(0.3)
+    >>> round(adaptive.level, 2)
+    0.3
+    """
+
+    def __init__(self, rates: tuple[float, ...] = RATES) -> None:
+        self.filters, self.hedge = LevelFilter(rates), Hedge(len(rates))
+
+    @property
+    def level(self) -> float:
+        """What to add to ln t."""
+        return self.hedge.combine(self.filters.level)
+
+    def learn(self, residual: float) -> None:
+        """Take in one residual of ln t."""
+        self.hedge.learn(loss_of(self.filters.level - residual))
+        self.filters.learn(residual)
+
+
 def filtered(stream: Stream, rates: tuple[float, ...] = RATES) -> FloatArray:
     """Give what the filter of every rate predicts before each event, ln s, shape (n, K)."""
     filters = (LevelFilter(rates), LevelFilter(rates))
@@ -63,13 +89,13 @@ def filtered(stream: Stream, rates: tuple[float, ...] = RATES) -> FloatArray:
     return out
 
 
-def adapted(stream: Stream, predictions: FloatArray) -> FloatArray:
-    """Combine the rates by Hedge, one per phase; ln s, shape (n,)."""
-    hedges = [Hedge(predictions.shape[1]) for _ in range(2)]
-    out = np.empty(len(predictions))
+def adapted(stream: Stream, rates: tuple[float, ...] = RATES) -> FloatArray:
+    """Give what adaptive levels predict, one per phase; ln s, shape (n,)."""
+    levels = (AdaptiveLevel(rates), AdaptiveLevel(rates))
+    out = np.empty(len(stream.points))
     for t, phase in enumerate(stream.points.decode.astype(int)):
-        out[t] = hedges[phase].combine(predictions[t])
-        hedges[phase].learn(loss_of(predictions[t] - stream.log_seconds[t]))
+        out[t] = stream.base[t] + levels[phase].level
+        levels[phase].learn(float(stream.log_seconds[t] - stream.base[t]))
     return out
 
 

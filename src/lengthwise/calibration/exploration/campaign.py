@@ -9,7 +9,7 @@ import numpy as np
 
 from lengthwise.calibration.exploration.deployment import contexts, run_seconds
 from lengthwise.calibration.exploration.gain import variance_after
-from lengthwise.calibration.exploration.law import LightLaw, Prior, drift, fit
+from lengthwise.calibration.exploration.law import LightLaw, Prior, drift, fit, worth
 from lengthwise.calibration.exploration.points import BoolArray, Points
 from lengthwise.units import FloatArray
 
@@ -112,7 +112,7 @@ class Campaign:
         law = self.law
         g, h = law.gradient(self.targets), law.gradient(self.candidates)
         across = g @ law.covariance @ h.T
-        own = np.einsum("ij,jk,ik->i", h, law.covariance, h) + law.spread**2
+        own = np.einsum("ij,jk,ik->i", h, law.covariance, h) + law.spread**2 / self._news
         now = np.einsum("ij,jk,ik->i", g, law.covariance, g)[:, None]
         phase = self.candidates.decode.astype(int)
         rows = np.arange(len(self.candidates))
@@ -122,6 +122,12 @@ class Campaign:
         largest[rows, phase] = np.maximum(largest[rows, phase], self.candidates.batch)
         after = variance_after(now, across, own) + drift(self.targets, longest, largest).T
         return np.asarray(np.maximum(self.width - self.weight @ np.sqrt(after), 0.0))
+
+    @property
+    def _news(self) -> FloatArray:
+        """How much one more reading adds, of what a first one adds, shape (m,)."""
+        k = self.counts
+        return np.asarray((k + 1.0) * worth(k + 1.0) - k * worth(k))
 
     def firsts(self) -> Sequence[int]:
         """Give the first runs of every policy: the smallest candidate of each phase."""

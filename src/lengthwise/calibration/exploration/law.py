@@ -9,7 +9,9 @@ readings update it by Gauss-Newton steps on ln t (Laplace's method), so a handfu
     A = P + J' W J / s^2,    A (u* - u) = P (m - u) + J' W (ln t - f(u)) / s^2
 
 P, m: precision and mean of the prior; W: Huber's weights, since single readings can be wild;
-s: spread of readings around the law, from the residuals with a prior worth four readings. Beyond
+s: spread of readings around the law, from the residuals with a prior worth four readings. Most of
+it (``SHARED``) is what the law gets wrong at a point, which repeats there share; so k repeats are
+worth less than k points. Beyond
 the longest length (and the largest batch) measured, the law's own error grows by ``DRIFT`` per
 doubling. It serves to decide what to measure; the answers come from the laws of the registry.
 """
@@ -30,6 +32,8 @@ SPREAD, SPREAD_WEIGHT = 0.06, 4.0
 """Prior of the spread of readings around the law (of ln t), and the readings it is worth."""
 DRIFT = 0.10
 """Error of ln t per doubling of length or batch beyond what was measured."""
+SHARED = 0.75
+"""Share of the variance around the law that repeats of a point have in common."""
 HUBER = 2.0
 """Residuals beyond this many spreads count less."""
 ROUNDS, LONGEST_STEP, CLOSE = 20, 2.5, 1e-3
@@ -137,11 +141,12 @@ def fit(
     precision = np.linalg.inv(prior.covariance)
     u = prior.mean.copy() if start is None else start.copy()
     spread, spread_now = SPREAD, SPREAD
+    repeats = worth(_repeats(points))
     for _ in range(ROUNDS):
         parts = points.terms * np.exp(u)
         total = parts.sum(axis=1)
         J, residual = parts / total[:, None], log_seconds - np.log(total)
-        weight = np.minimum(1.0, HUBER * spread / np.maximum(np.abs(residual), 1e-12))
+        weight = repeats * np.minimum(1.0, HUBER * spread / np.maximum(np.abs(residual), 1e-12))
         A = precision + (J.T * weight) @ J / spread**2
         step = np.linalg.solve(
             A, precision @ (prior.mean - u) + J.T @ (weight * residual) / spread**2
@@ -154,6 +159,22 @@ def fit(
             break
         spread = spread_now
     return LightLaw(u, np.linalg.inv(A), spread, *_reached(points))
+
+
+def worth(repeats: FloatArray) -> FloatArray:
+    """Give what each of k readings of a point is worth, of a single one; shape like ``repeats``.
+
+    >>> worth(np.array([1.0, 2.0, 4.0])).round(2).tolist()
+    [1.0, 0.57, 0.31]
+    """
+    return np.asarray(1.0 / (repeats * SHARED + 1.0 - SHARED))
+
+
+def _repeats(points: Points) -> FloatArray:
+    """How often each point stands among the points, shape (n,)."""
+    rows = np.column_stack([points.decode, points.length, points.batch])
+    same = (rows[:, None] == rows[None]).all(axis=2)
+    return np.asarray(same.sum(axis=1), dtype=float)
 
 
 def _spread(residual: FloatArray, weight: FloatArray) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,3 +89,15 @@ class Points:
         """
         phase, name = ("decode", "context_len") if self.decode[i] else ("prefill", "isl")
         return {"phase": phase, name: round(self.length[i]), "batch_size": round(self.batch[i])}
+
+
+def join(parts: Sequence[Points]) -> Points:
+    """Put points one after another.
+
+    >>> len(join([Points.of("prefill", [64, 128]), Points.of("decode", 64)]))
+    3
+    """
+    return Points(
+        np.concatenate([p.decode for p in parts]), np.concatenate([p.length for p in parts]),
+        np.concatenate([p.batch for p in parts]),
+    )  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 
 from lengthwise.calibration.exploration.deployment import Deployment
 from lengthwise.calibration.exploration.law import LightLaw, Prior, fit
-from lengthwise.calibration.exploration.points import Points
+from lengthwise.calibration.exploration.points import BoolArray, Points
 from lengthwise.units import FloatArray
 
 Drift = Literal["none", "step", "ramp", "back and forth"]
@@ -40,7 +40,7 @@ class Stream:
     points: Points
     log_seconds: FloatArray
     base: FloatArray
-    beyond: FloatArray
+    beyond: BoolArray
 
 
 def stream(
@@ -94,7 +94,7 @@ def _shift(drift: Drift, n: int) -> FloatArray:
     return np.zeros(n)
 
 
-def _beyond(points: Points) -> FloatArray:
+def _beyond(points: Points) -> BoolArray:
     out = np.zeros(len(points), dtype=bool)
     for phase in (False, True):
         mine = np.flatnonzero(points.decode == phase)

@@ -10,20 +10,77 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lengthwise.calibration.exploration.corrections import Correction, corrections
+from lengthwise.calibration.exploration.corrections import MEMORY, Correction, corrections
 from lengthwise.calibration.exploration.experts import Exp3, Hedge, loss_of
-from lengthwise.calibration.exploration.points import Points
+from lengthwise.calibration.exploration.points import BoolArray, Points, join
 from lengthwise.calibration.exploration.streams import Stream
 from lengthwise.units import FloatArray
 
 REFIT = 15
 """Events between two fits of the corrections."""
+KEPT = 2 * MEMORY
+"""Latest events that are kept."""
 CONTEXTS = 4
 
 
-def contexts_of(points: Points, beyond: FloatArray) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def contexts_of(points: Points, beyond: BoolArray) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
     """Give the context of every point, 0 to 3."""
     return np.asarray(2 * points.decode.astype(int) + beyond.astype(int))
+
+
+class TrustedCorrection:
+    """Corrections that learn online, combined by how well they did in each context.
+
+    Parameters
+    ----------
+    experts
+        The corrections; one of each by default.
+
+    Examples
+    --------
+    >>> online, inside = TrustedCorrection(), np.array([False])
+    >>> point = Points.of("prefill", [512.0])
+    >>> for _ in range(60):
+    ...     online.observe(point, inside, np.array([0.3]))
+    >>> round(float(online.predict(point, inside)[0]), 1)
+    0.3
+    """
+
+    def __init__(self, experts: Sequence[Correction] | None = None) -> None:
+        self.experts = corrections() if experts is None else list(experts)
+        self.hedges = [Hedge(len(self.experts)) for _ in range(CONTEXTS)]
+        self._points: list[Points] = []
+        self._residuals: list[FloatArray] = []
+        self._seen = 0
+
+    def predict(self, points: Points, beyond: BoolArray) -> FloatArray:
+        """Give what to add to ln t, shape (n,); ``beyond``: longer than all before it."""
+        offers = self._offers(points)
+        pairs = zip(contexts_of(points, beyond), offers, strict=True)
+        return np.array([self.hedges[context].combine(row) for context, row in pairs])
+
+    def observe(self, points: Points, beyond: BoolArray, residual: FloatArray) -> None:
+        """Take in n residuals, ln observed - ln of the law, shape (n,); refit now and then."""
+        losses = loss_of(self._offers(points) - residual[:, None])
+        for context, row in zip(contexts_of(points, beyond), losses, strict=True):
+            self.hedges[context].learn(row)
+        self._points.append(points)
+        self._residuals.append(residual)
+        self._seen += len(points)
+        if self._seen // REFIT > (self._seen - len(points)) // REFIT:
+            self._refit()
+
+    def _offers(self, points: Points) -> FloatArray:
+        if self._seen < REFIT:
+            return np.zeros((len(points), len(self.experts)))
+        return np.stack([expert.predict(points) for expert in self.experts], axis=1)
+
+    def _refit(self) -> None:
+        seen = join(self._points).take(slice(-KEPT, None))
+        residual = np.concatenate(self._residuals)[-KEPT:]
+        self._points, self._residuals = [seen], [residual]
+        for expert in self.experts:
+            expert.fit(seen, residual)
 
 
 def offered(stream: Stream, experts: Sequence[Correction] | None = None) -> FloatArray:
