@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -248,3 +249,31 @@ def test_reachable_from_elsewhere_without_tokens_is_warned_about(
     assert "no token" not in service.errors
     assert service.ask("/v1/status")[0] == 401
     assert service.ask("/v1/status", Authorization="Bearer abc")[0] == 200
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_tls_and_a_replica_that_trusts_it(serve: Callable[..., Service], tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext",
+         "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    pair = ("--tls-cert", str(cert), "--tls-key", str(key))
+    trainer = serve("--role", "training", *pair, "--token", "r:read", state=tmp_path / "trainer")
+    assert trainer.url.startswith("https://")
+    known = {"SSL_CERT_FILE": str(cert), "LENGTHWISE_TRAINER_TOKEN": "r"}
+    options = ("--role", "prediction", "--trainer-url", trainer.url)
+    replica = serve(*options, state=tmp_path / "a", env={"MODEL_SYNC_INTERVAL_SEC": "0.2", **known})
+    assert until(lambda: replica.ask("/v1/status")[1]["law"]["loaded_at"] is not None)
+    stranger = serve(*options, state=tmp_path / "b", env={"MODEL_SYNC_INTERVAL_SEC": "0.2"})
+    assert until(lambda: "CERTIFICATE" in stranger.ask("/v1/status")[1]["law"]["problem"].upper())
+
+
+def test_begins_with_the_step_law(serve: Callable[..., Service]) -> None:
+    service = serve("--model", "llama3.1-8b", "--hardware", "h100_sxm")
+    status, answer = service.ask("/predict", {**P, "input_token_length": 8192,
+                                              "prefix_cache_score": 0.0})  # fmt: skip
+    assert status == 200
+    assert 100 < answer["ttft_ms"] < 500
