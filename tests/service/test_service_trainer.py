@@ -81,6 +81,20 @@ def test_a_killed_trainer_loses_nothing_and_learns_nothing_twice(
     third.round()
     assert learnt(third) == 600
     assert store.progress()[0] == 600
+    assert store.get("trainer")["clock"]["jumps"] == 0
+
+
+def test_starting_again_publishes_no_law_without_need(
+    store: Any, settings: ServiceSettings
+) -> None:
+    first = Trainer(settings, store)
+    send(store, traffic(300))
+    first.round()
+    first._commit([], save=True)
+    versions = [info.version for info in store.laws()]
+    for _ in range(3):
+        Trainer(settings, store).round()
+    assert [info.version for info in store.laws()] == versions
 
 
 def test_poison_is_set_aside_with_reasons_and_kept(store: Any, settings: ServiceSettings) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class LivedTime:
     """Wall time made monotone: a step back of the clock is bridged, not followed.
@@ -20,14 +23,18 @@ class LivedTime:
     [100.0, 101.0, 101.0, 102.0]
     """
 
-    def __init__(self, offset_s: float = 0.0, last_s: float | None = None) -> None:
-        self.offset_s, self.jumps = offset_s, 0
+    def __init__(self, offset_s: float = 0.0, last_s: float | None = None, jumps: int = 0) -> None:
+        self.offset_s, self.jumps = offset_s, jumps
         self._last_s = last_s
 
-    @property
-    def last_s(self) -> float | None:
-        """The last time given."""
-        return self._last_s
+    def to_dict(self) -> dict[str, Any]:
+        """Write as plain JSON."""
+        return {"offset_s": self.offset_s, "last_s": self._last_s, "jumps": self.jumps}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any] | None) -> LivedTime:
+        """Go on from what :meth:`to_dict` wrote."""
+        return cls(**data) if data else cls()
 
     def at(self, wall_s: float) -> float:
         """Give the lived time of a wall time."""

@@ -102,9 +102,9 @@ class Trainer:
 
     def round(self) -> int:
         """Learn what is new, at most for one interval; gives rows learnt."""
-        began = time.monotonic()
         learner = self._learner or self._begin()
         requests = self._obey()
+        began = time.monotonic()
         rows = 0
         rejected: list[Rejected] = []
         while time.monotonic() - began < max(0.2, 0.8 * self._settings.train_every_s):
@@ -145,21 +145,30 @@ class Trainer:
         self._live = LiveRecord.from_dict(self._store.get("live"))
         self._asked = int(status.get("asked", 0))
         self._last["last_retrain_s"] = status.get("last_retrain_s")
-        last = status.get("clock", {})
-        self._clock = LivedTime(last.get("offset_s", 0.0), last.get("last_s"))
+        self._clock = LivedTime.from_dict(self._store.get("clock"))
+        self._published = self._newest()
         self._before, text = self._store.progress()
         self._cursor = self._before
         learner = resume(text) if text is not None else None
+        is_new = learner is None
         if learner is None:
-            learner = begin(self._settings, self._store)
+            learner, self._clock = begin(self._settings, self._store), LivedTime()
             if self._before:  # the state of the learner is lost or of another version
                 self._cursor = int(self._store.counts()["pruned"])
                 self._live.event(
                     time.time(), "learner_reset", rows_again=self._before - self._cursor
                 )
         self._learner, self._last_event = learner, None
-        self._commit([], save=True)
+        if is_new or not self._published:
+            self._commit([], save=True)
         return learner
+
+    def _newest(self) -> str:
+        """Newest law published, as it is compared."""
+        for info in self._store.laws()[:1]:
+            law = json.loads(self._store.law(info.version) or "{}")
+            return json.dumps({**law, "version": 0}, sort_keys=True)
+        return ""
 
     def _study(self, learner: OnlineLearner, batches: list[Stored]) -> Lesson:
         lesson = lesson_of(batches, self._clock)
@@ -238,7 +247,8 @@ class Trainer:
             before=self._before, cursor=self._cursor if save else None,
             learner=json.dumps(learner.to_dict()) if save else None,
             law=law if changed else None, note=self._note(learner), rejected=rejected,
-            documents={"trainer": self._status(learner), "live": self._live.to_dict()},
+            documents={"trainer": self._status(learner), "live": self._live.to_dict(),
+                       **({"clock": self._clock.to_dict()} if save else {})},
         ))  # fmt: skip
         self._told = time.monotonic()
         if version is not None:
@@ -267,8 +277,7 @@ class Trainer:
             "rounds": self._rounds, "rows": self._rows, "cursor": self._cursor,
             "asked": self._asked, "cpu_s": use.ru_utime + use.ru_stime,
             "rss_bytes": use.ru_maxrss * 1024,
-            "clock": {"offset_s": self._clock.offset_s, "last_s": self._clock.last_s,
-                      "jumps": self._clock.jumps},
+            "clock": self._clock.to_dict(),
             "learner": learner.status(),
         }  # fmt: skip
 
