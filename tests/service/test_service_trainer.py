@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import resource
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from lengthwise.interfaces.service.current import CurrentLaw
 from lengthwise.interfaces.service.law_source import StoreSource
 from lengthwise.interfaces.service.settings import ServiceSettings
 from lengthwise.interfaces.service.sqlite_store import SqliteStore
-from lengthwise.interfaces.service.store import Observed
+from lengthwise.interfaces.service.store import Observed, ServiceUnavailable
 from lengthwise.interfaces.service.trainer import Trainer
 
 Row = dict[str, Any]
@@ -76,7 +78,7 @@ def test_a_killed_trainer_loses_nothing_and_learns_nothing_twice(
     second = Trainer(settings, store)
     second.round()
     assert learnt(second) == 600
-    second._commit([], save=True)
+    second._commit(save=True)
     third = Trainer(settings, store)
     third.round()
     assert learnt(third) == 600
@@ -90,7 +92,7 @@ def test_starting_again_publishes_no_law_without_need(
     first = Trainer(settings, store)
     send(store, traffic(300))
     first.round()
-    first._commit([], save=True)
+    first._commit(save=True)
     versions = [info.version for info in store.laws()]
     for _ in range(3):
         Trainer(settings, store).round()
@@ -199,7 +201,7 @@ def test_state_of_a_learner_that_cannot_be_read_is_learnt_again(
     send(store, traffic(200))
     trainer = Trainer(settings, store)
     trainer.round()
-    trainer._commit([], save=True)
+    trainer._commit(save=True)
     store.commit(Round(learner='{"schema_version": 99}'))
     again = Trainer(settings, store)
     again.round()
@@ -216,6 +218,27 @@ def test_a_clock_that_jumps_back_is_bridged(store: Any, settings: ServiceSetting
     status = store.get("trainer")
     assert status["clock"]["jumps"] == 1
     assert status["clock"]["offset_s"] == 86405
+
+
+def test_poison_read_while_the_disk_is_full_is_kept_later(
+    settings: ServiceSettings,
+) -> None:
+    store = SqliteStore(settings.state)
+    trainer = Trainer(settings, store)
+    trainer.round()
+    send(store, [*traffic(20), {**ROW, "actual_ttft_ms": -1}])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(ServiceUnavailable):
+            trainer.round()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    time.sleep(0.6)
+    trainer.round()
+    assert [row.sequence for row in store.quarantined()] == [21]
+    assert learnt(trainer) == 20
+    store.close()
 
 
 def test_flush_clears_the_record_of_errors(store: Any, settings: ServiceSettings) -> None:

@@ -70,6 +70,7 @@ class Trainer:
         self._started_s = time.time()
         self._rows = self._rounds = 0
         self._last_event: Event | None = None
+        self._rejected: list[Rejected] = []
         self._saved = self._pruned = self._told = 0.0
         self._unsaved = False
         self._last: dict[str, Any] = {"last_round_s": None, "last_retrain_s": None}
@@ -96,7 +97,7 @@ class Trainer:
             stop.wait(pause)
         if self._learner is not None and self._unsaved:
             try:
-                self._commit([], save=True)
+                self._commit(save=True)
             except LengthwiseError as error:
                 _say(f"the last lesson is learnt again at the next start: {error}")
 
@@ -106,7 +107,6 @@ class Trainer:
         requests = self._obey()
         began = time.monotonic()
         rows = 0
-        rejected: list[Rejected] = []
         while time.monotonic() - began < max(0.2, 0.8 * self._settings.train_every_s):
             careful = self._cursor < self._careful_until
             batches = self._store.batches(self._cursor, 1 if careful else ROWS)
@@ -115,22 +115,26 @@ class Trainer:
             try:
                 lesson = self._study(learner, batches)
             except Exception as error:  # whatever it was, learning must go on
-                rows, rejected = 0, []
+                rows = 0
                 learner = self._recover(batches, careful, error)
                 continue
             rows += lesson.rows
-            rejected += lesson.rejected
+            self._rejected += lesson.rejected
             self._cursor = batches[-1].last
             if careful:
-                self._commit(rejected, save=True)
-                rejected = []
+                self._commit(save=True)
         self._rows += rows
         self._rounds += 1
         self._last["last_round_s"] = time.monotonic() - began
-        if rows or rejected or requests or self._due(self._told, HEARTBEAT_S):
-            self._commit(rejected, save=self._due(self._saved, CHECKPOINT_S))
-        elif self._unsaved and self._due(self._saved, CHECKPOINT_S):
-            self._commit([], save=True)
+        due = self._due(self._saved, CHECKPOINT_S)
+        if (
+            rows
+            or self._rejected
+            or requests
+            or self._due(self._told, HEARTBEAT_S)
+            or (self._unsaved and due)
+        ):
+            self._commit(save=due)
         if self._due(self._pruned, PRUNE_S):
             self._pruned = time.monotonic()
             self._store.prune(self._settings.keep_rows, self._settings.keep_days * 86400.0,
@@ -158,9 +162,9 @@ class Trainer:
                 self._live.event(
                     time.time(), "learner_reset", rows_again=self._before - self._cursor
                 )
-        self._learner, self._last_event = learner, None
+        self._learner, self._last_event, self._rejected = learner, None, []
         if is_new or not self._published:
-            self._commit([], save=True)
+            self._commit(save=True)
         return learner
 
     def _newest(self) -> str:
@@ -230,7 +234,7 @@ class Trainer:
 
     # writing --------------------------------------------------------------------------------
 
-    def _commit(self, rejected: list[Rejected], *, save: bool) -> None:
+    def _commit(self, *, save: bool) -> None:
         learner = self._learner
         assert learner is not None
         for event in self._new_events(learner):
@@ -246,10 +250,11 @@ class Trainer:
         version = self._store.commit(Round(
             before=self._before, cursor=self._cursor if save else None,
             learner=json.dumps(learner.to_dict()) if save else None,
-            law=law if changed else None, note=self._note(learner), rejected=rejected,
+            law=law if changed else None, note=self._note(learner), rejected=self._rejected,
             documents={"trainer": self._status(learner), "live": self._live.to_dict(),
                        **({"clock": self._clock.to_dict()} if save else {})},
         ))  # fmt: skip
+        self._rejected = []  # not before: a commit that failed is tried again
         self._told = time.monotonic()
         if version is not None:
             self._published = text
