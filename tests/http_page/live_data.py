@@ -102,7 +102,9 @@ def live(n: int = 1200, *, span_s: float = 1800.0, tpot: bool = True) -> dict[st
         "counts": {
             "accepted": 40 * n if ready else n,
             "duplicates": 0,
-            "quarantined": {"time not finite": 2, "impossible speed": 1} if ready else {},
+            "quarantined": {"ttft_s is longer than a day": 2, "waiting is negative": 1}
+            if ready
+            else {},
         },
     }
 

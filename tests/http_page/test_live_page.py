@@ -97,7 +97,7 @@ def test_tiles_give_the_numbers_with_units(page: Page) -> None:
         tiles = opened(page, server).text("#tiles")
     for text in (f"{last:.1f} %", "law version", "12", "48,000", "ready for TTFT and TPOT"):
         assert text in tiles
-    assert "quarantined\n3\n2 time not finite, 1 impossible speed" in tiles
+    assert "quarantined\n3\n2: TTFT is longer than a day, 1: waiting is negative" in tiles
     assert "drifts noticed\n2" in tiles
 
 

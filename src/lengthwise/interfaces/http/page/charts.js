@@ -74,7 +74,7 @@ function shape(parent, tag, attributes, text) {
 
 function table(head, rows, numeric = [], caption = null) {
   const mark = (i) => numeric.includes(i) ? { class: "n" } : {};
-  return element("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": caption ?? head.join(", ") },
+  return element("div", { class: "scroll" },
     element("table", {}, caption ? element("caption", {}, caption) : null,
       element("thead", {}, element("tr", {}, ...head.map((text, i) => element("th", { scope: "col", ...mark(i) }, text)))),
       element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map((cell, i) =>

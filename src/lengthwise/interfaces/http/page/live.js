@@ -212,7 +212,13 @@ function latestTable(rows) {
 
 const observationsOf = (counts) => counts.accepted ?? counts.observations;
 const quarantinedOf = (counts) => typeof counts.quarantined === "object" ? Object.values(counts.quarantined ?? {}).reduce((a, b) => a + b, 0) : counts.quarantined;
-const reasonsOf = (counts) => typeof counts.quarantined === "object" ? Object.entries(counts.quarantined ?? {}).map(([why, n]) => `${count(n)} ${words(why)}`).join(", ") : "";
+function reasonsOf(counts) {
+  if (typeof counts.quarantined !== "object") return "";
+  const reasons = Object.entries(counts.quarantined ?? {}).sort((a, b) => b[1] - a[1]);
+  const plain = (why) => words(why.replaceAll(/\b(ttft|tpot)_s\b/g, (_, target) => target.toUpperCase()));
+  const more = reasons.length > 2 ? `, and ${reasons.length - 2} other reasons` : "";
+  return reasons.slice(0, 2).map(([why, n]) => `${count(n)}: ${plain(why)}`).join(", ") + more;
+}
 const isReplica = (live) => live.law?.version > 0 && !Object.keys(live.counts ?? {}).length;
 const hasLearnt = (live) => Object.keys(live.domain ?? {}).length > 0;
 const levelOf = (live) => finite(live.level) ? live.level : 0.9;
