@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from http_api import Api, Server
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from http_api import Api, Server
 
 EXAMPLES = 300
 SCALAR = st.one_of(

@@ -78,7 +78,7 @@ class Application:
         sys.setswitchinterval(SWITCH_S)
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again
-        gc.set_threshold(50_000, 20, 50)  # a bulk answer makes thousands of short-lived objects
+        gc.set_threshold(10_000, 20, 100)  # a bulk answer makes thousands of short-lived objects
 
     def stop(self) -> None:
         """Finish what runs; law and store belong to the caller."""

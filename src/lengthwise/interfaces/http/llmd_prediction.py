@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import perf_counter, time
 from typing import Any
 
-from lengthwise.interfaces.http import fields, schemas
+from lengthwise.interfaces.http import fields, schemas, wire
 from lengthwise.interfaces.http.asking import (
     ask,
     deviations,
@@ -70,7 +70,7 @@ class LlmdPrediction:
         n = len(predictions)
         failed = len(more["errors"]) if more else 0
         content = {
-            "predictions": predictions,
+            "predictions": wire.in_turns(predictions),
             **(more or {}),
             "total_requests": n,
             "successful_predictions": n - failed,

@@ -54,7 +54,7 @@ class NativePredict:
         answers = self._answers(rows, level, alphas)
         facts = {"law_version": law.version, "level": level}
         if many:
-            return reply({**facts, "count": rows.n, "rows": answers}, rows=rows.n)
+            return reply({**facts, "count": rows.n, "rows": wire.in_turns(answers)}, rows=rows.n)
         return reply({**answers[0], **facts}, rows=1)
 
     def _answers(self, rows: Rows, level: float, alphas: list[float]) -> list[dict[str, Any]]:
