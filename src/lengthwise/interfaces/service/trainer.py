@@ -13,14 +13,10 @@ service from learning. When none can, the fault is not the batch's: everything i
 from __future__ import annotations
 
 import json
-import os
-import resource
-import sys
 import threading
 import time
 from typing import Any
 
-from lengthwise.calibration.online.events import Event
 from lengthwise.calibration.online.learner import OnlineLearner
 from lengthwise.errors import LengthwiseError
 from lengthwise.interfaces.service.clock import LivedTime
@@ -36,6 +32,13 @@ from lengthwise.interfaces.service.store import (
     Stored,
 )
 from lengthwise.interfaces.service.study import begin, resume
+from lengthwise.interfaces.service.trainer_report import (
+    NewEvents,
+    learnt_of,
+    note_of,
+    process_facts,
+    say,
+)
 
 ROWS = 4096
 """Rows read at once."""
@@ -69,7 +72,7 @@ class Trainer:
         self._cursor = self._before = self._careful_until = self._asked = 0
         self._started_s = time.time()
         self._rows = self._rounds = 0
-        self._last_event: Event | None = None
+        self._events = NewEvents()
         self._rejected: list[Rejected] = []
         self._saved = self._pruned = self._told = 0.0
         self._unsaved = False
@@ -87,11 +90,11 @@ class Trainer:
             except ServiceUnavailable as error:
                 if str(error) != waits:  # said once, not every second
                     waits = str(error)
-                    _say(f"training waits: {waits}")
+                    say(f"training waits: {waits}")
             except OvertakenError:
                 self._learner = None
             except LearningFailedError as error:
-                _say(str(error))
+                say(str(error))
                 stop.wait(FAILED_S)
             pause = max(0.05, self._settings.train_every_s - (time.monotonic() - began))
             stop.wait(pause)
@@ -99,7 +102,7 @@ class Trainer:
             try:
                 self._commit(save=True)
             except LengthwiseError as error:
-                _say(f"the last lesson is learnt again at the next start: {error}")
+                say(f"the last lesson is learnt again at the next start: {error}")
 
     def round(self) -> int:
         """Learn what is new, at most for one interval; gives rows learnt."""
@@ -162,7 +165,7 @@ class Trainer:
                 self._live.event(
                     time.time(), "learner_reset", rows_again=self._before - self._cursor
                 )
-        self._learner, self._last_event, self._rejected = learner, None, []
+        self._learner, self._events, self._rejected = learner, NewEvents(), []
         if is_new or not self._published:
             self._commit(save=True)
         return learner
@@ -196,7 +199,7 @@ class Trainer:
     def _recover(self, batches: list[Stored], careful: bool, error: Exception) -> OnlineLearner:
         """Learning failed: go back to the checkpoint, find the batch, set it aside."""
         kind = f"{type(error).__name__}: {error}"[:200]
-        _say(f"learning failed ({kind}); going on from the last checkpoint")
+        say(f"learning failed ({kind}); going on from the last checkpoint")
         if careful:
             batch = batches[0]
             if not self._learns_after(batch):
@@ -237,7 +240,7 @@ class Trainer:
     def _commit(self, *, save: bool) -> None:
         learner = self._learner
         assert learner is not None
-        for event in self._new_events(learner):
+        for event in self._events.of(learner):
             data = event.to_dict()
             data["time_s"] -= self._clock.offset_s
             if data not in self._live.events:  # learnt again after a crash: told before
@@ -245,12 +248,12 @@ class Trainer:
         law = learner.law.to_dict()
         text = json.dumps({**law, "version": 0}, sort_keys=True)
         changed = text != self._published
-        if changed and _learnt(learner):
+        if changed and learnt_of(learner):
             self._last["last_retrain_s"] = time.time()
         version = self._store.commit(Round(
             before=self._before, cursor=self._cursor if save else None,
             learner=json.dumps(learner.to_dict()) if save else None,
-            law=law if changed else None, note=self._note(learner), rejected=self._rejected,
+            law=law if changed else None, note=note_of(learner), rejected=self._rejected,
             documents={"trainer": self._status(learner), "live": self._live.to_dict(),
                        **({"clock": self._clock.to_dict()} if save else {})},
         ))  # fmt: skip
@@ -261,29 +264,11 @@ class Trainer:
         if save:
             self._saved, self._before, self._unsaved = time.monotonic(), self._cursor, False
 
-    def _new_events(self, learner: OnlineLearner) -> list[Event]:
-        """Events since the last call, oldest first; the learner keeps the latest only."""
-        new: list[Event] = []
-        for event in reversed(learner.events):
-            if event is self._last_event:
-                break
-            new.append(event)
-        self._last_event = learner.events[-1] if learner.events else None
-        return new[::-1]
-
-    def _note(self, learner: OnlineLearner) -> str:
-        rows = _learnt(learner)
-        return f"learnt from {rows} observations" if rows else "prior, nothing learnt yet"
-
     def _status(self, learner: OnlineLearner) -> dict[str, Any]:
-        use = resource.getrusage(resource.RUSAGE_SELF)
         return {
-            **self._last, "pid": os.getpid(), "started_s": self._started_s, "now_s": time.time(),
+            **self._last, **process_facts(), "started_s": self._started_s,
             "rounds": self._rounds, "rows": self._rows, "cursor": self._cursor,
-            "asked": self._asked, "cpu_s": use.ru_utime + use.ru_stime,
-            "rss_bytes": use.ru_maxrss * 1024,
-            "clock": self._clock.to_dict(),
-            "learner": learner.status(),
+            "asked": self._asked, "clock": self._clock.to_dict(), "learner": learner.status(),
         }  # fmt: skip
 
     def _obey(self) -> int:
@@ -303,11 +288,3 @@ class Trainer:
 
     def _due(self, last: float, every_s: float) -> bool:
         return time.monotonic() - last >= every_s
-
-
-def _learnt(learner: OnlineLearner) -> int:
-    return sum(int(rows) for rows in learner.law.learnt.values())
-
-
-def _say(text: str) -> None:
-    print(f"trainer: {text}", file=sys.stderr, flush=True)
