@@ -26,6 +26,7 @@ import os
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ TRAFFIC_LONGEST = 160
 DEVELOPED_ON = set(range(1, 60, 9))
 STREAMS, STEPS = range(9000, 9020), range(9100, 9120)
 ALPHA = online_peers.ALPHA
+PRINTED = ("mape_percent", "median_ape_percent", "mae_ms", "coverage_p90_percent",
+           "pinball_p90_ms")
 
 
 def main() -> None:
@@ -181,7 +184,8 @@ def pooled(runs: list[list[dict]]) -> dict[str, Any]:
     every = [r for run in runs for r in run]
     out: dict[str, Any] = {}
     for r in every:
-        out.setdefault(r["group"], {}).setdefault(r["target"], {}).setdefault(r["model"], []).append(r)
+        models = out.setdefault(r["group"], {}).setdefault(r["target"], {})
+        models.setdefault(r["model"], []).append(r)
     for targets in out.values():
         for models in targets.values():
             for name, parts in models.items():
@@ -266,8 +270,9 @@ def speed() -> dict[str, Any]:
     }
     for n in (1, 100, 1000):
         some = rows.take(slice(0, n))
-        out[f"predict_{n}_rows_ms"] = 1e3 * timed(lambda: law.predict(some), 2000 // n + 20)
-        out[f"quantile_{n}_rows_ms"] = 1e3 * timed(lambda: law.quantile(some, ALPHA), 2000 // n + 20)
+        times = 2000 // n + 20
+        out[f"predict_{n}_rows_ms"] = 1e3 * timed(partial(law.predict, some), times)
+        out[f"quantile_{n}_rows_ms"] = 1e3 * timed(partial(law.quantile, some, ALPHA), times)
     out["predictions_per_cpu_s"] = 1000 / (out["predict_1000_rows_ms"] / 1e3)
     return {k: (round(v, 4) if isinstance(v, float) else v) for k, v in out.items()}
 
@@ -281,11 +286,11 @@ def timed(call: Any, times: int) -> float:
 
 
 def summary(part: dict[str, Any]) -> Any:
-    """What to print: errors only, not every figure."""
+    """Pick what to print: not every figure."""
     if not isinstance(part, dict):
         return part
     if "mape_percent" in part:
-        return " ".join(f"{part[k]:.1f}" for k in ("mape_percent", "median_ape_percent", "mae_ms", "coverage_p90_percent", "pinball_p90_ms") if k in part)
+        return " ".join(f"{part[k]:.1f}" for k in PRINTED if k in part)
     return {k: summary(v) for k, v in part.items()}
 
 

@@ -24,6 +24,8 @@ SUPPORT = 5.0
 """Rows at which a cell of a table counts half."""
 FOLDS, STRETCH = 2, 50
 """Rows are left out in stretches, since neighbours in time share a queue."""
+CUT = (0.005, 0.995)
+"""Residuals beyond these shares count as if they lay there: stalls are no pattern."""
 _LAST = len(FEATURES) - 1
 
 
@@ -35,8 +37,7 @@ def fit(context: Context, residual: FloatArray) -> Correction:
     from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
-    scale = 1.4826 * float(np.median(np.abs(residual - np.median(residual)))) + 1e-6
-    y = np.clip(residual - np.median(residual), -4 * scale, 4 * scale)
+    y = np.clip(residual, *np.quantile(residual, CUT)) - np.median(residual)
     with threadpool_limits(limits=1):
         model = HistGradientBoostingRegressor(**SETTINGS).fit(codes.T.astype(float), y)
     sizes = [len(e) + 1 for e in edges]
@@ -70,7 +71,8 @@ def _edges(values: Any) -> FloatArray:
     values = np.asarray(values, dtype=float)
     low = values.min()
     edges = np.unique(np.quantile(values, CLASSES, method="lower"))
-    return edges[(edges >= low) & (edges < values.max())]
+    inner: FloatArray = edges[(edges >= low) & (edges < values.max())]
+    return inner
 
 
 def _lay_out(nodes: Any, sizes: list[int], tables: list[FloatArray]) -> None:

@@ -51,8 +51,8 @@ class OnlineLearner:
     >>> learner = OnlineLearner()
     >>> learner.observe(rows, ttft, np.full(1000, np.nan), np.arange(1000.0))
     >>> answer = learner.law.predict(RouterRows.of({"input_tokens": [2000, 16000]}))
-    >>> answer.ttft_s.round(2).tolist(), answer.in_domain.tolist()
-    ([0.13, 0.9], [True, False])
+    >>> answer.ttft_s.round(1).tolist(), answer.in_domain.tolist()
+    ([0.1, 0.9], [True, False])
     """
 
     def __init__(

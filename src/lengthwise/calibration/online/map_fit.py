@@ -8,6 +8,7 @@ and 1, which makes the problem tame. rho is Huber's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -103,7 +104,7 @@ def _scale(residual: FloatArray, weight: FloatArray, before: float) -> float:
 
 
 def _cost(
-    residual: FloatArray, scale: float, weight: FloatArray, gap: FloatArray, prior: FloatArray
+    residual: FloatArray, scale: float, weight: FloatArray, gap: FloatArray, prior: Any
 ) -> float:
     z = np.abs(residual) / scale
     rho = np.where(z <= HUBER, 0.5 * z * z, HUBER * (z - 0.5 * HUBER))

@@ -101,7 +101,7 @@ def pack_rows(rows: RouterRows, types: Any, pods: Any, log_y: FloatArray) -> Flo
 def place(block: FloatArray, frame: Frame) -> Context:
     """Rows of a block with their place in a frame; their labels are positions already."""
     blank = np.full(block.shape[1], "", dtype=object)
-    rows = RouterRows(*block[:N], blank, blank)
+    rows = RouterRows(*[*block[:N], blank, blank])
     context = frame.place(rows)
     types, pods = block[TYPE].astype(np.intp), block[POD].astype(np.intp)
     several = bool(len(types) and types.min() != types.max())

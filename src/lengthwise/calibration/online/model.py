@@ -106,7 +106,8 @@ class Model:
     def log_median(self, context: Context, x: FloatArray) -> FloatArray:
         """Log of the median of rows, shape (n,)."""
         log_y, _ = self.physics(x, context.types)
-        return log_y + self.offset[context.pods] + self.extra(context)
+        total: FloatArray = log_y + self.offset[context.pods] + self.extra(context)
+        return total
 
     def law(self, spread: Spread) -> TargetLaw:
         """Build what workers answer from."""

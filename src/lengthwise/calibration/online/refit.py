@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -22,8 +21,8 @@ TYPE_SPREAD = 0.3
 LEVEL_SD = 0.03
 LEAST_GAIN = 0.01
 """Share of the error that a correction must take away on rows left out."""
-GAMMA = (0.1, 0.4)
-"""Bounds of the log error per doubling outside the data."""
+GAMMA = {"ttft": (0.1, 0.4), "tpot": (0.27, 0.5)}
+"""Bounds of the log error per doubling outside the data; whatever else runs sets TPOT."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,8 @@ def challenger(
         corrected = plain - boosting.out_of_fold(context, plain)
         if np.abs(corrected).mean() < (1 - LEAST_GAIN) * np.abs(plain).mean():
             residual, model.correction = corrected, boosting.fit(context, plain)
-    model.gamma = _gamma(x, log_y - model.offset[context.pods], weight, prior, context)
+    fixed = log_y - model.offset[context.pods]
+    model.gamma = _gamma(x, fixed, weight, prior, context, GAMMA[now.target])
     return Challenger(model, residual, context)
 
 
@@ -129,15 +129,15 @@ def _set_types(
 
 def _gamma(
     x: FloatArray, log_y: FloatArray, weight: FloatArray, prior: tuple[FloatArray, FloatArray],
-    context: Context,
+    context: Context, bounds: tuple[float, float],
 ) -> float:  # fmt: skip
     """Log error per doubling: fit the short prompts, predict the long ones."""
-    length: Any = context.rows.input_tokens
-    most = np.quantile(length, 0.98)
+    length = context.rows.input_tokens
+    most = float(np.sort(length)[int(0.98 * (len(length) - 1))])
     short, long = length <= most / 4, length >= most / 2
     if short.sum() < 60 or long.sum() < 20:
-        return 0.15
+        return min(max(0.15, bounds[0]), bounds[1])
     fitted = _fit(x[short], log_y[short], weight[short], prior, None)
     error = log_y[long] - np.log(x[long] @ np.exp(fitted.theta))
-    doublings = np.log2(length[long] / (most / 4))
-    return float(np.clip(1.5 * abs(np.median(error / doublings)), *GAMMA))
+    slope = float(np.median(error / np.log2(length[long] / (most / 4))))
+    return min(max(1.5 * abs(slope), bounds[0]), bounds[1])

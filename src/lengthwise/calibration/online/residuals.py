@@ -24,10 +24,10 @@ from lengthwise.formulations.online.context import (
 from lengthwise.formulations.online.spread import LEVELS, SCORES, Spread
 from lengthwise.units import FloatArray
 
-RING = 4000
+RING = 6000
 FEW = 60.0
 """Rows at which a cell's own quantiles count half."""
-RATE = 0.002
+RATE = 0.001
 LENGTH_AT = (0.35, 0.7, 0.93)
 LOAD_AT = (0.25, 0.5, 0.8)
 LEAST_SD = 0.01

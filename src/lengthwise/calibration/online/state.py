@@ -36,7 +36,8 @@ def describe(target: TargetLearner) -> dict[str, Any]:
         "memory": len(target.memory), "held_out": len(target.holdout),
         "correction": target.model.correction is not None and target.model.trusted,
         "rung": target.ladder.rung, "widen": target.ladder.widen, "gamma": target.model.gamma,
-        "long_run": target.long_run, "followed": target.followed, "changed_by": float(np.exp(target.shift)),
+        "long_run": target.long_run, "followed": target.followed,
+        "changed_by": float(np.exp(target.shift)),
     }  # fmt: skip
 
 

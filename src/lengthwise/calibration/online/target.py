@@ -30,7 +30,7 @@ TRUST_RATE, TRUST_AFTER = 0.005, 200
 """Weight of a row in the running losses with and without the correction; rows to wait."""
 FOLLOW_SD = 0.05
 """How far a level may move after a small change, standard deviation."""
-BETTER, WORSE = 0.97, 1.02
+BETTER, WORSE = 0.96, 1.02
 
 
 class TargetLearner:
@@ -104,7 +104,7 @@ class TargetLearner:
         note: Note,
     ) -> int:  # fmt: skip
         """Learn rows of a memory block, shape (15, n), up to the next fit; gives how many."""
-        n = min(block.shape[1], max(self.until_fit, 1))
+        n = min(int(block.shape[1]), max(self.until_fit, 1))
         block = block[:, :n]
         block[SEQUENCE] = self.seen + np.arange(n)
         batch = Batch(self.target, block, time_s[:n], frame)
@@ -242,7 +242,12 @@ class TargetLearner:
         """Fit again from memory; the new law is promoted only if it wins on rows held out."""
         self.since_fit, self.soon = 0, -1
         new = refit.challenger(
-            self.model, self.memory, frame, self.shift, self.prior, self.residuals.sd,
+            self.model,
+            self.memory,
+            frame,
+            self.shift,
+            self.prior,
+            self.residuals.sd,
             self.settings.correction,
         )
         before, after = (

@@ -4,7 +4,7 @@ TTFT of a request that reaches a pod, seconds::
 
     start + c n                      reading the request, tokenising n prompt tokens
     + e u/(u + 48)                   a prompt too short to fill the kernels
-    + a u + a' h(u, 128) + a" h(u, 512)      prefill of the u uncached tokens, h(u, k) = |(u, k)| - k:
+    + a u + a' h(u, 128) + a" h(u, 512)      prefill of u uncached tokens, h(u, k) = |(u, k)| - k:
     + b u (n - u/2)                          flat while a step is not full; attention pairs
     + c P + d P^1.5                  P prompt tokens ahead of it, long ones out of proportion
     + w W + f W g(kv)                W requests that wait, for a turn and, when KV is full, for room

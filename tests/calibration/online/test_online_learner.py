@@ -1,0 +1,231 @@
+"""Learning from live traffic, as a router sees it."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from streams import nothing, traffic, truth
+
+pytest.importorskip("river")
+
+from lengthwise.calibration.online.learner import OnlineLearner
+from lengthwise.calibration.online.settings import LearnerSettings
+from lengthwise.errors import ArtifactError, InputError, MissingExtraError
+from lengthwise.formulations.online.rows import RouterRows
+
+
+def learn(learner: OnlineLearner, data: tuple, start: int = 0, size: int = 500) -> None:
+    rows, ttft, tpot = data
+    for i in range(0, len(rows), size):
+        at = slice(i, i + size)
+        times = np.arange(start + i, start + i + len(ttft[at]), dtype=float)
+        learner.observe(rows.take(at), ttft[at], tpot[at], times)
+
+
+@pytest.fixture(scope="module")
+def learnt() -> OnlineLearner:
+    learner = OnlineLearner()
+    learn(learner, traffic(0, 4000))
+    return learner
+
+
+def kinds(learner: OnlineLearner, target: str) -> list[str]:
+    skip = ("promoted", "kept", "rolled_back", "correction_on", "correction_off")
+    return [e.kind for e in learner.events if e.target == target and e.kind not in skip]
+
+
+def test_it_is_ready_once_the_error_is_known(learnt: OnlineLearner) -> None:
+    law = learnt.law
+    assert law.ready == {"ttft": True, "tpot": True} and law.version > 0
+    assert all(0.01 < law.error[t] < 0.15 for t in ("ttft", "tpot"))
+    few = OnlineLearner()
+    learn(few, traffic(1, 30))
+    assert few.law.ready == {"ttft": False, "tpot": False} and few.law.error["ttft"] is None
+    json.dumps(learnt.status(), allow_nan=False)
+
+
+def test_in_range_and_four_times_beyond(learnt: OnlineLearner) -> None:
+    for low, high, most, inside in ((64, 8192, 0.13, True), (24000, 32768, 0.25, False)):
+        n = np.linspace(low, high, 50).astype(int)
+        zero = np.zeros(50)
+        rows = RouterRows.of({"input_tokens": n, "running": zero + 8, "kv_share": zero + 0.2})
+        true = dict(zip(("ttft", "tpot"), truth(n, zero, zero + 8, zero), strict=True))
+        answer = learnt.law.predict(rows)
+        for target in ("ttft", "tpot"):
+            error = np.abs(getattr(answer, f"{target}_s") / true[target] - 1)
+            assert np.median(error) < most
+        assert answer.in_domain.all() == inside
+        assert (answer.extrapolation_factor[-1] > 3) == (not inside)
+
+
+def test_quantiles_cover_new_rows(learnt: OnlineLearner) -> None:
+    rows, ttft, tpot = traffic(5, 3000)
+    answer = learnt.law.quantile(rows, 0.9)
+    assert 0.86 < (ttft <= answer.ttft_s).mean() < 0.94
+    assert 0.86 < (tpot <= answer.tpot_s).mean() < 0.94
+    both = learnt.law.predict(rows, level=0.8)
+    assert 0.75 < ((ttft >= both.ttft_lo_s) & (ttft <= both.ttft_hi_s)).mean() < 0.85
+
+
+def test_intervals_widen_beyond_the_data(learnt: OnlineLearner) -> None:
+    answer = learnt.law.predict(RouterRows.of({"input_tokens": [4000, 16000, 64000]}))
+    width = np.log(answer.ttft_hi_s / answer.ttft_lo_s)
+    assert width[0] < width[1] < width[2]
+
+
+def test_slow_pods_are_told_apart_and_a_new_pod_is_uncertain() -> None:
+    learner = OnlineLearner()
+    learn(learner, traffic(2, 4000, pods=(1.0, 1.6, 0.7)))
+    names = ["pod-0", "pod-1", "pod-2", "pod-new"]
+    answer = learner.law.predict(RouterRows.of({"input_tokens": [2000] * 4, "pod": names}))
+    ratio = answer.ttft_s / answer.ttft_s[0]
+    assert 1.45 < ratio[1] < 1.75 and 0.6 < ratio[2] < 0.8
+    width = answer.ttft_hi_s / answer.ttft_lo_s
+    assert width[3] > 1.3 * width[0]
+
+
+def test_pod_types_have_laws_of_their_own() -> None:
+    learner = OnlineLearner()
+    for i in range(4):
+        fast, slow = (traffic(10 * i + k, 500, pod_type=kind) for k, kind in enumerate("ab"))
+        learn(learner, fast)
+        learn(learner, (slow[0], 2 * slow[1], slow[2]))
+    rows = RouterRows.of({"input_tokens": [1000] * 2, "running": [5] * 2, "pod_type": ["a", "b"]})
+    a, b = learner.law.predict(rows).ttft_s
+    assert 1.7 < b / a < 2.3
+    assert {t["pod_type"] for t in learner.law.terms()} == {"*", "a", "b"}
+
+
+def test_a_stationary_stream_raises_no_alarm() -> None:
+    learner = OnlineLearner()
+    learn(learner, traffic(3, 8000))
+    assert kinds(learner, "ttft") == [] and kinds(learner, "tpot") == []
+
+
+@pytest.mark.parametrize("factor", [1.35, 3.0])
+def test_a_change_is_found_and_learnt_in_full(factor: float) -> None:
+    learner = OnlineLearner()
+    learn(learner, traffic(4, 3000))
+    version = learner.law.version
+    rows, ttft, tpot = traffic(6, 600)
+    learn(learner, (rows, ttft * factor, tpot * factor), start=3000, size=20)
+    for target in ("ttft", "tpot"):
+        found = [e for e in learner.events if e.kind == "drift" and e.target == target]
+        assert len(found) == 1 and found[0].time_s - 3000 <= 100
+        assert 0.85 * factor < found[0].detail["factor"] < 1.15 * factor
+        assert kinds(learner, target) == ["drift", "widened", "offset_refitted", "recovered"]
+    assert learner.law.version > version
+    new, ttft, tpot = traffic(7, 500)
+    answer = learner.law.quantile(new, 0.5)
+    assert abs(np.median(answer.ttft_s / (ttft * factor)) - 1) < 0.08
+    assert abs(np.median(answer.tpot_s / (tpot * factor)) - 1) < 0.08
+
+
+def test_a_change_of_shape_climbs_the_ladder_and_is_forgotten_in_the_end() -> None:
+    learner = OnlineLearner()
+    learn(learner, traffic(4, 3000))
+    rows, ttft, tpot = traffic(6, 3000)
+    strange = 0.3 + 2e-6 * rows.input_tokens + 0.02 * rows.running
+    learn(learner, (rows, strange * ttft / ttft.mean() ** 0, tpot), start=3000, size=50)
+    seen = kinds(learner, "ttft")
+    assert seen[:3] == ["drift", "widened", "offset_refitted"] and "covariance_reset" in seen
+    assert kinds(learner, "tpot") == []
+
+
+def test_state_goes_on_exactly() -> None:
+    data = traffic(8, 2500, pods=(1.0, 1.4))
+    rows, ttft, tpot = data
+    one = OnlineLearner()
+    learn(one, (rows.take(slice(0, 1500)), ttft[:1500], tpot[:1500]))
+    two = OnlineLearner.from_dict(json.loads(json.dumps(one.to_dict(), allow_nan=False)))
+    assert two.law.to_dict() == one.law.to_dict()
+    for learner in (one, two):
+        learn(learner, (rows.take(slice(1500, 2500)), ttft[1500:], tpot[1500:]), start=1500)
+    assert two.law.to_dict() == one.law.to_dict()
+    assert [e.to_dict() for e in two.events] == [e.to_dict() for e in one.events]
+    assert two.to_dict() == one.to_dict()
+
+
+@pytest.mark.parametrize("state", [{}, None, {"schema_version": 1}, {"schema_version": 7}])
+def test_a_damaged_state_is_refused(state: object) -> None:
+    with pytest.raises(ArtifactError):
+        OnlineLearner.from_dict(state)  # type: ignore[arg-type]
+
+
+def test_only_winners_are_promoted(learnt: OnlineLearner) -> None:
+    every = [e for e in learnt.events if e.kind in ("promoted", "kept")]
+    assert any(e.kind == "promoted" for e in every)
+    for event in every:
+        won = event.detail["error_after"] < event.detail["error_before"]
+        assert won or event.kind == "kept"
+
+
+def test_poison_is_ignored_and_counted() -> None:
+    clean, dirty = OnlineLearner(), OnlineLearner()
+    rows, ttft, tpot = traffic(9, 1000)
+    learn(clean, (rows, ttft, tpot))
+    bad = rows.take(np.arange(20))
+    for y in (np.inf, -1.0, 1e6, 1e-9):
+        dirty.observe(bad, np.full(20, y), nothing(20), np.zeros(20))
+    assert dirty.ignored == 80 and dirty.status()["ignored"] == 80
+    learn(dirty, (rows, ttft, tpot))
+    np.testing.assert_allclose(dirty.law.predict(rows).ttft_s, clean.law.predict(rows).ttft_s)
+
+
+def test_rows_that_say_nothing_change_nothing() -> None:
+    learner = OnlineLearner()
+    rows, ttft, _ = traffic(9, 200)
+    learner.observe(rows, nothing(200), np.zeros(200), np.zeros(200))
+    assert learner.law.learnt == {"ttft": 0, "tpot": 0}
+    learner.observe(rows, ttft, nothing(200), np.zeros(200))
+    assert learner.law.learnt["ttft"] > 150 and learner.law.learnt["tpot"] == 0
+    learner.observe(rows.take(slice(0, 0)), ttft[:0], ttft[:0], ttft[:0])
+    with pytest.raises(InputError, match="one value per row"):
+        learner.observe(rows, ttft[:5], ttft, ttft)
+
+
+def test_a_law_learnt_elsewhere_is_a_better_start(learnt: OnlineLearner) -> None:
+    rows, ttft, tpot = traffic(11, 500)
+    part = (rows.take(slice(0, 40)), ttft[:40], tpot[:40])
+    errors = []
+    for prior in (None, learnt.law):
+        learner = OnlineLearner(prior=prior)
+        learn(learner, part)
+        errors.append(np.abs(np.log(learner.law.quantile(rows, 0.5).ttft_s / ttft)).mean())
+    assert errors[1] < errors[0]
+
+
+def test_pods_that_come_and_go_are_bounded() -> None:
+    learner = OnlineLearner()
+    rows, ttft, tpot = traffic(12, 200)
+    for i in range(12):
+        named = RouterRows.of({"input_tokens": rows.input_tokens,
+                               "pod": [f"p{i}-{k}" for k in range(200)]})  # fmt: skip
+        learner.observe(named, ttft, tpot, np.zeros(200))
+    assert learner.status()["pods"] < 1000
+    again = OnlineLearner.from_dict(json.loads(json.dumps(learner.to_dict())))
+    assert again.law.to_dict() == learner.law.to_dict()
+
+
+def test_memory_keeps_rare_long_prompts() -> None:
+    learner = OnlineLearner(LearnerSettings(memory=300, correction=False))
+    long, ttft, tpot = traffic(13, 40, longest=60000)
+    far = RouterRows.of({"input_tokens": long.input_tokens + 30000})
+    learner.observe(far, ttft + 3, tpot, np.zeros(40))
+    learn(learner, traffic(14, 4000))
+    answer = learner.law.predict(RouterRows.of({"input_tokens": [31000]}))
+    assert answer.in_domain[0] and len(learner.targets["ttft"].memory) <= 375
+
+
+def test_without_river_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "river", None)
+    with pytest.raises(MissingExtraError, match=r"lengthwise\[serve\]"):
+        OnlineLearner()
+    assert OnlineLearner(LearnerSettings(drift=False)).law.version == 0
+
+
+@pytest.mark.parametrize("bad", [{"memory": 0}, {"holdout_every": 1}, {"what": 1}])
+def test_bad_settings_are_refused(bad: dict) -> None:
+    with pytest.raises(InputError):
+        LearnerSettings.from_dict(bad)
