@@ -45,10 +45,11 @@ def value_of(schema: dict[str, Any], whole: dict[str, Any]) -> st.SearchStrategy
         fields = {k: value_of(v, whole) for k, v in schema["properties"].items()}
         needed = set(schema.get("required", []))
         wanted = {k: v for k, v in fields.items() if k in needed}
+        others = {k: v for k, v in fields.items() if k not in needed}
         return st.one_of(
-            st.fixed_dictionaries(wanted, optional={k: fields[k] for k in fields if k not in needed}),
+            st.fixed_dictionaries(wanted, optional=others),
             st.fixed_dictionaries({}, optional={**fields, "odd": ANY}),
-        )  # fmt: skip
+        )
     low, high = schema.get("minimum", -1), schema.get("maximum")
     plain: dict[str, st.SearchStrategy[Any]] = {
         "integer": st.integers(low, high), "number": st.floats(low, high, allow_nan=False),
@@ -108,8 +109,9 @@ def test_requests_from_the_document(api: Api) -> None:
             path = path.replace(f"{{{name}}}", quote(text, safe="", errors="replace"))
         query = [
             f"{p['name']}={quote(str(data.draw(SCALAR)), safe='', errors='replace')}"
-            for p in operation.get("parameters", []) if p["in"] == "query" and data.draw(st.booleans())
-        ]  # fmt: skip
+            for p in operation.get("parameters", [])
+            if p["in"] == "query" and data.draw(st.booleans())
+        ]
         body = None
         if "requestBody" in operation:
             schema = operation["requestBody"]["content"]["application/json"]["schema"]

@@ -87,6 +87,10 @@ def test_observations_count_once_by_request_id(native: Api) -> None:
     huge = native.post("/v1/observe", b'{"input_tokens": 5, "ttft_ms": 1e999}')
     assert huge.status == 202
     wait_until(lambda: sum(counts(native)["quarantined"].values()) >= 1)
+    apart = native.get("/v1/quarantine?after=0&limit=5").json
+    assert apart["rows"][0]["reason"] in apart["counts"]
+    assert apart["rows"][0]["row"]["input_token_length"] == 5
+    assert native.get("/v1/quarantine?limit=-1").status == 422
 
 
 def counts(api: Api) -> dict[str, Any]:
@@ -208,5 +212,6 @@ def test_metrics_have_help_and_type_and_parse(native: Api) -> None:
     assert {
         "lengthwise_time_to_first_token_absolute_error_seconds", "lengthwise_law_version",
         "lengthwise_law_ready", "lengthwise_observations_waiting", "lengthwise_http_requests",
-        "lengthwise_recent_events", "lengthwise_interval_coverage_ratio", "lengthwise_training",
+        "lengthwise_recent_events", "lengthwise_interval_coverage_ratio", "lengthwise_training_rows",
+        "lengthwise_drift_rung",
     } <= set(found)  # fmt: skip

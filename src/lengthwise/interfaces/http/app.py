@@ -27,6 +27,7 @@ from lengthwise.interfaces.http.page import HEADERS, page_files
 from lengthwise.interfaces.http.tally import Tally
 from lengthwise.interfaces.http.telling import Telling
 from lengthwise.interfaces.http.tracing import tracer
+from lengthwise.interfaces.http.worker_metrics import WorkerMetrics
 from lengthwise.interfaces.service.current import CurrentLaw
 from lengthwise.interfaces.service.settings import ServiceSettings
 from lengthwise.interfaces.service.store import Store
@@ -40,9 +41,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 class Application:
     """See `create_app`."""
 
-    def __init__(self, context: Context, routes: list[Route], telling: Telling) -> None:
+    def __init__(
+        self, context: Context, routes: list[Route], telling: Telling, workers: WorkerMetrics
+    ) -> None:  # fmt: skip
         settings = context.settings
-        self._context = context
+        self._context, self._workers = context, workers
         self.dispatcher = Dispatcher(
             routes, tokens=Tokens(settings.tokens), rate=RateLimit(settings.rate_per_s),
             max_body_bytes=settings.max_body_bytes, telling=telling,
@@ -75,6 +78,7 @@ class Application:
     def start(self) -> None:
         """Begin to follow the law; tune the interpreter for many short requests."""
         self._context.current.start()
+        self._workers.start()
         sys.setswitchinterval(SWITCH_S)
         gc.collect()
         gc.freeze()  # what lives as long as the process need not be looked at again
@@ -83,6 +87,7 @@ class Application:
     def stop(self) -> None:
         """Finish what runs; law and store belong to the caller."""
         self.dispatcher.close()
+        self._workers.stop()
 
 
 def create_app(settings: ServiceSettings, store: Store | None, current: CurrentLaw) -> Application:
@@ -104,20 +109,22 @@ def create_app(settings: ServiceSettings, store: Store | None, current: CurrentL
     """
     telling = Telling(tracer())
     context = Context(settings, store, current)
-    routes = _routes(context, telling)
+    folder = settings.state / "workers" if settings.workers > 1 else None
+    workers = WorkerMetrics(lambda: [*telling.lines(), *context.counts.lines()], folder)
+    routes = _routes(context, workers)
     described = document(routes, settings)
 
     def openapi(call: Call) -> Reply:
         return Reply(described)
 
     routes.append(Route("GET", "/openapi.json", openapi, "This document"))
-    return Application(context, routes, telling)
+    return Application(context, routes, telling, workers)
 
 
-def _routes(context: Context, telling: Telling) -> list[Route]:
+def _routes(context: Context, workers: WorkerMetrics) -> list[Route]:
     settings = context.settings
     routes = [*NativePredict(context).routes(), *NativeLaws(context).routes()]
-    routes += NativeState(context, telling).routes(probes=not settings.llm_d)
+    routes += NativeState(context, workers).routes(probes=not settings.llm_d)
     if settings.llm_d:
         routes += _llm_d(context)
     if settings.live_page:

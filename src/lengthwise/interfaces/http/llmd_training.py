@@ -101,7 +101,7 @@ class LlmdTraining:
         context = self._context
         counts, test, tally = context.kept.counts(), self._tested(), self._tally.fresh()
         ready = context.current.law.ready
-        loaded = context.current.loaded_s
+        retrained = (context.kept.get("trainer") or {}).get("last_retrain_s")
         return reply(
             {
                 "training_data": _samples(counts["ttft"], counts["tpot"]),
@@ -118,7 +118,7 @@ class LlmdTraining:
                 },
                 "bucket_distribution": tally.buckets(),
                 "model_ready": bool(ready["ttft"] and ready["tpot"]),
-                "last_retrain": when(loaded) if loaded is not None else None,
+                "last_retrain": None if retrained is None else when(retrained),
                 "quarantined": counts["quarantined"],
             }
         )

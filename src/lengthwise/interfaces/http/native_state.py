@@ -6,11 +6,12 @@ from time import time
 from typing import Any
 
 from lengthwise import __version__
+from lengthwise.errors import InputError
 from lengthwise.formulations.online.context import BOX
 from lengthwise.interfaces.http.context import Context, when
 from lengthwise.interfaces.http.exchange import IN_THREAD, Call, Reply, Route, reply, text
 from lengthwise.interfaces.http.state_metrics import state_lines
-from lengthwise.interfaces.http.telling import Telling
+from lengthwise.interfaces.http.worker_metrics import WorkerMetrics
 
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -22,12 +23,12 @@ class NativeState:
     ----------
     context
         Settings, store and law.
-    telling
-        Counts of requests.
+    workers
+        What is counted by this worker and its siblings.
     """
 
-    def __init__(self, context: Context, telling: Telling) -> None:
-        self._context, self._telling = context, telling
+    def __init__(self, context: Context, workers: WorkerMetrics) -> None:
+        self._context, self._workers = context, workers
 
     def status(self, call: Call) -> Reply:
         """Tell how the service is."""
@@ -85,18 +86,26 @@ class NativeState:
             }
         )
 
+    def quarantine(self, call: Call) -> Reply:
+        """List observations that must not be learnt from, with the reason, oldest first."""
+        query = call.query
+        after = _whole(query.get("after", "0"), "after", 2**62)
+        limit = _whole(query.get("limit", "100"), "limit", 1000)
+        rows = [
+            {"sequence": r.sequence, "reason": r.reason, "received_at": when(r.received_s),
+             "row": dict(r.row)}
+            for r in self._context.kept.quarantined(after, limit)
+        ]  # fmt: skip
+        return reply({"rows": rows, "counts": self._context.kept.counts()["quarantined"]})
+
     def _document(self, name: str) -> dict[str, Any]:
         store = self._context.store
         found = store.get(name) if store else None
         return found if isinstance(found, dict) else {}
 
     def metrics(self, call: Call) -> Reply:
-        """All metrics of this worker and of the state all workers share."""
-        telling = self._telling
-        lines = [
-            *telling.requests.lines(), *telling.seconds.lines(), *telling.rows.lines(),
-            *self._context.counts.lines(), *state_lines(self._context),
-        ]  # fmt: skip
+        """All metrics: those of all workers added up, and of the state they share."""
+        lines = [*self._workers.lines(), *state_lines(self._context)]
         return text("\n".join(lines) + "\n", PROMETHEUS)
 
     def healthz(self, call: Call) -> Reply:
@@ -116,6 +125,17 @@ class NativeState:
             Route("GET", "/v1/status", self.status, "How the service is", IN_THREAD),
             Route("GET", "/v1/drift", self.drift, "What changed lately", IN_THREAD),
             Route("GET", "/v1/events", self.drift, "What changed lately", IN_THREAD),
+            Route(
+                "GET",
+                "/v1/quarantine",
+                self.quarantine,
+                "Observations never learnt from",
+                IN_THREAD,
+                parameters=(
+                    {"name": "after", "in": "query", "schema": {"type": "integer"}},
+                    {"name": "limit", "in": "query", "schema": {"type": "integer"}},
+                ),
+            ),
             Route("GET", "/v1/live", self.live, "What the live page shows", IN_THREAD),
             Route("GET", "/v1/metrics", self.metrics, "Prometheus metrics", IN_THREAD),
         ]
@@ -126,3 +146,10 @@ class NativeState:
                 Route("GET", "/metrics", self.metrics, "Prometheus metrics", IN_THREAD),
             ]
         return routes
+
+
+def _whole(text: str, name: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= most):
+        raise InputError(f"{name} must be a whole number up to {most}", got=text[:80],
+                         remedy="leave it out")  # fmt: skip
+    return int(text)

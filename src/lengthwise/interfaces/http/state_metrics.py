@@ -12,6 +12,21 @@ from lengthwise.interfaces.http.context import Context
 from lengthwise.interfaces.http.metrics import Labels, gauge, head, sample
 
 TARGETS = ("ttft", "tpot")
+TRAINER = {
+    "lengthwise_training_round_seconds": (
+        "gauge", "last_round_s", "Time the last round of training took."),
+    "lengthwise_training_rounds_total": ("counter", "rounds", "Rounds of training."),
+    "lengthwise_training_rows_total": ("counter", "rows", "Observations training went through."),
+    "lengthwise_training_cpu_seconds_total": ("counter", "cpu_s", "CPU time of the trainer."),
+    "lengthwise_training_resident_bytes": ("gauge", "rss_bytes", "Memory of the trainer."),
+}  # fmt: skip
+"""Metric to its kind, the trainer's name of it, and what it is."""
+DRIFT = {
+    "lengthwise_drift_rung": (
+        "rung", "How far up the ladder against drift the law is; 0: no drift."),
+    "lengthwise_interval_widening_ratio": (
+        "widen", "How much intervals are widened because of drift; 1: not at all."),
+}  # fmt: skip
 
 
 def state_lines(context: Context) -> list[str]:
@@ -93,9 +108,22 @@ def _events(events: list[dict[str, Any]]) -> list[str]:
 
 
 def _training(status: dict[str, Any]) -> list[str]:
-    """Numbers of the trainer's status, whatever they are called."""
-    values: dict[Labels, float] = {
-        (name,): float(value) for name, value in status.items()
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-    }  # fmt: skip
-    return gauge("lengthwise_training", "Numbers the trainer reports of itself.", values, ("name",))
+    """Numbers of the trainer's own report; none until it made one."""
+    lines: list[str] = []
+    for name, (kind, key, help_text) in TRAINER.items():
+        value = status.get(key)
+        if isinstance(value, (int, float)):
+            write = gauge if kind == "gauge" else _total
+            lines += write(name, help_text, {(): float(value)})
+    now_s = status.get("now_s")
+    if isinstance(now_s, (int, float)):
+        lines += gauge("lengthwise_training_report_age_seconds",
+                       "Time since the trainer last reported.",
+                       {(): max(0.0, time() - now_s)})  # fmt: skip
+    targets = (status.get("learner") or {}).get("targets") or {}
+    for name, (key, help_text) in DRIFT.items():
+        found: dict[Labels, float] = {
+            (target,): float(of[key]) for target, of in targets.items() if key in of
+        }
+        lines += gauge(name, help_text, found, ("target",))
+    return lines

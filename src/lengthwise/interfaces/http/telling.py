@@ -67,6 +67,10 @@ class Telling:
             if self._tracer:
                 self._tracer(facts)
 
+    def lines(self) -> list[str]:
+        """Text of the metrics of requests."""
+        return [*self.requests.lines(), *self.seconds.lines(), *self.rows.lines()]
+
     def unexpected(self, method: str, path: str, error: Exception) -> None:
         """Tell of an error nobody foresaw."""
         LOG.error("%s %s failed", method, path, exc_info=error)
