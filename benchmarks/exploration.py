@@ -10,6 +10,10 @@ measured. Budgets are shares of the seconds of measuring everything measurable o
 campaigns answered by the law of the product, the range without extrapolation, and the two other
 decisions (which correction to trust, how fast to adapt) on replayed streams. Results:
 benchmarks/results/exploration.json.
+
+Nothing was fitted to the deployments compared here, but they were seen: budgets, the tables that are
+simulated, how repeats count, and the rule for the winner were revised after a first comparison, in
+which ``reinforcement`` stood 2 % behind ``information`` on recorded and 4 % ahead on simulated ones.
 """
 
 from __future__ import annotations
@@ -39,7 +43,7 @@ RESULTS = Path(__file__).parent / "results" / "exploration.json"
 SIMULATED = range(1000, 1024)
 SEEDS = 5
 DRIFTS = ("none", "step", "ramp", "back and forth")
-CONFIRMED = ("sweep", "uncertainty", "information", "reinforcement")
+CONFIRMED = ("sweep", "uncertainty", "information", "linucb", "reinforcement")
 AT = (0.10, 0.40)
 
 
@@ -87,17 +91,16 @@ def product_error(trial: Trial, limit_s: float) -> float:
 
 
 def confirmed(deployments: list[Deployment]) -> dict[str, Any]:
-    """Answer the same campaigns by the product's law, on every second deployment."""
+    """Answer the same campaigns by the product's law."""
     prior, out = shipped_prior(), {}
-    some = deployments[::2]
     for name in CONFIRMED:
-        trials = [play(policy(name), d, prior, 0)[1] for d in some]
+        trials = [play(policy(name), d, prior, 0)[1] for d in deployments]
         values = np.array([
             [product_error(t, share * t.deployment.total_s) for share in AT] for t in trials
         ])  # fmt: skip
         out[name] = values
     usable = ~np.isnan(np.stack(list(out.values()))).any(axis=0)
-    rows: dict[str, Any] = {"deployments": [d.name for d in some]}
+    rows: dict[str, Any] = {"deployments": [d.name for d in deployments]}
     for j, share in enumerate(AT):
         rows[f"{share:g}"] = {
             name: {

@@ -1,14 +1,18 @@
 """A campaign on an engine at hand, and the comparison that names the default."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from lengthwise.calibration.exploration.comparison import against, summary, winner
 from lengthwise.calibration.exploration.explore import explore
 from lengthwise.calibration.exploration.points import Points
-from lengthwise.calibration.exploration.registry import names
+from lengthwise.calibration.exploration.registry import DEFAULT, names
 from lengthwise.errors import InputError
 
+RESULTS = Path(__file__).parents[3] / "benchmarks" / "results" / "exploration.json"
 LENGTHS = np.array([128.0, 256.0, 512.0, 1024.0, 2048.0])
 
 
@@ -87,3 +91,11 @@ def test_a_learner_is_the_default_only_when_it_beats_uncertainty() -> None:
     split = [{"uncertainty": base, "linucb": clear}, {"uncertainty": base, "linucb": 1.05 * base}]
     assert winner(split) == "uncertainty"
     assert winner([{"uncertainty": base, "information": clear, "grid": base}]) == "information"
+
+
+def test_the_default_is_the_winner_of_the_committed_comparison() -> None:
+    if not RESULTS.is_file():
+        pytest.skip("needs the committed results of benchmarks/exploration.py")
+    found = json.loads(RESULTS.read_text())
+    assert found["winner"] == found["default"] == DEFAULT
+    assert set(found["recorded"]["policies"]) == set(names())
