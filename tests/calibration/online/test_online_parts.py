@@ -81,7 +81,7 @@ def test_rows_left_out_judge_the_correction() -> None:
 def test_coverage_adapts_to_noise_that_grew() -> None:
     rng = np.random.default_rng(0)
     residuals, frame = Residuals(), Frame()
-    residuals.add(np.full(4000, 100.0), np.zeros(4000), rng.normal(0, 0.1, 4000))
+    residuals.add(np.full(4000, 100.0), np.zeros(4000), rng.normal(0, 0.1, 4000), np.zeros(4000))
     residuals.summarise(frame)
     new = rng.normal(0, 0.14, 12000)
     cell = np.zeros(32, dtype=int)

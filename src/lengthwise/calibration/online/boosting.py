@@ -17,10 +17,10 @@ from lengthwise.units import FloatArray
 LEAST_ROWS = 600
 CLASSES = np.array([0.02, 0.08, 0.16, 0.26, 0.38, 0.5, 0.62, 0.74, 0.84, 0.92, 0.98])
 """Where classes of a feature are cut, as shares of the rows."""
-SETTINGS = {"max_iter": 80, "learning_rate": 0.1, "max_leaf_nodes": 6, "min_samples_leaf": 25,
+SETTINGS = {"loss": "absolute_error", "max_iter": 80, "learning_rate": 0.1, "max_leaf_nodes": 6, "min_samples_leaf": 25,
             "l2_regularization": 5.0, "interaction_cst": "pairwise", "early_stopping": False,
             "random_state": 0}  # fmt: skip
-SUPPORT = 5.0
+SUPPORT = 2.0
 """Rows at which a cell of a table counts half."""
 FOLDS, STRETCH = 2, 50
 """Rows are left out in stretches, since neighbours in time share a queue."""
@@ -37,7 +37,7 @@ def fit(context: Context, residual: FloatArray) -> Correction:
     from sklearn.ensemble import HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
 
-    y = np.clip(residual, *np.quantile(residual, CUT)) - np.median(residual)
+    y = np.clip(residual, *np.quantile(residual, CUT))
     with threadpool_limits(limits=1):
         model = HistGradientBoostingRegressor(**SETTINGS).fit(codes.T.astype(float), y)
     sizes = [len(e) + 1 for e in edges]
@@ -48,6 +48,7 @@ def fit(context: Context, residual: FloatArray) -> Correction:
         counts = np.zeros_like(table)
         np.add.at(counts, (codes[i], codes[j]), 1.0)
         table *= counts / (counts + SUPPORT)
+    tables[PAIRS.index((0, _LAST))] += float(model._baseline_prediction.ravel()[0])
     return Correction(edges, np.round(np.concatenate([t.ravel() for t in tables]), 5))
 
 

@@ -59,10 +59,11 @@ class OnlineLearner:
         self, settings: LearnerSettings | None = None, prior: OnlineLaw | None = None
     ) -> None:
         self.settings = settings or LearnerSettings()
-        prior = prior or OnlineLaw.cold()
-        known = prior.version > 0 or any(prior.learnt.values())
+        cold = OnlineLaw.cold()
+        prior = prior or cold
         self.targets = {
-            t: TargetLearner(t, self.settings, prior.targets[t], known) for t in TARGETS
+            t: TargetLearner(t, self.settings, prior.targets[t], _known(prior, cold, t))
+            for t in TARGETS
         }
         self.labels = Labels()
         self.frame = Frame()
@@ -181,6 +182,11 @@ class OnlineLearner:
     def _note(self, time_s: float, kind: str, target: str, detail: dict[str, Any]) -> None:
         self.events.append(Event(time_s, kind, target, detail))
         del self.events[:-EVENTS]
+
+
+def _known(prior: OnlineLaw, cold: OnlineLaw, target: str) -> bool:
+    """Whether a prior says more than the cold law: learnt, or derived from a step law."""
+    return not np.array_equal(prior.targets[target].theta, cold.targets[target].theta)
 
 
 def _column(name: str, values: Any, rows: RouterRows) -> FloatArray:

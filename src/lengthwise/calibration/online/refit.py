@@ -9,7 +9,7 @@ import numpy as np
 from lengthwise.calibration.online import boosting, map_fit
 from lengthwise.calibration.online.map_fit import DEPENDENCE, Fitted
 from lengthwise.calibration.online.memory import LOG_Y, SEQUENCE, SHIFT, Memory
-from lengthwise.calibration.online.model import NEW_POD, Model, with_level
+from lengthwise.calibration.online.model import Model, with_level
 from lengthwise.formulations.online import terms
 from lengthwise.formulations.online.context import Context, Frame
 from lengthwise.units import FloatArray
@@ -19,6 +19,8 @@ HALF_LIFE = 30000.0
 TYPE_SPREAD = 0.3
 """Standard deviation by which log coefficients of a pod type differ from the pooled ones."""
 LEVEL_SD = 0.03
+MOST_BETWEEN = 1.0
+"""Largest variance between pods."""
 LEAST_GAIN = 0.01
 """Share of the error that a correction must take away on rows left out."""
 GAMMA = {"ttft": (0.1, 0.4), "tpot": (0.27, 0.5)}
@@ -31,6 +33,7 @@ class Challenger:
 
     model: Model
     residual: FloatArray
+    log_y: FloatArray
     context: Context
 
 
@@ -75,7 +78,7 @@ def challenger(
             residual, model.correction = corrected, boosting.fit(context, plain)
     fixed = log_y - model.offset[context.pods]
     model.gamma = _gamma(x, fixed, weight, prior, context, GAMMA[now.target])
-    return Challenger(model, residual, context)
+    return Challenger(model, residual, log_y, context)
 
 
 def _fit(
@@ -99,8 +102,8 @@ def _pods(
     if len(known) > 2:
         middle = float(np.median(mean[known]))
         noise = float(np.mean(1 / total[known]))
-        model.between = float(max(np.mean((mean[known] - middle) ** 2) - noise, 0.02**2))
-        model.between = min(model.between, 4 * NEW_POD**2 * 4)
+        model.between = max(float(np.mean((mean[known] - middle) ** 2)) - noise, 0.02**2)
+        model.between = min(model.between, MOST_BETWEEN)
     if len(known):
         trust = total[known] / (total[known] + 1 / model.between)
         model.offset[known] = trust * mean[known]
@@ -133,7 +136,7 @@ def _gamma(
 ) -> float:  # fmt: skip
     """Log error per doubling: fit the short prompts, predict the long ones."""
     length = context.rows.input_tokens
-    most = float(np.sort(length)[int(0.98 * (len(length) - 1))])
+    most = np.sort(length)[int(0.98 * (len(length) - 1))]
     short, long = length <= most / 4, length >= most / 2
     if short.sum() < 60 or long.sum() < 20:
         return min(max(0.15, bounds[0]), bounds[1])

@@ -34,24 +34,26 @@ LEAST_SD = 0.01
 
 
 class Residuals:
-    """Recent residuals of one target: prompt tokens, load, log residual, distance; newest last."""
+    """Recent residuals of one target: prompt tokens, load, log residual, log y; newest last."""
 
     def __init__(self) -> None:
-        self.ring = np.empty((3, 0))
+        self.ring = np.empty((4, 0))
         self.working = LEVELS.copy()
         self.mean = np.ones(CELLS)
         self.quantiles = Spread.cold().quantiles
         self.sd = np.full(CELLS, 0.7)
 
-    def add(self, length: FloatArray, busy: FloatArray, residual: FloatArray) -> None:
+    def add(
+        self, length: FloatArray, busy: FloatArray, residual: FloatArray, log_y: FloatArray
+    ) -> None:
         """Add rows; the oldest go."""
-        new = np.stack([length, busy, residual])
+        new = np.stack([length, busy, residual, log_y])
         self.ring = np.concatenate([self.ring, new], axis=1)[:, -RING:]
 
-    def replace(self, context: Context, residual: FloatArray) -> None:
+    def replace(self, context: Context, residual: FloatArray, log_y: FloatArray) -> None:
         """Begin again from residuals of a new law on rows it was not fitted to."""
         rows = context.rows
-        self.ring = np.stack([rows.input_tokens, load(rows), residual])[:, -RING // 2 :]
+        self.ring = np.stack([rows.input_tokens, load(rows), residual, log_y])[:, -RING // 2 :]
 
     def forget(self, rows: int) -> None:
         """Drop the newest rows: they belong to a change."""
@@ -75,19 +77,22 @@ class Residuals:
 
     def summarise(self, frame: Frame) -> None:
         """Compute quantiles, mean and spread of every cell anew."""
-        length, busy, residual = self.ring
+        length, busy, residual, log_y = self.ring
         if len(residual) < 30:
             return
         cell = frame.length_edges.searchsorted(length) * (LOAD_EDGES + 1)
         cell += frame.load_edges.searchsorted(busy)
         pooled = np.quantile(residual, LEVELS)
-        factor = _mean_factor(residual)
+        factor = _mean_factor(residual, log_y)
         for c in range(CELLS):
-            own = residual[cell == c]
+            here = cell == c
+            own = residual[here]
             trust = len(own) / (len(own) + FEW)
             row = trust * np.quantile(own, LEVELS) if len(own) else 0.0
             self.quantiles[c] = np.maximum.accumulate(row + (1 - trust) * pooled)
-            self.mean[c] = (trust * _mean_factor(own) if len(own) else 0.0) + (1 - trust) * factor
+            self.mean[c] = (trust * _mean_factor(own, log_y[here]) if len(own) else 0.0) + (
+                1 - trust
+            ) * factor
         low, high = np.searchsorted(LEVELS, [0.2, 0.8])
         middle = (self.quantiles[:, high] - self.quantiles[:, low]) / (SCORES[high] - SCORES[low])
         self.sd = np.maximum(middle, LEAST_SD)
@@ -120,6 +125,8 @@ def edges(length: FloatArray, busy: FloatArray) -> tuple[FloatArray, FloatArray]
     return np.quantile(length, LENGTH_AT), np.quantile(busy, LOAD_AT)
 
 
-def _mean_factor(residual: FloatArray) -> float:
-    """Mean of observed over predicted median, the largest of 200 rows cut off."""
-    return float(np.exp(np.minimum(residual, np.quantile(residual, 0.995))).mean())
+def _mean_factor(residual: FloatArray, log_y: FloatArray) -> float:
+    """Sum observed over sum predicted as median, the largest residual of 50 rows cut off."""
+    median = np.exp(log_y - residual)
+    cut = np.minimum(residual, np.quantile(residual, 0.98))
+    return float((median * np.exp(cut)).sum() / median.sum())

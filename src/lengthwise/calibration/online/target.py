@@ -157,13 +157,14 @@ class TargetLearner:
         error = np.abs(np.expm1(-residual))
         self.errors = np.append(self.errors, error)[-RECENT:]
         cell, load = batch.context.cell[at], batch.load[at]
-        length = batch.context.rows.input_tokens[at]
+        length, log_y = batch.context.rows.input_tokens[at], batch.log_y[at]
         if batch.inside is not None:
             here = batch.inside[at]
-            cell, load, length, residual = cell[here], load[here], length[here], residual[here]
+            cell, load, length = cell[here], load[here], length[here]
+            residual, log_y = residual[here], log_y[here]
         if self.fits and len(residual):
             self.residuals.adapt(cell, residual)
-        self.residuals.add(length, load, residual)
+        self.residuals.add(length, load, residual, log_y)
         self.unsummed += len(residual)
 
     def _remember(self, block: FloatArray, rng: np.random.Generator) -> Any:
@@ -262,7 +263,7 @@ class TargetLearner:
         self.shadow = Shadow(self.model)
         self.model = new.model
         self.rates[:] = 0.0
-        self.residuals.replace(new.context, new.residual)
+        self.residuals.replace(new.context, new.residual, new.log_y)
         self.restart()
         note(now, "promoted", self.target, detail | {"version": self.version})
 
