@@ -11,9 +11,10 @@ campaigns answered by the law of the product, the range without extrapolation, a
 decisions (which correction to trust, how fast to adapt) on replayed streams. Results:
 benchmarks/results/exploration.json.
 
-Nothing was fitted to the deployments compared here, but they were seen: budgets, the tables that are
-simulated, how repeats count, and the rule for the winner were revised after a first comparison, in
-which ``reinforcement`` stood 2 % behind ``information`` on recorded and 4 % ahead on simulated ones.
+Nothing was fitted to the deployments compared here, but they were seen: budgets, the tables that
+are simulated, how repeats count, and the rule for the winner were revised after a first comparison,
+in which ``reinforcement`` stood 2 % behind ``information`` on recorded deployments and 4 % ahead on
+simulated ones.
 """
 
 from __future__ import annotations
