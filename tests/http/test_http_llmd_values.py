@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from http_api import Api, Server, wait_until
+from http_api import Api, Server, learnt, wait_until
 from http_truth import drawn_ms, rows, truth_ms
 
 STRICT, ADD = "/predict/bulk/strict", "/add_training_data_bulk"
@@ -105,6 +105,7 @@ def poisoned(start: Callable[..., Server]) -> Api:
     api = start(llm_d=True, fresh=True).api
     good = rows(300, 90, observed=True)
     assert api.post(ADD, {"entries": good}).status == 202
+    wait_until(learnt(api, len(good)))
     return api
 
 
@@ -123,16 +124,16 @@ def test_poison_is_taken_kept_apart_and_never_learnt(poisoned: Api) -> None:
         text % ("500", "1e999", "0"), text % ("500", "Infinity", "0"), text % ("1" * 300, "5", "0"),
         text % ("100000000", "0.001", "0"), text % ("500", "0", "1e308"),
     ]  # fmt: skip
-    wait_until(lambda: kept(poisoned)["waiting"] == 0)
     before, law = kept(poisoned), poisoned.post("/predict", row).json
     for _ in range(20):
         body = ('{"entries": [' + ",".join(poison) + "]}").encode()
         answer = poisoned.post(ADD, body)
         assert (answer.status, answer.json["message"]) == (202, "Accepted 5 training samples.")
+    assert poisoned.post(ADD, {"entries": rows(5, 92, observed=True)}).status == 202
     wait_until(lambda: sum(kept(poisoned)["quarantined"].values()) == 100)
     after = kept(poisoned)
-    assert after["accepted"] == before["accepted"] + 100
-    assert poisoned.post("/predict", row).json["ttft_ms"] == pytest.approx(law["ttft_ms"], rel=0.02)
+    assert after["accepted"] == before["accepted"] + 110
+    assert poisoned.post("/predict", row).json["ttft_ms"] == pytest.approx(law["ttft_ms"], rel=0.05)
     assert "lengthwise_quarantined_total{" in poisoned.get("/v1/metrics").text
 
 
@@ -146,7 +147,6 @@ def test_nan_is_refused(poisoned: Api) -> None:
 
 
 def test_flush(poisoned: Api) -> None:
-    wait_until(lambda: kept(poisoned)["waiting"] == 0)
     before = poisoned.get("/data/status").json["training_data"]
     assert before["total_samples"] > 0
     only = {"flush_training_data": True, "flush_test_data": False, "flush_metrics": False,

@@ -62,8 +62,9 @@ def test_ten_thousand_rows_are_answered_and_one_more_refused(llm_d: Api) -> None
     asked = [{**ROW, "input_token_length": i + 1} for i in range(10_000)]
     found = llm_d.post(STRICT, {"requests": asked})
     assert (found.status, len(found.json["predictions"])) == (200, 10_000)
-    times = [p["ttft_ms"] for p in found.json["predictions"]]
-    assert times == sorted(times)
+    for i in (0, 999, 1000, 5000, 9999):  # long answers are put together from parts
+        alone = llm_d.post("/predict", asked[i]).json["ttft_ms"]
+        assert found.json["predictions"][i]["ttft_ms"] == pytest.approx(alone, rel=0.02)
     refused = llm_d.post(STRICT, {"requests": [*asked, ROW]})
     assert refused.status == 422
     assert refused.json["detail"][0]["loc"] == ["body", "requests"]

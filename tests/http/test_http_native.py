@@ -212,6 +212,7 @@ def test_metrics_have_help_and_type_and_parse(native: Api) -> None:
     assert {
         "lengthwise_time_to_first_token_absolute_error_seconds", "lengthwise_law_version",
         "lengthwise_law_ready", "lengthwise_observations_waiting", "lengthwise_http_requests",
-        "lengthwise_recent_events", "lengthwise_interval_coverage_ratio", "lengthwise_training_rows",
+        "lengthwise_recent_events", "lengthwise_interval_coverage_ratio",
+        "lengthwise_training_rows",
         "lengthwise_drift_rung",
     } <= set(found)  # fmt: skip
