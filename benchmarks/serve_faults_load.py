@@ -152,7 +152,7 @@ def kills(options: argparse.Namespace) -> Result:
             broken += not whole(state)
         lost, twice, total = sent.compare(state)
         service = Service(state, "--train-every", "0.2")
-        learnt = until(lambda: service.ask("/v1/status")[1]["observations"]["waiting"] == 0, 120)
+        learnt = until(lambda: service.ask("/v1/status")[1]["observations"]["waiting"] == 0, 600)
         seen = rows_seen(service)
         service.end()
     return {
@@ -207,7 +207,7 @@ class _Sent:
             if status == 202:
                 with self._lock:
                     self._acknowledged[token] = count
-            time.sleep(0.01)
+            time.sleep(0.04)  # a test of loss, not of speed: the trainer keeps up
 
     def compare(self, state: Path) -> tuple[int, int, int]:
         """Rows acknowledged and absent, rows there twice, rows there."""

@@ -2,8 +2,8 @@
 
 One round: read batches after the cursor, predict them (for the live page), set aside what must not
 be learnt, learn the rest, then write law, quarantine and status in one transaction. The state of
-the learner is written with its cursor every ``CHECKPOINT_S``; a trainer that is killed begins again
-from there, so that nothing is lost and nothing is learnt twice.
+the learner is written with its cursor, in most rounds and at least every ``CHECKPOINT_S``; a
+trainer that is killed begins again from there: nothing is lost and nothing is learnt twice.
 
 A batch that makes learning fail is found by learning batch by batch from the last checkpoint. It is
 set aside whole when one of the next batches can be learnt without it: one bad batch cannot stop the
@@ -43,6 +43,8 @@ from lengthwise.interfaces.service.trainer_report import (
 ROWS = 4096
 """Rows read at once."""
 CHECKPOINT_S, PRUNE_S, HEARTBEAT_S, FAILED_S = 10.0, 60.0, 10.0, 10.0
+SAVE_SHARE = 20.0
+"""Times the effort of saving the learner that pass before the next saving, up to a checkpoint."""
 TRIED = 3
 """Batches tried in place of one that cannot be learnt."""
 SHOWN = 128
@@ -74,7 +76,7 @@ class Trainer:
         self._rows = self._rounds = 0
         self._events = NewEvents()
         self._rejected: list[Rejected] = []
-        self._saved = self._pruned = self._told = 0.0
+        self._saved = self._pruned = self._told = self._save_s = 0.0
         self._unsaved = False
         self._last: dict[str, Any] = {"last_round_s": None, "last_retrain_s": None}
 
@@ -129,7 +131,7 @@ class Trainer:
         self._rows += rows
         self._rounds += 1
         self._last["last_round_s"] = time.monotonic() - began
-        due = self._due(self._saved, CHECKPOINT_S)
+        due = self._due(self._saved, min(CHECKPOINT_S, SAVE_SHARE * self._save_s))
         if (
             rows
             or self._rejected
@@ -250,9 +252,11 @@ class Trainer:
         changed = text != self._published
         if changed and learnt_of(learner):
             self._last["last_retrain_s"] = time.time()
+        began = time.monotonic()
+        state = json.dumps(learner.to_dict()) if save else None
+        self._save_s = time.monotonic() - began if save else self._save_s
         version = self._store.commit(Round(
-            before=self._before, cursor=self._cursor if save else None,
-            learner=json.dumps(learner.to_dict()) if save else None,
+            before=self._before, cursor=self._cursor if save else None, learner=state,
             law=law if changed else None, note=note_of(learner), rejected=self._rejected,
             documents={"trainer": self._status(learner), "live": self._live.to_dict(),
                        **({"clock": self._clock.to_dict()} if save else {})},
