@@ -40,6 +40,13 @@ def test_tokens_are_asked_for(guarded: Api) -> None:
     assert "r-token" not in bearer(guarded, "w-token").get("/v1/status").text
 
 
+def test_pages_of_other_sites_change_nothing(native: Api) -> None:
+    foreign = native.post("/v1/observe", SEEN, origin="http://evil.example")
+    assert (foreign.status, "web page" in foreign.json["rule"]) == (403, True)
+    assert native.post("/v1/observe", SEEN, origin=native.url).status == 202
+    assert native.post("/v1/predict", ROW, origin="http://evil.example").status == 200
+
+
 def test_limits_of_body_and_rows(guarded: Api) -> None:
     api = bearer(guarded, "w-token")
     long = api.post("/v1/predict", b"x" * 5000)

@@ -118,6 +118,16 @@ def test_ordinary_large_bodies_are_cut_and_not_read_whole() -> None:
     assert pieces.read(b"[1]", "requests") is None
 
 
+def test_odd_rows_of_large_bodies_are_read_exactly_in_pieces() -> None:
+    rows = [{**GOOD, "input_token_length": str(i)} for i in range(3000)]
+    body = RowsBody("requests", fields.ROUTER, schemas.PredictionRow)
+    sent = json.dumps({"requests": rows}).encode()
+    assert body.read(sent).columns["input_tokens"].tolist() == list(range(3000))
+    with pytest.raises(RejectedError) as caught:
+        body.read(sent.replace(b'"2500"', b'"many"'))
+    assert caught.value.detail[0]["loc"] == ["body", "requests", 2500, "input_token_length"]
+
+
 def test_json_that_orjson_refuses_is_read_as_python_reads_it() -> None:
     assert wire.exact(b"[1e999, -Infinity]") == [float("inf"), float("-inf")]
     for bad in (b"[", b"\xff", b'"\x01"', b"[" * 100_000, b"9" * 5000):

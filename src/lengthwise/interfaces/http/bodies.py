@@ -84,6 +84,10 @@ class RowsBody:
             columns = self._ordinary(rows)
             if columns is not None:
                 return Rows(columns, len(rows), rows)
+        if len(body) > LARGE_BYTES:
+            rows = pieces.read(body, self.key, wire.exact)
+            if rows is not None:
+                return self._exactly({self.key: rows})
         return self._exactly(parsed(body))
 
     def _counts(self, n: int) -> bool:

@@ -16,7 +16,7 @@ from time import perf_counter
 from typing import Any
 
 from lengthwise.interfaces.http.exchange import Call, Pending, Reply, Route
-from lengthwise.interfaces.http.guards import RateLimit, Tokens, too_large
+from lengthwise.interfaces.http.guards import RateLimit, Tokens, check_origin, too_large
 from lengthwise.interfaces.http.problems import HttpError, problem
 from lengthwise.interfaces.http.telling import Telling
 
@@ -107,6 +107,8 @@ class Dispatcher:
         headers = dict(scope["headers"])
         if self._tokens and route.role:
             self._tokens.check(headers.get(b"authorization", b""), route.role)
+        elif route.role == "write":
+            check_origin(headers)
         if route.role:
             self._rate.check((scope.get("client") or ("?",))[0])
         body = b""

@@ -91,6 +91,22 @@ class RateLimit:
             )  # fmt: skip
 
 
+def check_origin(headers: Mapping[bytes, bytes]) -> None:
+    """Raise an `HttpError` 403 if a web page of another site sends this.
+
+    A browser lets any page post to a service on the same machine; without tokens it could teach it
+    nonsense. Programs send no `Origin`.
+
+    >>> check_origin({b"origin": b"http://localhost:8000", b"host": b"localhost:8000"})
+    """
+    origin = headers.get(b"origin")
+    if origin is not None and origin.partition(b"://")[2] != headers.get(b"host", b""):
+        raise HttpError(
+            403, "a web page may only change the service that served it",
+            got=f"origin {origin.decode('latin-1')[:80]}", remedy="use a program, or a token",
+        )  # fmt: skip
+
+
 def too_large(limit: int) -> HttpError:
     """Error of a body beyond the limit."""
     return HttpError(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lengthwise.errors import InputError
+from lengthwise.formulations.online.law import OnlineLaw
 from lengthwise.interfaces.http import fields, schemas, wire
 from lengthwise.interfaces.http.asking import LEVEL, Times, ask, listed, router_rows, times
 from lengthwise.interfaces.http.bodies import INLINE_BYTES, Rows, RowsBody
@@ -51,17 +52,18 @@ class NativePredict:
         level, alphas = _wanted(call)
         self._context.require_ready()
         law = self._context.current.law
-        answers = self._answers(rows, level, alphas)
+        answers = self._answers(law, rows, level, alphas)
         facts = {"law_version": law.version, "level": level}
         if many:
             return reply({**facts, "count": rows.n, "rows": wire.in_turns(answers)}, rows=rows.n)
         return reply({**answers[0], **facts}, rows=1)
 
-    def _answers(self, rows: Rows, level: float, alphas: list[float]) -> list[dict[str, Any]]:
-        context, law = self._context, self._context.current.law
+    def _answers(
+        self, law: OnlineLaw, rows: Rows, level: float, alphas: list[float]
+    ) -> list[dict[str, Any]]:
         asked = router_rows(rows.columns, rows.n)
         answer = ask(law, asked, level=level, alpha=None)
-        context.counts.predicted(answer.ttft_s, answer.tpot_s, int(answer.in_domain.sum()))
+        self._context.counts.predicted(answer.ttft_s, answer.tpot_s, int(answer.in_domain.sum()))
         ttft, tpot = times(answer)
         columns = {**_named("ttft", ttft), **_named("tpot", tpot)}
         columns["in_domain"] = answer.in_domain
