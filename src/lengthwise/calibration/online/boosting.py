@@ -17,7 +17,8 @@ from lengthwise.units import FloatArray
 LEAST_ROWS = 600
 CLASSES = np.array([0.02, 0.08, 0.16, 0.26, 0.38, 0.5, 0.62, 0.74, 0.84, 0.92, 0.98])
 """Where classes of a feature are cut, as shares of the rows."""
-SETTINGS = {"loss": "absolute_error", "max_iter": 80, "learning_rate": 0.1, "max_leaf_nodes": 6, "min_samples_leaf": 25,
+SETTINGS = {"loss": "absolute_error", "max_iter": 80,
+            "learning_rate": 0.1, "max_leaf_nodes": 6, "min_samples_leaf": 25,
             "l2_regularization": 5.0, "interaction_cst": "pairwise", "early_stopping": False,
             "random_state": 0}  # fmt: skip
 SUPPORT = 2.0

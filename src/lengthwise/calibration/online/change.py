@@ -23,7 +23,7 @@ EXPLAINED = 0.4
 LEAST_JUMP, LEAST_SLOW_JUMP, SUDDEN = float(np.log(1.22)), float(np.log(1.35)), 150
 """Smaller changes are the filter's to follow: load that comes and goes makes such waves. A change
 that took more than ``SUDDEN`` rows has to be larger."""
-DEPENDENT = 2.0
+DEPENDENT = 3.0
 """Long-run over short-run spread from which changes have to be larger still."""
 LEVEL_SD, POD_SD = 0.1, 0.05
 """What remains uncertain about levels and pods after the move."""
@@ -44,10 +44,10 @@ def repair(learner: TargetLearner, by: str, now: float, note: Note) -> None:
     factor = float(np.exp(jump))
     least = LEAST_JUMP if learner.seen - since <= SUDDEN else LEAST_SLOW_JUMP
     if abs(jump) < least * max(1.0, learner.long_run / DEPENDENT):
-        learner.follow()
+        learner.follow(jump)
         return
     if _explained(learner, block[:, after], jump):
-        learner.follow()
+        learner.follow(jump)
         learner.soon = learner.since_fit
         return
     note(now, "drift", learner.target,

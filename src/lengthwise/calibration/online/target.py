@@ -29,7 +29,7 @@ SUMMARY_EVERY = 256
 TRUST_RATE, TRUST_AFTER = 0.005, 200
 """Weight of a row in the running losses with and without the correction; rows to wait."""
 FOLLOW_SD = 0.05
-"""How far a level may move after a small change, standard deviation."""
+"""How far a level may at least move after a small change, standard deviation."""
 BETTER, WORSE = 0.96, 1.02
 
 
@@ -224,10 +224,10 @@ class TargetLearner:
         if kind:
             note(now, kind, self.target, {"widen": self.ladder.widen})
 
-    def follow(self) -> None:
-        """Let the filter follow a small change; detectors begin again."""
+    def follow(self, jump: float) -> None:
+        """Let the filter follow a small change, of the log level; detectors begin again."""
         self.followed += 1
-        self.model.covariance[:, -1, -1] += FOLLOW_SD**2
+        self.model.covariance[:, -1, -1] += max(FOLLOW_SD, 0.5 * abs(jump)) ** 2
         self.version -= 1
         self.restart()
 
