@@ -152,10 +152,8 @@ def test_the_document_is_complete(api: Api) -> None:
             assert "422" in operation["responses"]
             example = operation["requestBody"]["content"]["application/json"].get("example")
             assert example is not None, path
-            if path != "/v1/laws/import":
-                status, _, answer = send(api, method, path, json.dumps(example).encode())
-                assert 200 <= status < 300, (path, answer)
-                documented = operation["responses"][str(status)]["content"]["application/json"]
-                if "example" in documented:
-                    told = documented["example"]
-                    assert set(told) <= set(json.loads(answer)), path
+            status, _, answer = send(api, method, path, json.dumps(example).encode())
+            assert 200 <= status < 300, (path, answer)
+            documented = operation["responses"][str(status)]["content"]["application/json"]
+            told = documented.get("example", {})
+            assert set(told) <= set(json.loads(answer)), path

@@ -6,6 +6,7 @@ import json
 import math
 import re
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from io import BytesIO
 from typing import Any
@@ -244,5 +245,19 @@ def test_unknown_paths_and_methods(llm_d: Api) -> None:
     wrong = llm_d.get(STRICT)
     assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
     assert wrong.json == {"detail": "Method Not Allowed"}
+    assert llm_d.get("/v1/laws/rollback").headers["allow"] == "POST"
     head = llm_d.ask("HEAD", "/healthz")
     assert (head.status, head.body) == (200, b"")
+
+
+def test_many_at_once_get_their_own_answers(llm_d: Api) -> None:
+    """The router dispatches up to 36 batches at once."""
+    batches = [[{**ROW, "input_token_length": 100 * (i + 1)}] * (1 + i % 5) for i in range(108)]
+    with ThreadPoolExecutor(36) as threads:
+        answers = list(threads.map(lambda b: llm_d.post(STRICT, {"requests": b}), batches))
+    assert {a.status for a in answers} == {200}
+    assert [a.json["total_requests"] for a in answers] == [len(b) for b in batches]
+    alone = llm_d.post(STRICT, {"requests": [b[0] for b in batches]}).json["predictions"]
+    for answer, expected in zip(answers, alone, strict=True):
+        for found in answer.json["predictions"]:
+            assert found["ttft_ms"] == pytest.approx(expected["ttft_ms"], rel=0.05)

@@ -49,7 +49,10 @@ class Dispatcher:
         telling: Telling,
     ) -> None:  # fmt: skip
         self.routes = tuple(routes)
-        self._exact = {(r.method, r.path): r for r in routes if "{" not in r.path}
+        self._exact: dict[str, dict[str, Route]] = {}
+        for route in routes:
+            if "{" not in route.path:
+                self._exact.setdefault(route.path, {})[route.method] = route
         self._patterns = [(_pattern(r.path), r) for r in routes if "{" in r.path]
         self._tokens, self._rate, self._limit = tokens, rate, max_body_bytes
         self._telling = telling
@@ -82,11 +85,11 @@ class Dispatcher:
     def find(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
         """Find the route of a request, with the names its path holds; `HttpError` 404 or 405."""
         method = "GET" if method == "HEAD" else method
-        route = self._exact.get((method, path))
-        if route is not None:
-            return route, {}
-        allowed = {r.method for r in self.routes if r.path == path}
-        for pattern, route in self._patterns:
+        here = self._exact.get(path)
+        if here is not None and method in here:
+            return here[method], {}
+        allowed = set(here or ())
+        for pattern, route in self._patterns if here is None else ():
             match = pattern.fullmatch(path)
             if match and route.method == method:
                 return route, match.groupdict()

@@ -6,7 +6,7 @@ from hashlib import sha256
 from typing import Any
 
 from lengthwise.errors import InputError, LengthwiseError
-from lengthwise.formulations.online.law import OnlineLaw
+from lengthwise.formulations.online.law import SCHEMA_VERSION, OnlineLaw
 from lengthwise.interfaces.http import wire
 from lengthwise.interfaces.http.bodies import parsed
 from lengthwise.interfaces.http.context import Context, when
@@ -16,6 +16,19 @@ from lengthwise.interfaces.http.problems import HttpError
 from lengthwise.interfaces.service.store import LawInfo
 
 CHECKSUM = "x-checksum-sha256"
+LAW_SCHEMA = {
+    "type": "object",
+    "description": "A law as it was exported.",
+    "required": [
+        "kind", "schema_version", "version", "ready", "learnt", "error", "frame", "targets",
+    ],
+    "properties": {
+        "kind": {"const": "online"},
+        "schema_version": {"const": SCHEMA_VERSION},
+        "version": {"type": "integer"},
+        **{name: {"type": "object"} for name in ("ready", "learnt", "error", "frame", "targets")},
+    },
+}  # fmt: skip
 
 
 class NativeLaws:
@@ -128,7 +141,7 @@ class NativeLaws:
             Route("POST", "/v1/laws/follow", self.follow, "Use the newest again", IN_THREAD,
                   "write", replies=switched),
             Route("POST", "/v1/laws/import", self.take, "Take a law made elsewhere", IN_THREAD,
-                  "write", body={"type": "object"}, example=law,
+                  "write", body=LAW_SCHEMA, example=OnlineLaw.cold().to_dict(),
                   replies={201: ("Kept as a new version", {"version": 8, "imported_version": 7})}),
             Route("GET", "/v1/laws/{version}", self.one, "One version", IN_THREAD,
                   parameters=number, replies={200: ("The law", law), **missing}),

@@ -134,9 +134,11 @@ class NativePredict:
 
 
 def _parameter(name: str, meaning: str, example: Any) -> dict[str, Any]:
-    kind = "string" if isinstance(example, str) else "number"
+    schema: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+    if isinstance(example, str):
+        schema = {"type": "string", "pattern": r"^0?\.[0-9]*[1-9](,0?\.[0-9]*[1-9])*$"}
     return {"name": name, "in": "query", "required": False, "description": meaning,
-            "schema": {"type": kind}, "example": example}  # fmt: skip
+            "schema": schema, "example": example}  # fmt: skip
 
 
 def _receipt(receipt: Receipt) -> Reply:

@@ -132,8 +132,8 @@ class NativeState:
                 "Observations never learnt from",
                 IN_THREAD,
                 parameters=(
-                    {"name": "after", "in": "query", "schema": {"type": "integer"}},
-                    {"name": "limit", "in": "query", "schema": {"type": "integer"}},
+                    _number("after", 2**62),
+                    _number("limit", 1000),
                 ),
             ),
             Route("GET", "/v1/live", self.live, "What the live page shows", IN_THREAD),
@@ -146,6 +146,11 @@ class NativeState:
                 Route("GET", "/metrics", self.metrics, "Prometheus metrics", IN_THREAD),
             ]
         return routes
+
+
+def _number(name: str, most: int) -> dict[str, Any]:
+    schema = {"type": "integer", "minimum": 0, "maximum": most}
+    return {"name": name, "in": "query", "required": False, "schema": schema}
 
 
 def _whole(text: str, name: str, most: int) -> int:
