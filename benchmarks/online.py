@@ -14,8 +14,9 @@ Everyone learns from the past and is tested on the future: on lengths as seen (`
 2 times and about 4 times beyond. Peers get all past rows at once, in the peer's feature schema;
 they have no name of a pod, as the router sends none to them. ``ours`` learns row by row and is then
 frozen; ``ours_no_pod`` has exactly the peer's columns; ``ours_live`` goes on learning and is asked
-before it learns each row. The law was developed on simulation seeds 1000 and 1001, drift seeds 0 to
-8 of another stream and the deployments 1, 10, 19, ... of the traffic; those are not used here.
+before it learns each row. The law was developed on simulation seeds 1000 to 1002, drift seeds below
+500 and the deployments 1, 10, 19, ... of the traffic; those are not used here. Figures of interim
+versions on the seeds below were seen on the way.
 Results: benchmarks/results/online.json.
 """
 

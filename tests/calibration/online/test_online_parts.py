@@ -62,7 +62,8 @@ def test_trees_learn_what_physics_cannot_and_fade_outside_the_data() -> None:
     correction = boosting.fit(context, residual)
     new, _, dent = bumped(1)
     values = correction.at(new)
-    assert np.median(values[dent]) < -0.3 and abs(np.median(values[~dent])) < 0.05
+    assert np.median(values[dent]) < -0.3
+    assert abs(np.median(values[~dent])) < 0.05
     far = RouterRows.of({"input_tokens": [30000], "running": [25]})
     context = place(pack_rows(far, [0], [0], [0.0]), Frame(lo=new.rows.input_tokens[:5] * 0,
                     hi=np.array([8192.0, 4000, 0, 30, 0])))  # fmt: skip
@@ -113,7 +114,8 @@ def test_detectors_survive_json_and_find_the_same_row() -> None:
     two = Detector.from_dict(json.loads(json.dumps(one.to_dict())))
     after = rng.normal(1.5, 1, 300)
     found = one.update(after)
-    assert found == two.update(after) and 0 < found[0] < 100
+    assert found == two.update(after)
+    assert 0 < found[0] < 100
     assert abs(one.change_point() - found[0]) < 20
 
 
@@ -132,13 +134,19 @@ def test_dependent_residuals_are_divided_by_their_long_run_spread() -> None:
 
 def test_the_ladder_is_climbed_rung_by_rung_and_left_when_errors_are_normal() -> None:
     ladder, bad, good = Ladder(), np.full(400, 3.0), np.random.default_rng(0).normal(size=400)
-    assert ladder.judge(bad, 1.0) == "" and ladder.widen == 1.0
+    assert ladder.judge(bad, 1.0) == ""
+    assert ladder.widen == 1.0
     ladder.climb()
-    assert ladder.rung == OFFSET and ladder.judge(bad[:50], 1.0) == ""
-    assert ladder.judge(bad, 1.0) == "covariance_reset" and ladder.rung == RESET
-    assert ladder.judge(bad, 1.0) == "alarm" and ladder.rung == ALARM
-    assert ladder.judge(bad, 1.0) == "" and ladder.rung == ALARM
-    assert ladder.judge(good, 1.0) == "recovered" and ladder.rung == NORMAL
+    assert ladder.rung == OFFSET
+    assert ladder.judge(bad[:50], 1.0) == ""
+    assert ladder.judge(bad, 1.0) == "covariance_reset"
+    assert ladder.rung == RESET
+    assert ladder.judge(bad, 1.0) == "alarm"
+    assert ladder.rung == ALARM
+    assert ladder.judge(bad, 1.0) == ""
+    assert ladder.rung == ALARM
+    assert ladder.judge(good, 1.0) == "recovered"
+    assert ladder.rung == NORMAL
 
 
 def test_a_fit_with_few_rows_stays_near_its_prior_and_ignores_a_stall() -> None:
@@ -150,7 +158,8 @@ def test_a_fit_with_few_rows_stays_near_its_prior_and_ignores_a_stall() -> None:
     at = np.log(x @ np.exp(clean.theta)) - np.log(x @ np.exp(stalled.theta))
     assert np.abs(at).max() < 0.15
     few = map_fit.fit(x[:3], y[6:9], np.ones(3), *terms.prior("ttft"))
-    assert np.isfinite(few.theta).all() and np.sqrt(few.covariance[3, 3]) > 0.3
+    assert np.isfinite(few.theta).all()
+    assert np.sqrt(few.covariance[3, 3]) > 0.3
 
 
 def test_a_damaged_memory_is_refused() -> None:

@@ -32,8 +32,11 @@ def test_a_cold_law_is_no_constant_and_not_ready() -> None:
     answer = law.predict(RouterRows.of(grid()))
     for target in TARGETS:
         value = getattr(answer, f"{target}_s")
-        assert (value > 0).all() and value.max() > 1.5 * value.min()
-        assert not law.ready[target] and law.learnt[target] == 0 and law.error[target] is None
+        assert (value > 0).all()
+        assert value.max() > 1.5 * value.min()
+        assert not law.ready[target]
+        assert law.learnt[target] == 0
+        assert law.error[target] is None
     assert not answer.in_domain.any()
 
 
@@ -68,7 +71,8 @@ def test_answers_are_finite_for_any_row_that_is_accepted() -> None:
         for target in TARGETS:
             for part in ("s", "lo_s", "hi_s"):
                 value = getattr(answer, f"{target}_{part}")
-                assert np.isfinite(value).all() and (value > 0).all()
+                assert np.isfinite(value).all()
+                assert (value > 0).all()
 
 
 def test_a_law_survives_json_bit_for_bit() -> None:
@@ -94,6 +98,14 @@ def damaged(change: str) -> dict:
             ttft["theta"][0].pop()
         case "order":
             ttft["spread"]["quantiles"][0].reverse()
+        case "huge":
+            ttft["theta"][0][0] = 800.0
+        case "negative":
+            ttft["offset_variance"][0] = -1.0
+        case "narrow":
+            ttft["spread"]["widen"] = 0.1
+        case "edges":
+            data["frame"]["load_edges"].reverse()
         case "text":
             ttft["offset"] = ["x"]
         case "error":
@@ -102,7 +114,21 @@ def damaged(change: str) -> dict:
 
 
 @pytest.mark.parametrize(
-    "change", ["schema", "kind", "missing", "nan", "shape", "order", "text", "error"]
+    "change",
+    [
+        "schema",
+        "kind",
+        "missing",
+        "nan",
+        "shape",
+        "order",
+        "text",
+        "error",
+        "huge",
+        "negative",
+        "narrow",
+        "edges",
+    ],
 )
 def test_a_damaged_law_is_refused(change: str) -> None:
     with pytest.raises(ArtifactError, match="Remedy"):
@@ -135,7 +161,8 @@ def test_bad_rows_are_refused_in_words(columns: dict, words: str) -> None:
 
 def test_missing_columns_are_zero_and_none_is_no_label() -> None:
     rows = RouterRows.of({"input_tokens": [5, 6], "pod": [None, "a"]})
-    assert rows.running.tolist() == [0.0, 0.0] and list(rows.pod) == ["", "a"]
+    assert rows.running.tolist() == [0.0, 0.0]
+    assert list(rows.pod) == ["", "a"]
     assert len(joined([rows, rows.take([0])])) == 3
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lengthwise.formulations.online.rows import RouterRows
 
-MOST_TYPES, MOST_PODS = 64, 1000
+MOST_TYPES, MOST_PODS, LONGEST = 64, 1000, 256
 
 
 class Labels:
@@ -39,10 +39,11 @@ class Labels:
         self.calls += 1
         kinds, names = rows.pod_type.tolist(), rows.pod.tolist()
         for kind in dict.fromkeys(kinds):
-            if kind not in self.types and len(self.types) < MOST_TYPES:
+            room = len(self.types) < MOST_TYPES and len(kind) <= LONGEST
+            if room and kind not in self.types:
                 self.types.append(kind)
         index = {name: i for i, name in enumerate(self.pods)}
-        distinct = [name for name in dict.fromkeys(names) if name]
+        distinct = [name for name in dict.fromkeys(names) if 0 < len(name) <= LONGEST]
         new = [name for name in distinct if name not in index]
         moved = None
         if len(self.pods) + len(new) > MOST_PODS:

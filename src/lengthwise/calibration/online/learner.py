@@ -99,7 +99,7 @@ class OnlineLearner:
             When, seconds on any clock, shape (n,); used for events only.
         """
         seconds = {"ttft": _column("ttft_s", ttft_s, rows), "tpot": _column("tpot_s", tpot_s, rows)}
-        times = _column("time_s", time_s, rows)
+        times = np.nan_to_num(_column("time_s", time_s, rows), posinf=0.0, neginf=0.0)
         if not len(rows):
             return
         fine = (

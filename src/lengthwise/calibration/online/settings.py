@@ -29,7 +29,8 @@ class LearnerSettings:
         Rows kept for judging, the most recent.
     refit_first, refit_growth, refit_most
         The law is fitted again after ``refit_first`` rows, then whenever the rows since the last
-        fit exceed ``refit_growth`` of all rows, ``refit_most`` at most.
+        fit exceed ``refit_growth`` of all rows so far (0.5: whenever they have doubled),
+        ``refit_most`` at most.
     correction
         Whether boosted trees may correct the physics.
     drift
@@ -52,6 +53,8 @@ class LearnerSettings:
         for name in ("min_rows", "block", "memory", "holdout", "refit_first", "refit_most"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1", got=f"{getattr(self, name)}")
+        if not 0 < self.refit_growth < 1:
+            raise InputError("refit_growth must lie in (0, 1)", got=f"{self.refit_growth}")
         if self.holdout_every < 2:
             raise InputError("holdout_every must be at least 2", got=f"{self.holdout_every}")
 

@@ -88,7 +88,7 @@ def target_to_dict(target: TargetLearner) -> dict[str, Any]:
         "model": target.model.to_dict(), "anchor": target.anchor.to_dict(),
         "prior": [pack(p) for p in target.prior], "memory": target.memory.to_dict(),
         "holdout": target.holdout.to_dict(), "residuals": target.residuals.to_dict(),
-        "ladder": target.ladder.to_dict(), "shift": target.shift,
+        "anchored": list(target.anchored), "ladder": target.ladder.to_dict(), "shift": target.shift,
         "counts": {name: getattr(target, name) for name in _COUNTS},
         "errors": pack(target.errors), "rates": pack(target.rates),
         "detector": None if detector is None else detector.to_dict(),
@@ -109,6 +109,7 @@ def read_target(target: TargetLearner, data: Mapping[str, Any]) -> None:
     target.residuals = Residuals.from_dict(data["residuals"])
     target.ladder = Ladder.from_dict(data["ladder"])
     target.shift = float(data["shift"])
+    target.anchored = int(data["anchored"][0]), int(data["anchored"][1])
     for name in _COUNTS:
         setattr(target, name, int(data["counts"][name]))
     target.errors, target.rates = unpack(data["errors"]), unpack(data["rates"])

@@ -54,6 +54,7 @@ class TargetLearner:
         self.residuals, self.ladder = Residuals(), Ladder()
         self.detector = Detector() if settings.drift else None
         self.anchor = self.model.copy()
+        self.anchored = 1, 1
         self.shadow: Shadow | None = None
         self.shift = 0.0
         self.seen = self.learnt = self.version = self.fits = self.since_fit = 0
@@ -126,7 +127,7 @@ class TargetLearner:
         plain = log_y - physics - self.model.offset[pods]
         used = extra[at] if extra is not None and self.model.trusted else 0.0
         sd = self.residuals.sd[batch.context.cell[at]]
-        m, by = self._look(batch, at, used, sd)
+        m, by = self._look(batch, at, used, plain - used, sd)
         at, residual, sd = slice(start, start + m), (plain - used)[:m], sd[:m]
         now = float(batch.time_s[at.stop - 1])
         if extra is not None:
@@ -143,14 +144,21 @@ class TargetLearner:
             self._climb(residual / sd, now, note)
         return m
 
-    def _look(self, batch: Batch, at: slice, used: Any, sd: FloatArray) -> tuple[int, str]:
-        """Rows of the block before the law changes (all of them, mostly), and who saw a change."""
+    def _look(
+        self, batch: Batch, at: slice, used: Any, now: FloatArray, sd: FloatArray
+    ) -> tuple[int, str]:
+        """Rows of the block before the law changes (all of them, mostly), and who saw a change.
+
+        A type or a pod that came after the detectors began is watched by the law as it is ``now``.
+        """
         rows = at.stop - at.start
         if self.detector is None or not self.fits:
             return rows, ""
-        kept, _ = self.anchor.physics(batch.x[at], batch.context.types[at])
-        kept += self.anchor.offset[batch.context.pods[at]]
-        position, by = self.detector.update((batch.log_y[at] - kept - used) / sd)
+        types, pods = batch.context.types[at], batch.context.pods[at]
+        physics, _ = self.anchor.physics(batch.x[at], types)
+        residual = batch.log_y[at] - physics - self.anchor.offset[pods] - used
+        new = (types >= self.anchored[0]) | (pods >= self.anchored[1])
+        position, by = self.detector.update(np.where(new, now, residual) / sd)
         return (position + 1 if by else rows), by
 
     def _keep_score(self, batch: Batch, at: slice, residual: FloatArray) -> None:
@@ -235,6 +243,7 @@ class TargetLearner:
         """Count a new version and let detectors begin from the law as it is."""
         self.version += 1
         self.anchor = self.model.copy()
+        self.anchored = len(self.model.theta), len(self.model.offset)
         if self.detector is not None:
             self.detector.settle()
             self.detector.reset()

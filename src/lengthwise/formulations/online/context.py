@@ -99,11 +99,13 @@ class Frame:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Frame:
         """Read :meth:`to_dict` back."""
-        lo, hi = (None if data[k] is None else array(data[k], (len(BOX),)) for k in ("lo", "hi"))
+        lo, hi = (
+            None if data[k] is None else array(data[k], (len(BOX),), 0.0) for k in ("lo", "hi")
+        )
         return cls(
             tuple(map(str, data["types"])), tuple(map(str, data["pods"])),
-            array(data["length_edges"], (LENGTH_EDGES,)),
-            array(data["load_edges"], (LOAD_EDGES,)), lo, hi,
+            rising(data["length_edges"], (LENGTH_EDGES,)),
+            rising(data["load_edges"], (LOAD_EDGES,)), lo, hi,
         )  # fmt: skip
 
 
@@ -136,8 +138,10 @@ def load(rows: RouterRows) -> FloatArray:
     return rows.running + 4.0 * rows.waiting
 
 
-def array(values: Any, shape: Sequence[int | None]) -> FloatArray:
-    """Read a finite array of a shape (None: any length), else ValueError.
+def array(
+    values: Any, shape: Sequence[int | None], lo: float = -1e15, hi: float = 1e15
+) -> FloatArray:
+    """Read an array of a shape (None: any length) with values in [lo, hi], else ValueError.
 
     >>> array([1, 2], (2,))
     array([1., 2.])
@@ -147,8 +151,16 @@ def array(values: Any, shape: Sequence[int | None]) -> FloatArray:
         want is not None and have != want for have, want in zip(out.shape, shape, strict=True)
     ):
         raise ValueError(f"an array of shape {out.shape} where {tuple(shape)} is needed")
-    if not np.isfinite(out).all():
-        raise ValueError("arrays must hold finite numbers")
+    if out.size and not (out.min() >= lo and out.max() <= hi):
+        raise ValueError(f"arrays must hold finite numbers, here between {lo:g} and {hi:g}")
+    return out
+
+
+def rising(values: Any, shape: Sequence[int | None]) -> FloatArray:
+    """Read an array that does not fall, else ValueError."""
+    out = array(values, shape)
+    if (np.diff(out) < 0).any():
+        raise ValueError("edges and quantiles must rise")
     return out
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.formulations.online.context import Context, array
+from lengthwise.formulations.online.context import Context, array, rising
 from lengthwise.units import FloatArray
 
 FEATURES = ("input_tokens", "uncached", "prefill_in_flight", "waiting", "running", "kv_share",
@@ -70,7 +70,7 @@ class Correction:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Correction:
         """Read :meth:`to_dict` back."""
-        edges = tuple(array(e, (None,)) for e in data["edges"])
+        edges = tuple(rising(e, (None,)) for e in data["edges"])
         if len(edges) != len(FEATURES):
             raise ValueError(f"a correction has {len(FEATURES)} lists of edges")
         sizes = [len(e) + 1 for e in edges]

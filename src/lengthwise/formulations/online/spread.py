@@ -97,11 +97,13 @@ class Spread:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Spread:
         """Read :meth:`to_dict` back."""
-        quantiles = array(data["quantiles"], (CELLS, len(LEVELS)))
+        quantiles = array(data["quantiles"], (CELLS, len(LEVELS)), -50.0, 50.0)
         if (np.diff(quantiles, axis=1) < 0).any():
             raise ValueError("quantiles must rise with the level")
-        gamma, widen = array([data["gamma"], data["widen"]], (2,))
-        return cls(quantiles, array(data["mean"], (CELLS,)), float(gamma), float(widen))
+        (gamma,) = array([data["gamma"]], (1,), 0.0, 10.0)
+        (widen,) = array([data["widen"]], (1,), 1.0, 100.0)
+        mean = array(data["mean"], (CELLS,), 1e-6, 1e6)
+        return cls(quantiles, mean, float(gamma), float(widen))
 
 
 def interpolate(z: float, row: FloatArray) -> float:

@@ -18,6 +18,8 @@ from lengthwise.formulations.online.correction import Correction
 from lengthwise.formulations.online.spread import Spread
 from lengthwise.units import FloatArray
 
+LARGEST_LOG = 60.0
+"""No coefficient or offset of a law file has a larger logarithm."""
 SMALLEST, LARGEST = 1e-9, 1e9
 """Seconds between which every answer lies: finite numbers for any row that is accepted."""
 
@@ -113,8 +115,10 @@ class TargetLaw:
         k, types, pods = len(terms.TERMS[target]), len(frame.types), len(frame.pods)
         correction = data["correction"]
         return cls(
-            target, array(data["theta"], (types, k)), array(data["covariance"], (types, k, k)),
-            array(data["offset"], (pods,)),
-            array(data["offset_variance"], (pods,)), Spread.from_dict(data["spread"]),
+            target, array(data["theta"], (types, k), -LARGEST_LOG, LARGEST_LOG),
+            array(data["covariance"], (types, k, k)),
+            array(data["offset"], (pods,), -LARGEST_LOG, LARGEST_LOG),
+            array(data["offset_variance"], (pods,), 0.0, LARGEST_LOG),
+            Spread.from_dict(data["spread"]),
             None if correction is None else Correction.from_dict(correction),
         )  # fmt: skip
