@@ -101,10 +101,17 @@ def test_pieces_are_the_whole(rows: list[dict[str, Any]], compact: bool) -> None
     body = json.dumps({"requests": rows}, separators=(",", ":") if compact else None).encode()
     before, pieces.PIECE_BYTES = pieces.PIECE_BYTES, 20
     try:
-        found = pieces.read(body, "requests")
+        found = whole(body)
     finally:
         pieces.PIECE_BYTES = before
     assert found is None or found == rows
+
+
+def whole(body: bytes) -> list[Any] | None:
+    try:
+        return [row for _, rows in pieces.cut(body, "requests") for row in rows]
+    except pieces.WholeError:
+        return None
 
 
 def test_ordinary_large_bodies_are_cut_and_not_read_whole() -> None:
@@ -112,10 +119,11 @@ def test_ordinary_large_bodies_are_cut_and_not_read_whole() -> None:
     for separators in ((",", ":"), (", ", ": ")):
         body = json.dumps({"requests": rows}, separators=separators).encode()
         assert len(body) > 4 * pieces.PIECE_BYTES
-        assert pieces.read(body, "requests") == rows
-    assert pieces.read(b'{"requests": [{"a": 1}], "requests": [{"a": 2}]}', "requests") is None
-    assert pieces.read(b'{"requests": [{"a": 1}, {"a": }]}', "requests") is None
-    assert pieces.read(b"[1]", "requests") is None
+        assert whole(body) == rows
+        assert len(list(pieces.cut(body, "requests"))) >= 4
+    assert whole(b'{"requests": [{"a": 1}], "requests": [{"a": 2}]}') is None
+    assert whole(b'{"requests": [{"a": 1}, {"a": }]}') is None
+    assert whole(b"[1]") is None
 
 
 def test_odd_rows_of_large_bodies_are_read_exactly_in_pieces() -> None:
@@ -123,6 +131,11 @@ def test_odd_rows_of_large_bodies_are_read_exactly_in_pieces() -> None:
     body = RowsBody("requests", fields.ROUTER, schemas.PredictionRow)
     sent = json.dumps({"requests": rows}).encode()
     assert body.read(sent).columns["input_tokens"].tolist() == list(range(3000))
+    assert body.read(sent).n == 3000
+    few = RowsBody("requests", fields.ROUTER, schemas.PredictionRow, most=2999)
+    with pytest.raises(RejectedError) as caught:
+        few.read(sent)
+    assert caught.value.detail[0]["ctx"]["actual_length"] == 3000
     with pytest.raises(RejectedError) as caught:
         body.read(sent.replace(b'"2500"', b'"many"'))
     assert caught.value.detail[0]["loc"] == ["body", "requests", 2500, "input_token_length"]

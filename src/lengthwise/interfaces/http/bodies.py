@@ -14,14 +14,12 @@ from pydantic import BaseModel
 from lengthwise.interfaces.http import pieces, wire
 from lengthwise.interfaces.http.columns import Columns, RowPlan
 from lengthwise.interfaces.http.fields import Field
-from lengthwise.interfaces.http.schemas import RejectedError, exact_columns, rows_of
+from lengthwise.interfaces.http.schemas import RejectedError, check_length, exact_columns, rows_of
 
 LARGE_BYTES = 256 * 1024
 """Bodies above this are read in pieces."""
 INLINE_BYTES = 64 * 1024
 """Bodies below this are answered on the event loop: some 200 rows."""
-TURN_ROWS = 1000
-"""Rows turned to columns at once: one call of numpy holds the interpreter for its whole length."""
 _WHEN = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?")
 
 
@@ -36,7 +34,7 @@ class Rows:
     n
         How many.
     raw
-        The objects as they were sent.
+        The objects as they were sent; of a large body only where they are wanted.
     """
 
     columns: Columns
@@ -57,6 +55,8 @@ class RowsBody:
         Bounds of the number of rows.
     timed
         Name of a time in the row that must be valid where it is given, "" for none.
+    keep
+        Whether the rows as they were sent are wanted of large bodies too.
 
     Examples
     --------
@@ -68,48 +68,54 @@ class RowsBody:
 
     def __init__(
         self, key: str, fields: Sequence[Field], model: type[BaseModel], *, least: int = 0,
-        most: int | None = None, timed: str = "",
+        most: int | None = None, timed: str = "", keep: bool = False,
     ) -> None:  # fmt: skip
         self.key, self.fields, self.model = key, tuple(fields), model
-        self._plan = RowPlan(fields)
+        self._plan, self._keep = RowPlan(fields), keep
         self.least, self.most, self._timed = least, most, timed
 
     def read(self, body: bytes) -> Rows:
         """Read a body; `RejectedError` if any row breaks the schema."""
-        rows = pieces.read(body, self.key) if len(body) > LARGE_BYTES else None
-        if rows is None:
-            data = wire.fast(body)
-            rows = data.get(self.key) if type(data) is dict else None
+        if len(body) > LARGE_BYTES:
+            try:
+                return self._in_pieces(body)
+            except pieces.WholeError:
+                pass
+        data = wire.fast(body)
+        rows = data.get(self.key) if type(data) is dict else None
         if type(rows) is list and self._counts(len(rows)):
             columns = self._ordinary(rows)
             if columns is not None:
                 return Rows(columns, len(rows), rows)
-        if len(body) > LARGE_BYTES:
-            rows = pieces.read(body, self.key, wire.exact)
-            if rows is not None:
-                return self._exactly({self.key: rows})
-        return self._exactly(parsed(body))
+        raw = rows_of(parsed(body), self.key, least=self.least, most=self.most)
+        return Rows(self._exact(raw), len(raw), raw)
+
+    def _in_pieces(self, body: bytes) -> Rows:
+        """Read a large body piece by piece, so that it is never held as rows all at once."""
+        parts: list[Columns] = []
+        raw: list[Any] = []
+        n = 0
+        for text, rows in pieces.cut(body, self.key):
+            if self._counts(max(n + len(rows), self.least)):
+                columns = self._ordinary(rows)
+                parts.append(self._exact(wire.exact(text), n) if columns is None else columns)
+                raw += rows if self._keep else ()
+            n += len(rows)
+        check_length(n, self.key, least=self.least, most=self.most)
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return Rows(found, n, raw)
 
     def _counts(self, n: int) -> bool:
         return n >= self.least and (self.most is None or n <= self.most)
 
     def _ordinary(self, rows: list[Any]) -> Columns | None:
-        if self._timed and not all(_plain_times(rows, self._timed)):
+        columns = self._plan.columns(rows)
+        if columns is None or (self._timed and not all(_plain_times(rows, self._timed))):
             return None
-        if len(rows) <= TURN_ROWS:
-            return self._plan.columns(rows)
-        parts = []
-        for start in range(0, len(rows), TURN_ROWS):
-            part = self._plan.columns(rows[start : start + TURN_ROWS])
-            if part is None:
-                return None
-            parts.append(part)
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return columns
 
-    def _exactly(self, data: Any) -> Rows:
-        raw = rows_of(data, self.key, least=self.least, most=self.most)
-        columns = exact_columns(raw, self.model, self.fields, ["body", self.key])
-        return Rows(columns, len(raw), raw)
+    def _exact(self, rows: Sequence[Any], first: int = 0) -> Columns:
+        return exact_columns(rows, self.model, self.fields, ["body", self.key], first)
 
     def one(self, body: bytes) -> Rows:
         """Read a body that is one row itself."""

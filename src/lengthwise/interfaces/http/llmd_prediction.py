@@ -14,7 +14,7 @@ from lengthwise.interfaces.http.asking import (
     router_rows,
     times,
 )
-from lengthwise.interfaces.http.bodies import INLINE_BYTES, Rows, RowsBody
+from lengthwise.interfaces.http.bodies import INLINE_BYTES, Rows, RowsBody, parsed
 from lengthwise.interfaces.http.context import NOT_READY, Context, when
 from lengthwise.interfaces.http.examples import LLMD_BULK, LLMD_PREDICTION, LLMD_ROW
 from lengthwise.interfaces.http.exchange import IN_THREAD, Call, Reply, Route, reply
@@ -59,9 +59,8 @@ class LlmdPrediction:
         rows = self._rows.read(call.body)
         if self._context.is_ready:
             return self._bulk(self._predictions(rows), began, {"errors": []})
-        errors = [
-            {"index": i, "error": NOT_READY, "request": row} for i, row in enumerate(rows.raw)
-        ]
+        raw = rows.raw or parsed(call.body)["requests"]
+        errors = [{"index": i, "error": NOT_READY, "request": row} for i, row in enumerate(raw)]
         return self._bulk([None] * rows.n, began, {"errors": errors})
 
     def _bulk(

@@ -41,7 +41,7 @@ class NativePredict:
         )
         self._seen = RowsBody(
             "observations", (*fields.NATIVE, *fields.NATIVE_OBSERVED), schemas.ObservationRow,
-            most=most, timed="observed_at",
+            most=most, timed="observed_at", keep=True,
         )  # fmt: skip
         self._errors = ErrorsSeen(context)
 

@@ -121,10 +121,14 @@ def rows_of(value: Any, key: str, *, least: int = 0, most: int | None = None) ->
             [{"type": "list_type", "loc": where, "msg": "Input should be a valid list",
               "input": rows}]
         )  # fmt: skip
-    n = len(rows)
-    if n < least or (most is not None and n > most):
-        raise RejectedError([_length_problem(where, n, least, most)])
+    check_length(len(rows), key, least=least, most=most)
     return rows
+
+
+def check_length(n: int, key: str, *, least: int = 0, most: int | None = None) -> None:
+    """Raise a `RejectedError` unless the list under `key` has a length it may have."""
+    if n < least or (most is not None and n > most):
+        raise RejectedError([_length_problem(["body", key], n, least, most)])
 
 
 def _length_problem(where: list[str], n: int, least: int, most: int | None) -> dict[str, Any]:
@@ -145,9 +149,13 @@ def _length_problem(where: list[str], n: int, least: int, most: int | None) -> d
 
 
 def exact_columns(
-    rows: Sequence[Any], model: type[BaseModel], fields: Sequence[f.Field], where: Sequence[str]
+    rows: Sequence[Any],
+    model: type[BaseModel],
+    fields: Sequence[f.Field],
+    where: Sequence[str],
+    first: int = 0,
 ) -> Columns:
-    """Columns of rows after the exact check; shape (n,) each.
+    """Columns of rows after the exact check; shape (n,) each. The first is row `first` of its list.
 
     Raises
     ------
@@ -161,7 +169,7 @@ def exact_columns(
     """
     good: list[Any] = []
     bad: list[dict[str, Any]] = []
-    for i, row in enumerate(rows):
+    for i, row in enumerate(rows, first):
         if not isinstance(row, dict):
             bad.append(not_an_object(row, (*where, i)))
         else:
