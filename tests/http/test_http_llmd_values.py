@@ -167,3 +167,49 @@ def test_flush(poisoned: Api) -> None:
     again = poisoned.post(ADD, {"entries": rows(10, 9, observed=True)})
     assert again.status == 202
     assert poisoned.get("/data/status").json["training_data"]["total_samples"] == 20
+
+
+def linear_rows(n: int, seed: int, rng_noise: bool) -> tuple[list[dict[str, Any]], Any]:
+    """Rows whose times follow another law than ours, and these times, shape (2, n), ms.
+
+    Straight in every field, TPOT in the prompt's length too, with noise of constant size; a cached
+    prefix makes it slower. This is how llm-d's own tests make their data.
+    """
+    rng = np.random.default_rng(seed)
+    kv, cached = rng.uniform(0.1, 0.9, n), rng.uniform(0, 1, n)
+    length, waiting = rng.integers(60, 800, n), rng.integers(0, 9, n)
+    running, in_flight = rng.integers(1, 5, n), rng.integers(0, 10_000, n)
+    ttft = 95 + 2.0 * length + 3 * waiting + 4 * running + 50 * kv + 30 * cached + 0.05 * in_flight
+    tpot = 9 + 0.5 * length + 5 * running + 100 * kv
+    times = np.array([ttft, tpot])
+    if rng_noise:
+        times = np.maximum(1.0, times + rng.normal(0, [[20.0], [10.0]], (2, n)))
+    found = [
+        {
+            "kv_cache_percentage": float(kv[i]), "input_token_length": int(length[i]),
+            "num_request_waiting": int(waiting[i]), "num_request_running": int(running[i]),
+            "num_tokens_generated": 4, "prefix_cache_score": float(cached[i]),
+            "prefill_tokens_in_flight": int(in_flight[i]),
+        }
+        for i in range(n)
+    ]  # fmt: skip
+    return found, times
+
+
+def test_a_law_that_is_not_of_our_form_is_learnt(start: Callable[..., Server]) -> None:
+    api = start(llm_d=True, objective="quantile", fresh=True).api
+    sent, times = linear_rows(3000, 5, True)
+    for row, (ttft, tpot) in zip(sent, times.T.tolist(), strict=True):
+        row |= {"actual_ttft_ms": ttft, "actual_tpot_ms": tpot}
+    assert api.post(ADD, {"entries": sent}).status == 202
+    wait_until(learnt(api, 6000))
+    api.post("/reload")
+    rows_, mean = linear_rows(400, 6, False)
+    predicted = np.array(asked(api, rows_))
+    quantile = mean + 1.2816 * np.array([[20.0], [10.0]])
+    assert (np.abs(predicted / quantile - 1) < 0.15).mean() > 0.9
+    noise = np.random.default_rng(7).normal(0, [[20.0], [10.0]], mean.shape)
+    covered = (mean + noise <= predicted).mean(axis=1)
+    assert (np.abs(covered - 0.9) <= 0.06).all()
+    longer = [{**row, "input_token_length": row["input_token_length"] + 100} for row in rows_]
+    assert (np.array(asked(api, longer)) > predicted).mean() > 0.99
