@@ -133,7 +133,7 @@ def database(options: argparse.Namespace) -> Result:
             found["holds"] = found["holds"] and found["learns_again"]
             return found
     finally:
-        server.stop()
+        server.remove()
 
 
 def trainer(options: argparse.Namespace) -> Result:

@@ -95,7 +95,7 @@ def _postgres_speed(rng: random.Random) -> Result:
                 PostgresStore(server.url), body_of(rows(count, rng)), count, False
             )
     finally:
-        server.stop()
+        server.remove()
     return found
 
 
