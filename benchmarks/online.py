@@ -7,7 +7,7 @@ Parts (all by default):
     simulation   a queueing simulation with a law that is not of our form (online_simulation.py),
                  once with pods of four speeds, once with equal pods
     traffic      IBM LLM-Pilot, every fourth deployment (online_traffic.py)
-    drift        stationary streams and steps (online_drift.py)
+    drift        stationary streams and steps (online_drift.py), and the simulation left alone
     speed        CPU time of predictions and of learning
 
 Everyone learns from the past and is tested on the future: on lengths as seen (``in_range``), about
@@ -54,10 +54,9 @@ POOLS = {
 }
 TRAFFIC_LONGEST = 160
 DEVELOPED_ON = set(range(1, 60, 9))
-STREAMS, STEPS = range(9000, 9020), range(9100, 9120)
+STREAMS, STEPS, QUEUES = range(9000, 9020), range(9100, 9120), (7101, 7102)
 ALPHA = online_peers.ALPHA
-PRINTED = ("mape_percent", "median_ape_percent", "mae_ms", "coverage_p90_percent",
-           "pinball_p90_ms")
+PRINTED = ("mape_percent", "median_ape_percent", "mae_ms", "coverage_p90_percent", "pinball_p90_ms")
 
 
 def main() -> None:
@@ -144,12 +143,17 @@ def rows_of(table: dict[str, Any], at: Any, columns: Any) -> RouterRows:
 def feed(learner: OnlineLearner, table: dict[str, Any], rows: Any, columns: Any) -> None:
     for i in range(0, len(rows), 500):
         at = rows[i : i + 500]
-        learner.observe(rows_of(table, at, columns), table["ttft_s"][at], table["tpot_s"][at],
-                        table["time_s"][at])
+        learner.observe(
+            rows_of(table, at, columns),
+            table["ttft_s"][at],
+            table["tpot_s"][at],
+            table["time_s"][at],
+        )
 
 
-def asked(name: str, group: str, law: OnlineLaw, table: dict[str, Any], at: Any,
-          columns: Any) -> list[dict]:
+def asked(
+    name: str, group: str, law: OnlineLaw, table: dict[str, Any], at: Any, columns: Any
+) -> list[dict]:
     rows = rows_of(table, at, columns)
     mean, high, middle = law.predict(rows), law.quantile(rows, ALPHA), law.quantile(rows, 0.5)
     out = []
@@ -158,8 +162,10 @@ def asked(name: str, group: str, law: OnlineLaw, table: dict[str, Any], at: Any,
         ok = np.isfinite(y)
         part = [getattr(a, f"{target}_s")[ok] for a in (mean, high, middle)]
         lo, hi = (getattr(mean, f"{target}_{side}_s")[ok] for side in ("lo", "hi"))
-        out.append(record(name, group, target, y[ok], *part[:2])
-                   | {"inside": (y[ok] >= lo) & (y[ok] <= hi)})
+        out.append(
+            record(name, group, target, y[ok], *part[:2])
+            | {"inside": (y[ok] >= lo) & (y[ok] <= hi)}
+        )
         out.append(record(f"{name}_median", group, target, y[ok], part[2], part[1]))
     return out
 
@@ -168,16 +174,26 @@ def live(learner: OnlineLearner, table: dict[str, Any], rows: Any, columns: Any)
     out = []
     for i in range(0, len(rows), 100):
         at = rows[i : i + 100]
-        out += [r for r in asked("ours_live", "in_range", learner.law, table, at, columns)
-                if r["model"] == "ours_live"]
+        out += [
+            r
+            for r in asked("ours_live", "in_range", learner.law, table, at, columns)
+            if r["model"] == "ours_live"
+        ]
         feed(learner, table, at, columns)
     return out
 
 
 def record(model: str, group: str, target: str, y: Any, mean: Any, high: Any) -> dict[str, Any]:
     loss = np.maximum(ALPHA * (y - high), (ALPHA - 1) * (y - high))
-    return {"model": model, "group": group, "target": target, "relative": np.abs(mean / y - 1),
-            "absolute": np.abs(mean - y), "below": y <= high, "loss": loss}
+    return {
+        "model": model,
+        "group": group,
+        "target": target,
+        "relative": np.abs(mean / y - 1),
+        "absolute": np.abs(mean - y),
+        "below": y <= high,
+        "loss": loss,
+    }
 
 
 def pooled(runs: list[list[dict]]) -> dict[str, Any]:
@@ -196,8 +212,11 @@ def pooled(runs: list[list[dict]]) -> dict[str, Any]:
 
 
 def score(parts: list[dict]) -> dict[str, Any]:
-    j = {k: np.concatenate([p[k] for p in parts])
-         for k in ("relative", "absolute", "below", "loss", "inside") if k in parts[0]}
+    j = {
+        k: np.concatenate([p[k] for p in parts])
+        for k in ("relative", "absolute", "below", "loss", "inside")
+        if k in parts[0]
+    }
     out = {
         "rows": len(j["relative"]),
         "mape_percent": 100 * j["relative"].mean(),
@@ -213,8 +232,10 @@ def score(parts: list[dict]) -> dict[str, Any]:
 
 def add_ratios(models: dict[str, Any]) -> None:
     """Error of the best peer over ours: above 1 is better than all three."""
-    best = {k: min(models[p][k] for p in online_peers.NAMES) for k in
-            ("mape_percent", "median_ape_percent", "mae_ms", "pinball_p90_ms")}
+    best = {
+        k: min(models[p][k] for p in online_peers.NAMES)
+        for k in ("mape_percent", "median_ape_percent", "mae_ms", "pinball_p90_ms")
+    }
     models["best_peer_over_ours"] = {k: round(v / models["ours"][k], 2) for k, v in best.items()}
 
 
@@ -223,27 +244,44 @@ def drift() -> dict[str, Any]:
     steps = {f"{f:g}": [online_drift.step(s, f) for s in STEPS] for f in (1.35, 3.0)}
     out: dict[str, Any] = {
         "stationary": {
-            "events": 50_000, "runs": len(quiet),
+            "events": 50_000,
+            "runs": len(quiet),
             "runs_without_alarm_percent": 100 * np.mean([r["false_alarms"] == 0 for r in quiet]),
             "alarms": [a for r in quiet for a in r["alarms"]],
         }
     }
+    out["stationary_queue"] = {name: queue(settings) for name, settings in POOLS.items()}
     for name, runs in steps.items():
         delays = {t: [r["delay_events"][t] for r in runs] for t in TARGETS}
-        out[f"step_{name}"] = {t: {
-            "runs": len(runs),
-            "detected_within_100_percent": 100 * float(np.mean(
-                [d is not None and d <= 100 for d in delays[t]])),
-            "delay_median_events": float(np.median([d for d in delays[t] if d is not None])),
-            "delay_worst_events": max((d or 10**6) for d in delays[t]),
-            "error_median_percent": float(np.median([r["error_percent"][t] for r in runs])),
-            "error_worst_percent": max(r["error_percent"][t] for r in runs),
-            "error_below_8_percent_of_runs": 100 * float(np.mean(
-                [r["error_percent"][t] < 8 for r in runs])),
-            "level_median": float(np.median([r["level"][t] for r in runs])),
-            "level_range": [min(r["level"][t] for r in runs), max(r["level"][t] for r in runs)],
-        } for t in TARGETS}
+        out[f"step_{name}"] = {
+            t: {
+                "runs": len(runs),
+                "detected_within_100_percent": 100
+                * float(np.mean([d is not None and d <= 100 for d in delays[t]])),
+                "delay_median_events": float(np.median([d for d in delays[t] if d is not None])),
+                "delay_worst_events": max((d or 10**6) for d in delays[t]),
+                "error_median_percent": float(np.median([r["error_percent"][t] for r in runs])),
+                "error_worst_percent": max(r["error_percent"][t] for r in runs),
+                "error_below_8_percent_of_runs": 100
+                * float(np.mean([r["error_percent"][t] < 8 for r in runs])),
+                "level_median": float(np.median([r["level"][t] for r in runs])),
+                "level_range": [min(r["level"][t] for r in runs), max(r["level"][t] for r in runs)],
+            }
+            for t in TARGETS
+        }
     return out
+
+
+def queue(settings: dict[str, Any]) -> dict[str, Any]:
+    """Alarms in the queueing simulation, where residuals of neighbours depend on one another."""
+    alarms, followed = [], []
+    for seed in QUEUES:
+        pool = online_simulation.Pool(requests=50_000, **settings)
+        table, learner = online_simulation.simulate(pool, seed), OnlineLearner()
+        feed(learner, table, np.arange(50_000), (*online_simulation.COLUMNS, "pod"))
+        alarms.append(sum(e.kind == "drift" for e in learner.events))
+        followed.append({t: learner.targets[t].followed for t in TARGETS})
+    return {"events": 50_000, "alarms_by_run": alarms, "followed_by_run": followed}
 
 
 def speed() -> dict[str, Any]:
@@ -264,8 +302,10 @@ def speed() -> dict[str, Any]:
     law = OnlineLaw.from_dict(json.loads(json.dumps(learner.law.to_dict())))
     text = json.dumps(law.to_dict())
     out: dict[str, Any] = {
-        "learning_rows_per_cpu_s": {"first_20000": round(20_000 / first),
-                                    "between_fits": round(8_000 / after)},
+        "learning_rows_per_cpu_s": {
+            "first_20000": round(20_000 / first),
+            "between_fits": round(8_000 / after),
+        },
         "law_bytes": len(text),
         "law_from_dict_ms": 1e3 * timed(lambda: OnlineLaw.from_dict(json.loads(text)), 30),
     }

@@ -20,9 +20,9 @@ LEAST = 5
 """Rows since the change that may move a level."""
 BEFORE, LATEST = 500, 20
 EXPLAINED = 0.4
-LEAST_JUMP, LEAST_SLOW_JUMP, SUDDEN = float(np.log(1.22)), float(np.log(1.35)), 150
-"""Smaller changes are the filter's to follow: load that comes and goes makes such waves. A change
-that took more than ``SUDDEN`` rows has to be larger."""
+LEAST_JUMP = {"page_hinkley": float(np.log(1.22)), "adwin": float(np.log(1.35))}
+"""Smaller changes are the filter's to follow: load that comes and goes makes such waves, slow ones
+above all."""
 DEPENDENT = 3.0
 """Long-run over short-run spread from which changes have to be larger still."""
 LEVEL_SD, POD_SD = 0.1, 0.05
@@ -38,13 +38,13 @@ def repair(learner: TargetLearner, by: str, now: float, note: Note) -> None:
     since = learner.seen - detector.change_point()
     block = _rows(learner, since - BEFORE)
     jump, after = _jump(learner, block, since)
-    if by == "page_hinkley" and abs(jump) < LEAST_JUMP and learner.seen - since > LATEST:
+    least = LEAST_JUMP[by] * max(1.0, learner.long_run / DEPENDENT)
+    if by == "page_hinkley" and abs(jump) < least and learner.seen - since > LATEST:
         since = learner.seen - LATEST
         jump, after = _jump(learner, block, since)
     factor = float(np.exp(jump))
-    least = LEAST_JUMP if learner.seen - since <= SUDDEN else LEAST_SLOW_JUMP
-    if abs(jump) < least * max(1.0, learner.long_run / DEPENDENT):
-        learner.follow(jump)
+    if abs(jump) < least:
+        learner.follow(jump, slow=by == "adwin")
         return
     if _explained(learner, block[:, after], jump):
         learner.follow(jump)

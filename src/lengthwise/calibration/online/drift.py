@@ -51,7 +51,13 @@ class Detector:
     def reset(self) -> None:
         """Begin again, keeping how residuals vary in the long run."""
         self.seen = np.empty(0)
-        self._page_hinkley, self._adwin = _river()
+        self._page_hinkley, _ = _river()
+        self.restart_slow()
+
+    def restart_slow(self) -> None:
+        """Begin again with ADWIN only."""
+        _, self._adwin = _river()
+        self._slow_from = len(self.seen)
 
     def update(self, z: FloatArray) -> tuple[int, str]:
         """Look at standardised residuals in order; stop at a change.
@@ -86,9 +92,13 @@ class Detector:
         self.seen = np.append(self.seen, scaled)
         if len(self.seen) > KEPT:
             self.seen = self.seen[-REBUILT:]
-            _, self._adwin = _river()
-            for value in self.seen.tolist():
-                self._adwin.update(value)
+            self.restart_slow()
+            self._read_again(0)
+
+    def _read_again(self, start: int) -> None:
+        self._slow_from = start
+        for value in self.seen[start:].tolist():
+            self._adwin.update(value)
 
     def change_point(self) -> int:
         """Rows since the change began, from the recent residuals (at least 5)."""
@@ -117,6 +127,7 @@ class Detector:
         ph = self._page_hinkley
         return {
             "recent": pack(self.recent), "seen": pack(self.seen), "variance": self.variance,
+            "slow_from": self._slow_from,
             "page_hinkley": {
                 "n": ph._x_mean.n, "mean": ph._x_mean._mean, "up": ph._sum_increase,
                 "down": ph._sum_decrease, "low": None if np.isinf(ph._min_increase)
@@ -130,8 +141,7 @@ class Detector:
         detector = cls()
         detector.recent, detector.seen = unpack(data["recent"]), unpack(data["seen"])
         detector.variance = float(data["variance"])
-        for value in detector.seen.tolist():
-            detector._adwin.update(value)
+        detector._read_again(int(data["slow_from"]))
         ph, state = detector._page_hinkley, data["page_hinkley"]
         ph._x_mean.n, ph._x_mean._mean = state["n"], float(state["mean"])
         ph._sum_increase, ph._sum_decrease = float(state["up"]), float(state["down"])

@@ -23,6 +23,8 @@ from lengthwise.units import FloatArray
 
 Note = Callable[[float, str, str, dict[str, Any]], None]
 """Takes time, kind, target and detail of an event."""
+WATCH_FROM = 400
+"""Rows learnt before changes are looked for: a young law changes by itself."""
 RECENT = 300
 """Rows over which the error is told."""
 SUMMARY_EVERY = 256
@@ -152,7 +154,7 @@ class TargetLearner:
         A type or a pod that came after the detectors began is watched by the law as it is ``now``.
         """
         rows = at.stop - at.start
-        if self.detector is None or not self.fits:
+        if self.detector is None or not self.fits or self.learnt < WATCH_FROM:
             return rows, ""
         types, pods = batch.context.types[at], batch.context.pods[at]
         physics, _ = self.anchor.physics(batch.x[at], types)
@@ -232,10 +234,16 @@ class TargetLearner:
         if kind:
             note(now, kind, self.target, {"widen": self.ladder.widen})
 
-    def follow(self, jump: float) -> None:
-        """Let the filter follow a small change, of the log level; detectors begin again."""
+    def follow(self, jump: float, slow: bool = False) -> None:
+        """Let the filter follow a small change, of the log level; detectors begin again.
+
+        After a ``slow`` one only the detector of slow changes does: a fast one may be under way.
+        """
         self.followed += 1
         self.model.covariance[:, -1, -1] += max(FOLLOW_SD, 0.5 * abs(jump)) ** 2
+        if slow and self.detector is not None:
+            self.detector.restart_slow()
+            return
         self.version -= 1
         self.restart()
 
