@@ -38,6 +38,7 @@ from lengthwise.formulations.operators.gemm import GemmCoefficients, GemmCurve  
 FOLDS, BLOCKS = 3, 3
 LEAST = 100
 """Rows of a fit; a fold that leaves fewer is not judged."""
+SPLITS = {"gemm": ("n", "k", "block", "m_8"), "experts": ("model", "parallelism", "tokens_8")}
 LAYER = 256
 """Matrices at least this wide and deep are those of model layers; aligned rows only."""
 
@@ -205,7 +206,20 @@ def run(kind: str) -> dict[str, Any]:
         tables_ = {t: scores(e) for t, e in by_table.items()}
         everything = scores(np.concatenate(list(by_table.values())))
         curves[f"generic {dtype}"] = {"system": {"possible": everything, "tables": tables_}}
-    return {"pooled, host-bound tables left out": together, "curves": curves}
+    return {"overall": overall(kind, together), "pooled, host-bound tables left out": together,
+            "curves": curves}  # fmt: skip
+
+
+def overall(kind: str, together: dict[str, Any]) -> dict[str, Any]:
+    """All rows of each split, in percent: as the suites of ``kernels_attention.py`` say it."""
+    return {
+        split: {
+            "rows": parts["all"]["rows"],
+            "median_percent": round(100 * parts["all"]["median"], 2),
+            "p90_percent": round(100 * parts["all"]["p90"], 2),
+        }
+        for split, parts in together.items() if split in SPLITS[kind]
+    }  # fmt: skip
 
 
 def main() -> None:
