@@ -11,6 +11,7 @@ pytest.importorskip("river")
 
 from lengthwise.calibration.online.learner import OnlineLearner
 from lengthwise.calibration.online.settings import LearnerSettings
+from lengthwise.calibration.online.trial import Shadow
 from lengthwise.errors import ArtifactError, InputError, MissingExtraError
 from lengthwise.formulations.online.rows import RouterRows
 
@@ -249,3 +250,51 @@ def test_without_river_the_error_says_what_to_install(monkeypatch: pytest.Monkey
 def test_bad_settings_are_refused(bad: dict) -> None:
     with pytest.raises(InputError):
         LearnerSettings.from_dict(bad)
+
+
+def dented(seed: int, n: int, depth: float) -> tuple:
+    """Traffic with a dent for medium prompts under load that no sum of terms has."""
+    rows, ttft, tpot = traffic(seed, n)
+    dent = (rows.input_tokens > 500) & (rows.input_tokens < 2500) & (rows.running > 12)
+    return rows, np.where(dent, depth * ttft, ttft), tpot
+
+
+def test_a_correction_is_used_while_it_wins_and_dropped_when_it_does_not() -> None:
+    learner = OnlineLearner(LearnerSettings(drift=False))
+    learn(learner, dented(20, 2600, 0.55))
+    status = learner.status()["targets"]
+    assert status["ttft"]["correction"]
+    assert not status["tpot"]["correction"]
+    learn(learner, dented(21, 1500, 1.0), start=2600)
+    off = [e for e in learner.events if e.kind == "correction_off" and e.target == "ttft"]
+    assert off
+    assert off[0].detail["error_with"] > off[0].detail["error_without"]
+
+
+def test_a_spoilt_law_gives_way_to_the_one_before_it() -> None:
+    learner = OnlineLearner(LearnerSettings(drift=False, refit_first=10**6))
+    target = learner.targets["ttft"]
+    learn(learner, traffic(22, 3000))
+    target.shadow = Shadow(target.model.copy())
+    target.model.theta += np.linspace(-2.5, 2.5, target.model.theta.shape[1])
+    target.model.covariance *= 1e-6
+    version = learner.law.version
+    learn(learner, traffic(23, 1500), start=3000)
+    assert [e.kind for e in learner.events if e.target == "ttft"][-1] == "rolled_back"
+    assert learner.law.version == version + 1
+    rows, ttft, _ = traffic(24, 500)
+    assert np.median(np.abs(learner.law.quantile(rows, 0.5).ttft_s / ttft - 1)) < 0.15
+
+
+def test_a_learnt_law_does_not_fall_with_prompt_or_load() -> None:
+    learner = OnlineLearner(LearnerSettings(correction=False))
+    learn(learner, traffic(25, 1500))
+    rows, _, _ = traffic(26, 300)
+    base = {name: getattr(rows, name) for name in ("input_tokens", "running", "kv_share")}
+    first = learner.law.quantile(RouterRows.of(base), 0.5)
+    for name, more in (("input_tokens", 9000.0), ("running", 7.0), ("waiting", 3.0)):
+        grown = base | {name: base.get(name, np.zeros(300)) + more}
+        second = learner.law.quantile(RouterRows.of(grown), 0.5)
+        for target in ("ttft", "tpot"):
+            low, high = (getattr(a, f"{target}_s") for a in (first, second))
+            assert (high > 0.9 * low).all()

@@ -25,6 +25,7 @@ PAGE_HINKLEY: dict[str, Any] = {
 PRIMED = 300.0
 """Residuals of a law just set have mean zero: believed as if so many rows had said so."""
 ADWIN_DELTA = 1e-9
+LEAST_PAST = 100
 KEPT, REBUILT = 4000, 2000
 """ADWIN sees at most the last ``KEPT`` residuals; then it starts again from ``REBUILT``."""
 STRETCH, STRETCHES = 64, 64
@@ -76,16 +77,16 @@ class Detector:
             if self._page_hinkley.drift_detected:
                 found = (i, "page_hinkley")
                 break
-            if self._adwin.drift_detected and self._moved():
+            if self._adwin.drift_detected and self._has_past():
                 found = (i, "adwin")
                 break
         end = len(z) if found[0] < 0 else found[0] + 1
         self._remember(cut[:end], scaled[:end])
         return found
 
-    def _moved(self) -> bool:
-        """ADWIN also reports windows that merely grew more alike; only a moved mean counts."""
-        return bool(self._adwin.width > 0 and len(self.seen) > 100)
+    def _has_past(self) -> bool:
+        """Whether ADWIN has more than a moment to compare with."""
+        return len(self.seen) > LEAST_PAST
 
     def _remember(self, cut: FloatArray, scaled: FloatArray) -> None:
         self.recent = np.append(self.recent, cut)[-STRETCH * STRETCHES :]

@@ -207,6 +207,7 @@ def _move_pods(target: TargetLearner, moved: Any) -> None:
         order = np.concatenate([[0], kept])[: len(model.offset)]
         order = order[order < len(model.offset)]
         model.offset, model.variance = model.offset[order], model.variance[order]
+    target.anchored = target.anchored[0], min(target.anchored[1], len(target.anchor.offset))
     for memory in (target.memory, target.holdout):
         _relabel(memory, moved)
 
