@@ -51,17 +51,18 @@ def llm_d(start: Callable[..., Server], objective: str) -> Api:
 
 
 @pytest.fixture(scope="session")
-def taught(llm_d: Api) -> Api:
-    """The same after it has learnt from traffic of a known law."""
+def taught(start: Callable[..., Server], objective: str) -> Api:
+    """Another one, which has learnt from traffic of a known law and from nothing else."""
+    api = start(llm_d=True, objective=objective, max_rows=9_000).api
     sent = rows(ROWS, 1, observed=True)
     for i in range(0, len(sent), 1000):
         part = sent[i : i + 1000]
-        answer = llm_d.post("/add_training_data_bulk", {"entries": part})
+        answer = api.post("/add_training_data_bulk", {"entries": part})
         assert answer.status == 202
         assert answer.json == {"message": f"Accepted {len(part)} training samples."}
-    wait_until(learnt(llm_d, len(sent)))
-    llm_d.post("/reload", None)
-    return llm_d
+    wait_until(learnt(api, len(sent)))
+    api.post("/reload", None)
+    return api
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def rows(
         found.append({**row, "prefix_cache_score": 0.0, "actual_ttft_ms": 0.0,
                       "actual_tpot_ms": float(tpot_ms),
                       "timestamp": "2026-11-21T12:00:00+02:00"})  # fmt: skip
-    return found
+    return [found[i] for i in rng.permutation(len(found))]
 
 
 def truth_ms(row: dict[str, Any]) -> tuple[float, float]:

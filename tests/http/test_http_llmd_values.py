@@ -40,8 +40,8 @@ def test_the_mean_or_quantile_is_right_in_range(taught: Api, objective: str) -> 
     shift = np.exp(0.10**2 / 2) if objective == "mean" else np.exp(1.2816 * 0.10)
     for predicted, median in zip(asked(taught, fresh), truth, strict=True):
         error = np.abs(predicted / (median * shift) - 1)
-        assert np.median(error) < 0.06
-        assert np.quantile(error, 0.9) < 0.15
+        assert np.median(error) < 0.08
+        assert np.quantile(error, 0.9) < 0.2
 
 
 def test_quantiles_and_bounds_cover_what_they_say(taught: Api, objective: str) -> None:
