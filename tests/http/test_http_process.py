@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from http_api import Server, wait_until
 
-from lengthwise.errors import MissingExtraError
+from lengthwise.errors import InputError
 from lengthwise.interfaces.http.tracing import tracer
 
 
@@ -34,7 +34,7 @@ def test_traces_need_their_package() -> None:
     try:
         import opentelemetry.trace  # type: ignore[import-not-found]  # noqa: F401
     except ImportError:
-        with pytest.raises(MissingExtraError, match="pip install"):
+        with pytest.raises(InputError, match="pip install"):
             tracer({"LENGTHWISE_TRACES": "1"})
     else:
         tell = tracer({"LENGTHWISE_TRACES": "1"})

@@ -76,7 +76,7 @@ def _detail(error: Exception, status: int) -> Any:
         return error.detail
     if isinstance(error, HttpError):
         return error.detail
-    return str(error) if status in (422, 503) else "Internal Server Error"
+    return _said(error) if status in (422, 503) else "Internal Server Error"
 
 
 def _explained(error: Exception, status: int) -> dict[str, Any]:
@@ -94,9 +94,16 @@ def _explained(error: Exception, status: int) -> dict[str, Any]:
         return {"detail": str(error), "rule": error.rule, "value": error.got,
                 "remedy": error.remedy}  # fmt: skip
     if status == 503:
-        return {"detail": str(error), "rule": "the service must have what it needs",
-                "value": str(error), "remedy": "try again"}  # fmt: skip
+        return {"detail": _said(error), "rule": "the service must have what it needs",
+                "value": _said(error), "remedy": "try again"}  # fmt: skip
     return {"detail": "unexpected error; the log of the service tells more"}
+
+
+def _said(error: Exception) -> str:
+    """Words of an error; of one of the system its reason only, not the file it is about."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error) or type(error).__name__
 
 
 def _short(value: Any) -> Any:

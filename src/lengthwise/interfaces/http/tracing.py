@@ -11,7 +11,7 @@ from importlib import import_module
 from time import time_ns
 from typing import Any
 
-from lengthwise.errors import MissingExtraError
+from lengthwise.errors import InputError
 from lengthwise.interfaces.http.telling import Tracer
 
 
@@ -26,7 +26,10 @@ def tracer(env: Mapping[str, str] = os.environ) -> Tracer | None:
     try:
         trace: Any = import_module("opentelemetry.trace")
     except ImportError:
-        raise MissingExtraError("opentelemetry-api", "serve") from None
+        raise InputError(
+            "LENGTHWISE_TRACES needs a package of its own", got="no opentelemetry",
+            remedy="pip install opentelemetry-sdk, or unset LENGTHWISE_TRACES",
+        ) from None  # fmt: skip
     source = trace.get_tracer("lengthwise")
 
     def span(facts: Mapping[str, Any]) -> None:
