@@ -12,12 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-START = (
-    "import json, sys; from pathlib import Path;"
-    "from lengthwise.interfaces.service.settings import ServiceSettings;"
-    "from lengthwise.interfaces.service.supervisor import serve;"
-    "s = json.loads(sys.argv[1]); s['state'] = Path(s['state']);"
-    "sys.exit(serve(ServiceSettings(**s)))"
+READ = (
+    "import json, sys; from pathlib import Path\n"
+    "from lengthwise.interfaces.service.settings import ServiceSettings\n"
+    "told = json.loads(sys.argv[1]); told['state'] = Path(told['state'])\n"
+    "settings = ServiceSettings(**told)\n"
+)
+START = READ + (
+    "from lengthwise.interfaces.service.supervisor import serve\nsys.exit(serve(settings))\n"
+)
+START_WITHOUT_TRAINER = READ + (
+    "from lengthwise.interfaces.service.runtime import Runtime\n"
+    "from lengthwise.interfaces.service.server import listen, make_server\n"
+    "with listen(settings) as link:\n"
+    "    settings = settings.with_options(port=link.getsockname()[1])\n"
+    "    with Runtime(settings, keep_trainer=False) as runtime:\n"
+    "        told = lambda: print(settings.url + ' answers', flush=True)\n"
+    "        make_server(settings, runtime, told).run(sockets=[link])\n"
 )
 
 
@@ -66,12 +77,13 @@ class Api:
 
 
 class Server:
-    """One `lengthwise serve`."""
+    """One `lengthwise serve`; `trainer=False` leaves out the process that learns."""
 
-    def __init__(self, state: Path, **settings: Any) -> None:
+    def __init__(self, state: Path, *, trainer: bool = True, **settings: Any) -> None:
         told = {"state": str(state), "port": 0, "sync_s": 0.1, "train_every_s": 0.1, **settings}
         self.process = subprocess.Popen(
-            [sys.executable, "-W", "error", "-c", START, json.dumps(told)],
+            [sys.executable, "-W", "error", "-c", START if trainer else START_WITHOUT_TRAINER,
+             json.dumps(told)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self.process.stdout is not None

@@ -80,7 +80,7 @@ def test_until_the_error_is_known_503_says_why(guarded: Api) -> None:
 
 
 def test_llm_d_hears_models_not_ready(start: Callable[..., Server]) -> None:
-    api = start(llm_d=True, unready_503=True).api
+    api = start(llm_d=True, unready_503=True, trainer=False).api
     row: dict[str, Any] = {
         "kv_cache_percentage": 0.5, "input_token_length": 200, "num_request_waiting": 4,
         "num_request_running": 1, "num_tokens_generated": 4, "prefix_cache_score": 0.7,
@@ -99,7 +99,7 @@ def test_llm_d_hears_models_not_ready(start: Callable[..., Server]) -> None:
 
 
 def test_a_client_that_asks_too_often_must_wait(start: Callable[..., Server]) -> None:
-    api = start(rate_per_s=5.0).api
+    api = start(rate_per_s=5.0, trainer=False).api
     answers = [api.get("/v1/status") for _ in range(30)]
     refused = [a for a in answers if a.status == 429]
     assert refused

@@ -47,12 +47,12 @@ def test_every_name_of_the_contract_is_there(taught: Api, objective: str) -> Non
 
 
 def test_other_model_types_get_what_their_client_reads(start: Callable[..., Server]) -> None:
-    ridge = start(llm_d=True, model_type="bayesian_ridge").api
+    ridge = start(llm_d=True, model_type="bayesian_ridge", trainer=False).api
     text = ridge.get("/metrics").text
     assert re.search(r'^ttft_coef\{feature="input_token_length"\} 0\.\d', text, re.M)
     assert re.search(r"^tpot_intercept\{\} ", text, re.M)
     assert ridge.get("/status").json["models_exist"].keys() >= {"ttft_scaler", "tpot_scaler"}
     assert ridge.get("/model/ttft/lgb/txt").status == 404
-    forest = start(llm_d=True, model_type="xgboost").api
+    forest = start(llm_d=True, model_type="xgboost", trainer=False).api
     assert forest.get("/model/ttft/xgb/json").json == []
     assert forest.get("/model/tpot/lgb/importances").status == 404

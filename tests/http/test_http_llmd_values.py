@@ -23,7 +23,7 @@ def asked(api: Api, rows_: list[dict[str, Any]]) -> tuple[Any, Any]:
 
 
 def test_a_cold_server_answers_and_not_a_constant(start: Callable[..., Server]) -> None:
-    api = start(llm_d=True, fresh=True).api
+    api = start(llm_d=True, trainer=False).api
     lengths = [16, 256, 4096, 65536]
     base = {**rows(1, 3)[0], "prefix_cache_score": 0.0}
     ttft, tpot = asked(api, [{**base, "input_token_length": n} for n in lengths])
