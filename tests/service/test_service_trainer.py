@@ -44,6 +44,21 @@ def learnt(trainer: Trainer) -> int:
     return int(trainer._learner.status()["targets"]["ttft"]["seen"])
 
 
+def test_times_that_are_reported_in_turn_are_both_shown(
+    store: Any, settings: ServiceSettings
+) -> None:
+    trainer = Trainer(settings, store)
+    trainer.round()
+    rows = traffic(1000)
+    for row in rows[1::2]:
+        row |= {"actual_ttft_ms": 0.0, "actual_tpot_ms": 12.0}
+    send(store, rows)
+    trainer.round()
+    live = store.get("live")
+    assert live is not None
+    assert [len(live["recent"][t]["time_s"]) > 100 for t in ("ttft", "tpot")] == [True, True]
+
+
 def test_learns_what_was_observed(store: Any, settings: ServiceSettings) -> None:
     trainer = Trainer(settings, store)
     trainer.round()

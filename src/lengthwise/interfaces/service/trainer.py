@@ -17,6 +17,8 @@ import threading
 import time
 from typing import Any
 
+import numpy as np
+
 from lengthwise.calibration.online.learner import OnlineLearner
 from lengthwise.errors import LengthwiseError
 from lengthwise.interfaces.service.clock import LivedTime
@@ -188,13 +190,18 @@ class Trainer:
         return lesson
 
     def _show(self, learner: OnlineLearner, lesson: Lesson) -> None:
-        """Predict some of the rows before they are learnt."""
-        every = max(1, lesson.rows // SHOWN)
-        index = slice(0, lesson.rows, every)
-        answer = learner.law.predict(lesson.router.take(index))
-        wall_s = lesson.time_s[index] - self._clock.offset_s
+        """Predict some of the rows before they are learnt, of each target its own.
+
+        A router reports TTFT and TPOT in rows that alternate.
+        """
         for target in TARGETS:
-            self._live.add(target, wall_s, getattr(lesson, f"{target}_s")[index],
+            observed = getattr(lesson, f"{target}_s")
+            known = np.flatnonzero(np.isfinite(observed))
+            if not len(known):
+                continue
+            index = known[:: max(1, len(known) // SHOWN)]
+            answer = learner.law.predict(lesson.router.take(index))
+            self._live.add(target, lesson.time_s[index] - self._clock.offset_s, observed[index],
                            getattr(answer, f"{target}_s"), getattr(answer, f"{target}_lo_s"),
                            getattr(answer, f"{target}_hi_s"))  # fmt: skip
 
