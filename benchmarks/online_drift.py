@@ -31,10 +31,16 @@ def stream(rng: np.random.Generator, n: int) -> tuple[RouterRows, dict[str, np.n
     work = tokens * (1 - share) + ahead
     compute = 4.2e-5 * work * (1 + 0.05 * np.log2(1 + work / 64))
     ttft = (0.011**4 + compute**4) ** 0.25 + 2.5e-9 * tokens * work + 3e-4 * running
-    rows = RouterRows.of({
-        "input_tokens": tokens, "cached_share": share, "kv_share": kv, "waiting": waiting,
-        "running": running, "prefill_in_flight": ahead,
-    })
+    rows = RouterRows.of(
+        {
+            "input_tokens": tokens,
+            "cached_share": share,
+            "kv_share": kv,
+            "waiting": waiting,
+            "running": running,
+            "prefill_in_flight": ahead,
+        }
+    )
     tpot = 0.011 + 3e-4 * running**0.9 + 1.1e-7 * tokens**0.97 + 0.01 * kv
     return rows, {"ttft": ttft + 0.03 * waiting + 0.004, "tpot": tpot}
 
@@ -78,15 +84,27 @@ def step(seed: int, factor: float) -> dict[str, Any]:
         for t in TARGETS:
             ratio[t][at] = getattr(answer, f"{t}_s") / (true[t] * change)[at]
         learner.observe(rows.take(at), y["ttft"][at], y["tpot"][at], np.arange(n)[at])
-    found = {t: [e.time_s - STEP_AT for e in learner.events
-                 if e.kind == "drift" and e.target == t and e.time_s >= STEP_AT] for t in TARGETS}
+    found = {
+        t: [
+            e.time_s - STEP_AT
+            for e in learner.events
+            if e.kind == "drift" and e.target == t and e.time_s >= STEP_AT
+        ]
+        for t in TARGETS
+    }
     late = {t: ratio[t][STEP_AT + 100 : STEP_AT + 200] for t in TARGETS}
     return {
-        "seed": seed, "factor": factor,
-        "before": {t: sum(e.kind == "drift" and e.target == t and e.time_s < STEP_AT
-                          for e in learner.events) for t in TARGETS},
+        "seed": seed,
+        "factor": factor,
+        "before": {
+            t: sum(
+                e.kind == "drift" and e.target == t and e.time_s < STEP_AT for e in learner.events
+            )
+            for t in TARGETS
+        },
         "delay_events": {t: (found[t][0] + 1 if found[t] else None) for t in TARGETS},
-        "error_percent": {t: round(100 * float(np.median(np.abs(late[t] - 1))), 2)
-                          for t in TARGETS},
+        "error_percent": {
+            t: round(100 * float(np.median(np.abs(late[t] - 1))), 2) for t in TARGETS
+        },
         "level": {t: round(float(np.median(ratio[t][-100:])), 3) for t in TARGETS},
     }

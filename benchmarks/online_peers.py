@@ -23,8 +23,15 @@ def features(table: dict[str, Any], target: str) -> np.ndarray:
     n = len(table["input_tokens"])
     zero = np.zeros(n)
     tokens, waiting = table["input_tokens"], table["waiting"]
-    base = [(waiting > 0).astype(float), table["kv_share"], tokens, waiting, table["running"],
-            table["prefill_in_flight"], zero]
+    base = [
+        (waiting > 0).astype(float),
+        table["kv_share"],
+        tokens,
+        waiting,
+        table["running"],
+        table["prefill_in_flight"],
+        zero,
+    ]
     if target == "tpot":
         return np.column_stack([*base, zero])
     share = table["cached_share"]
@@ -50,18 +57,29 @@ def fit(name: str, x: np.ndarray, y: np.ndarray) -> dict[str, Any]:
 
 
 def _trees(name: str, kind: str) -> Any:
-    common = {"n_estimators": 200, "max_depth": 6, "learning_rate": 0.05, "subsample": 0.8,
-              "colsample_bytree": 0.8, "random_state": 0, "n_jobs": 1}
+    common = {
+        "n_estimators": 200,
+        "max_depth": 6,
+        "learning_rate": 0.05,
+        "subsample": 0.8,
+        "colsample_bytree": 0.8,
+        "random_state": 0,
+        "n_jobs": 1,
+    }
     if name == "xgboost":
         from xgboost import XGBRegressor
 
-        goal = ({"objective": "reg:squarederror"} if kind == "mean"
-                else {"objective": "reg:quantileerror", "quantile_alpha": ALPHA})
+        goal = (
+            {"objective": "reg:squarederror"}
+            if kind == "mean"
+            else {"objective": "reg:quantileerror", "quantile_alpha": ALPHA}
+        )
         return XGBRegressor(**common, **goal, tree_method="hist")
     from lightgbm import LGBMRegressor
 
-    goal = ({"objective": "regression"} if kind == "mean"
-            else {"objective": "quantile", "alpha": ALPHA})
+    goal = (
+        {"objective": "regression"} if kind == "mean" else {"objective": "quantile", "alpha": ALPHA}
+    )
     return LGBMRegressor(**common, **goal, subsample_freq=1, verbose=-1)
 
 

@@ -120,13 +120,20 @@ def simulate(pool: Pool, seed: int) -> dict[str, np.ndarray]:
             i, now = arrived, float(arrivals[arrived])
             arrived += 1
             a, b = choice[i]
-            p = int(a if pods[a].batch + len(pods[a].queue) <= pods[b].batch + len(pods[b].queue)
-                    else b)
+            p = int(
+                a if pods[a].batch + len(pods[a].queue) <= pods[b].batch + len(pods[b].queue) else b
+            )
             pod = pods[p]
             prompt, share = int(prompts[i]), float(shares[i])
             uncached = max(prompt - int(share * prompt), 1)
-            rows[i] = (prompt, share, min(pod.kv / pod.capacity, 1.0), len(pod.queue),
-                       pod.batch + len(pod.queue), pod.ahead)
+            rows[i] = (
+                prompt,
+                share,
+                min(pod.kv / pod.capacity, 1.0),
+                len(pod.queue),
+                pod.batch + len(pod.queue),
+                pod.ahead,
+            )
             where[i] = p
             pod.queue.append([i, prompt, 0, int(answers[i]), uncached, uncached, 0.0, 0.0])
             pod.ahead += uncached
@@ -156,8 +163,9 @@ def _workload(pool: Pool, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     prompts = np.clip(rng.lognormal(math.log(700), 1.0, n), 16, pool.longest).astype(int)
     if pool.rare_from:
         rare = (np.arange(n) >= pool.rare_from) & (rng.random(n) < pool.rare_share)
-        prompts[rare] = np.exp(rng.uniform(math.log(pool.longest), math.log(pool.rare_longest),
-                                           int(rare.sum())))
+        prompts[rare] = np.exp(
+            rng.uniform(math.log(pool.longest), math.log(pool.rare_longest), int(rare.sum()))
+        )
     answers = np.clip(rng.lognormal(math.log(90), 0.8, n), 2, 800).astype(int)
     shares = np.where(rng.random(n) < 0.5, 0.0, np.round(rng.beta(2, 2, n) * 16) / 16)
     gaps = rng.exponential(1 / pool.rate_per_s, n)
@@ -166,8 +174,14 @@ def _workload(pool: Pool, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
 
 
 def _table(
-    rows: np.ndarray, where: np.ndarray, out: np.ndarray, order: list, arrivals: np.ndarray,
-    prompts: np.ndarray, answers: np.ndarray, rng: np.random.Generator,
+    rows: np.ndarray,
+    where: np.ndarray,
+    out: np.ndarray,
+    order: list,
+    arrivals: np.ndarray,
+    prompts: np.ndarray,
+    answers: np.ndarray,
+    rng: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     i = np.array(order)
     start = arrivals[i]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LEAST = 5
 """Rows since the change that may move a level."""
 BEFORE, LATEST = 500, 20
-EXPLAINED = 0.4
+EXPLAINED, UNCURED = 0.4, 500
 LEAST_JUMP = {"page_hinkley": float(np.log(1.22)), "adwin": float(np.log(1.35))}
 """Smaller changes are the filter's to follow: load that comes and goes makes such waves, slow ones
 above all."""
@@ -46,7 +46,9 @@ def repair(learner: TargetLearner, by: str, now: float, note: Note) -> None:
     if abs(jump) < least:
         learner.follow(jump, slow=by == "adwin")
         return
-    if _explained(learner, block[:, after], jump):
+    again = learner.explained_at >= 0 and learner.seen - learner.explained_at < UNCURED
+    if not again and _explained(learner, block[:, after], jump):
+        learner.explained_at = learner.seen
         learner.follow(jump)
         learner.soon = learner.since_fit
         return

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from lengthwise.calibration.online.learner import OnlineLearner
 
 SCHEMA_VERSION = 1
-_COUNTS = ("seen", "learnt", "version", "fits", "since_fit", "soon", "unsummed", "followed")
+_COUNTS = ("seen", "learnt", "version", "fits", "since_fit", "soon", "unsummed", "followed",
+           "explained_at")  # fmt: skip
 
 
 def describe(target: TargetLearner) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class TargetLearner:
         self.shadow: Shadow | None = None
         self.shift = 0.0
         self.seen = self.learnt = self.version = self.fits = self.since_fit = 0
-        self.soon = -1
+        self.soon = self.explained_at = -1
         self.unsummed = self.followed = 0
         self.errors = np.empty(0)
         self.rates = np.zeros(3)
