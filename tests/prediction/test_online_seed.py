@@ -6,7 +6,7 @@ import pytest
 from lengthwise.errors import LengthwiseError
 from lengthwise.formulations.online.law import OnlineLaw
 from lengthwise.formulations.online.rows import RouterRows
-from lengthwise.prediction.online_seed import from_step_law
+from lengthwise.prediction.online_seed import Steps, decodes, from_step_law, prompts
 from lengthwise.prediction.step_law import StepLaw
 
 
@@ -20,6 +20,18 @@ def test_a_seed_follows_the_step_law() -> None:
     assert (np.abs(np.log(answer.ttft_s / step)) < 0.35).all()
     assert (np.diff(answer.ttft_s) > 0).all() and not seed.ready["ttft"]
     assert OnlineLaw.from_dict(seed.to_dict()).to_dict() == seed.to_dict()
+
+
+@pytest.mark.parametrize(("model", "tp"), [("llama3.1-8b", 1), ("llama3.1-70b", 8)])
+def test_the_seed_follows_what_it_was_fitted_to(model: str, tp: int) -> None:
+    law = from_step_law(model, "h100_sxm", tp=tp)
+    steps = Steps({"model": model, "hardware": "h100_sxm", "tp": tp})
+    for target, made in (("ttft_s", prompts), ("tpot_s", decodes)):
+        rows, seconds = made(steps)
+        off = np.abs(np.log(getattr(law.predict(rows), target) / seconds))
+        assert np.median(off) < 0.05
+        assert off.max() < 0.25
+    assert not any(law.ready.values())
 
 
 def test_a_larger_model_on_a_slower_gpu_is_slower() -> None:

@@ -298,3 +298,26 @@ def test_a_learnt_law_does_not_fall_with_prompt_or_load() -> None:
         for target in ("ttft", "tpot"):
             low, high = (getattr(a, f"{target}_s") for a in (first, second))
             assert (high > 0.9 * low).all()
+
+
+def test_tokens_in_flight_are_learnt_where_a_router_sends_them() -> None:
+    """Noise is additive and normal here: the p90 must hold at low and at high values alike."""
+    rng = np.random.default_rng(1)
+
+    def drawn(n: int, lo: float, hi: float) -> tuple[RouterRows, np.ndarray, np.ndarray]:
+        prompts, decodes = rng.uniform(lo, hi, (2, n))
+        rows = RouterRows.of({
+            "input_tokens": np.full(n, 200.0), "cached_share": np.full(n, 0.5),
+            "kv_share": np.full(n, 0.5), "waiting": np.full(n, 3.0), "running": np.ones(n),
+            "prefill_in_flight": prompts, "decode_in_flight": decodes,
+        })  # fmt: skip
+        ttft_ms = 670.0 + 0.05 * prompts + rng.normal(0.0, 30.0, n)
+        return rows, ttft_ms / 1e3, (170.0 + 0.02 * decodes + rng.normal(0.0, 10.0, n)) / 1e3
+
+    learner = OnlineLearner()
+    learner.observe(*drawn(3000, 0.0, 3000.0), np.arange(3000.0))
+    for lo, hi in ((0.0, 666.0), (2666.0, 3333.0)):
+        rows, ttft_s, tpot_s = drawn(1000, lo, hi)
+        bound = learner.law.quantile(rows, 0.9)
+        assert 0.82 <= np.mean(ttft_s <= bound.ttft_s) <= 0.98
+        assert 0.82 <= np.mean(tpot_s <= bound.tpot_s) <= 0.98

@@ -15,6 +15,7 @@ TPOT, seconds per token::
 
     step + r R + k kv + l n + m R kv + q R^2       overhead, batch, KV read, own context, crowding
     + c P + h P/(P + 4096) + w W + j W/(W + 4)     prompts that others put between the steps
+    + d D                                          D tokens in memory that are being decoded
 
 Coefficients are exponentials, hence positive, and no term falls when a prompt or the load grows:
 so neither does the sum, also far outside the data. Priors are those of an 8 B model on a data
@@ -97,6 +98,7 @@ TPOT = (
     Term("prompts in steps", "s", 5e-3, 1.2, True),
     Term("waiting", "s/request", 1e-4, 1.5),
     Term("queue", "s", 3e-3, 1.5),
+    Term("decode tokens in flight", "s/token", 1e-7, 1.5),
 )
 TERMS: dict[str, tuple[Term, ...]] = {"ttft": TTFT, "tpot": TPOT}
 
@@ -109,7 +111,7 @@ def prior(target: str) -> tuple[FloatArray, FloatArray]:
 
     >>> mean, covariance = prior("tpot")
     >>> float(np.exp(mean[0]).round(3)), covariance.shape
-    (0.01, (10, 10))
+    (0.01, (11, 11))
     """
     terms = TERMS[target]
     prompt = np.array([SHARED if t.prompt else 0.0 for t in terms])
@@ -154,7 +156,7 @@ def ttft_matrix(rows: RouterRows) -> FloatArray:
 
 
 def tpot_matrix(rows: RouterRows) -> FloatArray:
-    """Evaluate the terms of TPOT, shape (n, 10)."""
+    """Evaluate the terms of TPOT, shape (n, 11)."""
     x = np.empty((len(TPOT), len(rows)))
     ahead, running, waiting = rows.prefill_in_flight, rows.running, rows.waiting
     x[0] = 1.0
@@ -167,4 +169,5 @@ def tpot_matrix(rows: RouterRows) -> FloatArray:
     np.divide(ahead, ahead + CHUNK, out=x[7])
     x[8] = waiting
     np.divide(waiting, waiting + 4.0, out=x[9])
+    x[10] = rows.decode_in_flight
     return x.T
