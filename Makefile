@@ -6,7 +6,8 @@ TORCH  ?= torch==2.13.0
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-torch check lint types docs examples bench bench-tables clean
+.PHONY: help demo test test-torch check lint types docs examples bench bench-step bench-service \
+        bench-tables clean
 
 help:            ## show this help
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,6 +49,22 @@ bench: $(VENV)/.dev  ## run every benchmark again (LENGTHWISE_DATA must be set; 
 	$(BIN)/python benchmarks/per_token.py
 	$(BIN)/python benchmarks/per_token_features.py
 	$(BIN)/python benchmarks/import_truth.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-step: $(VENV)/.dev  ## benchmarks of the step law (LENGTHWISE_DATA; about two hours, mostly kernel tables)
+	$(BIN)/python benchmarks/kernels.py
+	$(BIN)/python benchmarks/kernels_attention.py
+	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python benchmarks/few_shot_steps.py
+	$(BIN)/python benchmarks/step_speed.py
+	$(BIN)/python benchmarks/energy.py
+	$(BIN)/python benchmarks/tables.py
+
+bench-service: $(VENV)/.dev  ## benchmarks of the service (LENGTHWISE_DATA, xgboost, lightgbm; about 30 minutes)
+	$(BIN)/python benchmarks/online.py
+	$(BIN)/python benchmarks/exploration.py
+	$(BIN)/python benchmarks/serve_speed.py
+	$(BIN)/python benchmarks/serve_faults.py
 	$(BIN)/python benchmarks/tables.py
 
 bench-tables: $(VENV)/.dev  ## write the committed benchmark results into the README
