@@ -75,7 +75,7 @@ class NativeState:
                 "now_s": time(),
                 "law": {
                     "version": law.version,
-                    "ready": context.is_ready and bool(law.ready.get("ttft")),
+                    "ready": {t: context.is_ready and bool(ok) for t, ok in law.ready.items()},
                     "terms": law.terms(),
                 },
                 "domain": domain,
