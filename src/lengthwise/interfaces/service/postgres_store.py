@@ -20,6 +20,7 @@ from lengthwise.interfaces.service.store import ServiceUnavailable
 TURN, LEAD = 0x6C656E67, 0x6C656E68
 """Advisory locks: of writers, and of the one trainer."""
 TIMEOUT_S = 5
+ADDRESS = re.compile(r'connection to server (?:on socket|at) "[^"]*"(?: \([^)]*\))?(?:, port \d+)?')
 
 
 def schema() -> str:
@@ -85,7 +86,6 @@ class PostgresLink(Link):
 
     def explain(self, error: Exception) -> ServiceUnavailable | None:
         """Say what an error of the driver means."""
-        text = " ".join(str(error).split())[:160]
         errors = self._driver.errors
         if isinstance(error, errors.DiskFull):
             return ServiceUnavailable("the disk of the database is full")
@@ -94,7 +94,7 @@ class PostgresLink(Link):
         if isinstance(error, self._driver.IntegrityError | self._driver.ProgrammingError):
             return None
         if isinstance(error, self._driver.Error | OSError):
-            return ServiceUnavailable("the database is away", got=text)
+            return ServiceUnavailable("the database is away", got=told(error))
         return None
 
     def _prepare(self, connection: Any) -> None:
@@ -116,6 +116,16 @@ class PostgresLink(Link):
         except BaseException:
             run("ROLLBACK")
             raise
+
+
+def told(error: Exception) -> str:
+    """Say what a driver's error says, without the address of the server: callers read it.
+
+    >>> told(OSError('connection to server at "db.internal", port 5432 failed: timeout expired'))
+    'connection to the server failed: timeout expired'
+    """
+    text = ADDRESS.sub("connection to the server", " ".join(str(error).split()))
+    return text[:160]
 
 
 class PostgresStore(SqlStore):
@@ -150,8 +160,7 @@ class PostgresStore(SqlStore):
             self._leading.execute("SELECT 1")
         except (psycopg.Error, OSError) as error:
             self._drop_lead()
-            raise ServiceUnavailable("the database is away",
-                                     got=" ".join(str(error).split())[:160]) from None  # fmt: skip
+            raise ServiceUnavailable("the database is away", got=told(error)) from None
         return True
 
     def close(self) -> None:
