@@ -148,7 +148,8 @@ def test_failures_are_labelled(
     mock: Any, transport: Callable[[str], Transport], options: tuple[str, ...], label: str,
     words: str,
 ) -> None:  # fmt: skip
-    records = failing(mock(*options).url, 0.3, transport)
+    patience_s = 0.3 if label == "timeout" else 30.0  # a busy machine may stall the other answers
+    records = failing(mock(*options).url, patience_s, transport)
     assert [r.error for r in records] == [label] * 4
     assert all(words in r.detail for r in records)
     assert all(r.ttft_ms is None and r.e2e_ms is None for r in records)
