@@ -130,6 +130,15 @@ def test_a_static_cache_is_empty_at_the_start_of_a_run() -> None:
         assert tokens_of(engine, 4, Shape(40, 1, 3), ids) == first
 
 
+def test_a_static_cache_has_its_memory_before_the_clock_starts() -> None:
+    with opened(cache="static") as engine:
+        for batch_size in (2, 1, 2):
+            cache = engine._caches.empty(batch_size)
+            assert cache.is_initialized
+            assert cache.layers[0].keys.shape[0] == batch_size
+            assert int(cache.get_seq_length()) == 0
+
+
 def test_feeding_everything_again_is_said_in_the_columns() -> None:
     events = events_of(cache="none")
     assert [e.query_len for e in events] == [48, 49, 50, 51]

@@ -74,7 +74,8 @@ class TransformersEngine:
         )  # fmt: skip
         self._prompts = torch.Generator().manual_seed(seed)
         self._sampling = torch.Generator(self._options.device).manual_seed(seed)
-        self._caches = Caches(self._settings["cache"], self._config, self._options.max_tokens)
+        self._caches = Caches(self._settings["cache"], self._config, self._options.max_tokens,
+                              self._fill)  # fmt: skip
         self._limits = Limits(self._options, self._settings["cache"], self._config.model_type,
                               footprint)  # fmt: skip
         self._prefill, self._decode = self._passes()
@@ -172,15 +173,21 @@ class TransformersEngine:
     def _laps(self, shape: Shape) -> list[Lap]:
         ids = self.tokens(shape.batch_size, shape.isl).to(self._options.device)
         cache = self._caches.empty(shape.batch_size)
-        arguments = {**self._keep, "use_cache": cache is not None}
-        if cache is not None:
-            arguments[cache_argument(self._model)] = cache
+        arguments = self._arguments(cache)
         generation = Generation(self._prefill, self._decode, arguments, cache, self._choice(), ids,
                                 shape.cached_tokens)  # fmt: skip
         steps = shape.decode_steps + 1
         if self._settings["loop"] == "thesis":
             return time_gaps(generation.step, steps)
         return time_steps(generation.step, steps, self._options.device)
+
+    def _arguments(self, cache: Any) -> dict[str, Any]:
+        given = {**self._keep, "use_cache": cache is not None}
+        return given if cache is None else {**given, cache_argument(self._model): cache}
+
+    def _fill(self, cache: Any, batch_size: int) -> None:
+        ids = self.tokens(batch_size, 1).to(self._options.device)
+        self._model(input_ids=ids, **self._arguments(cache))
 
     def _choice(self) -> Choice:
         s = self._settings
