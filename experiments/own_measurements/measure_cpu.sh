@@ -35,9 +35,11 @@ torch() { # name, arguments
     sweep "transformers-$name" "$with_torch" transformers "$@"
 }
 torch sdpa --model random-llama-19m --isl "1-16384*2" --batch 1,4,8 --max-batch-tokens 16384 --repeats 4
-torch sdpa-bf16 --model random-llama-19m --precision bf16 --isl "1-16384*2" --repeats 4
+torch sdpa-bf16 --model random-llama-19m --precision bf16 \
+    --isl "1-16384*2" --batch 1,4,8 --max-batch-tokens 16384 --repeats 2
 torch eager --model random-llama-19m --engine-set attention=eager \
     --isl "1-16384*2" --batch 1,4,8 --max-batch-tokens 16384 --repeats 2
-torch static --model random-llama-19m --engine-set cache=static --isl "1-16384*2" --repeats 4
+torch static --model random-llama-19m --engine-set cache=static \
+    --isl "1-16384*2" --batch 1,4,8 --max-batch-tokens 16384 --repeats 2
 torch mamba --model random-mamba-20m --isl "1-16384*2" --batch 1,4,8 --max-batch-tokens 16384 --repeats 3
 torch prefix --model random-llama-19m --isl "1024,2048,4096" --cached "0,512,1536" --repeats 4

@@ -37,6 +37,8 @@ from lengthwise.reporting.figures.prepare import Laws, points_at
 from lengthwise.units import format_ms, format_tokens
 
 REPEATS, TRUTH_REPEATS = 25, 3
+DECODES = 32
+"""Decode steps after each prompt; a step takes about a millisecond, so one alone says little."""
 ANCHORS = 3
 """Visits of the anchor in each repetition of the second part, spread between the long prompts."""
 SHOWN = 0.5
@@ -81,10 +83,16 @@ class Setting:
         )
 
     @property
+    def engine_options(self) -> EngineOptions:
+        """Settings of the engine, long enough for everything asked."""
+        chunk = {"chunk": str(self.chunk)}
+        return EngineOptions(max_tokens=self.asked[-1] + 2 * DECODES, settings=self.options | chunk)
+
+    @property
     def second_plan(self) -> Plan:
         """The long prompts, and the longest fitted one again between them."""
-        plan = plan_of(self.asked, repeats=TRUTH_REPEATS)
-        anchor = Shape(self.short)
+        plan = plan_of(self.asked, repeats=TRUTH_REPEATS, decode_steps=DECODES)
+        anchor = Shape(self.short, decode_steps=DECODES)
         return replace(plan, shapes=(anchor,) * ANCHORS + plan.shapes, anchor_shape=anchor)
 
 
@@ -121,14 +129,12 @@ def run_live(
     """
     setting = SETTINGS[name]
     say(f"loading a small model with random weights in {name}")
-    options = EngineOptions(
-        max_tokens=setting.asked[-1] + 16, settings=setting.options | {"chunk": str(setting.chunk)}
-    )
-    engine = open_engine(name, options)
+    engine = open_engine(name, setting.engine_options)
     try:
         engine.run(Shape(setting.asked[-1], 1, 1))  # memory as after long prompts; not looked at
         say(f"measuring {setting.part}")
-        short = measured_table(engine, plan_of(setting.fitted, repeats=REPEATS), show, SOURCE)
+        plan = plan_of(setting.fitted, repeats=REPEATS, decode_steps=DECODES)
+        short = measured_table(engine, plan, show, SOURCE)
         train = prompts_of(_in_cpu_time(short))
         laws = _laws(step_rows(load(_in_cpu_time(short))), train, setting.chunk)
         for line in predictions(laws, train, setting):
