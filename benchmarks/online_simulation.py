@@ -102,60 +102,87 @@ class Pod:
         return done
 
 
-def simulate(pool: Pool, seed: int) -> dict[str, np.ndarray]:
-    """Simulate; columns of rows by time of completion, with ``ttft_s``, ``tpot_s``, ``time_s``."""
-    rng = np.random.default_rng(seed)
-    n = pool.requests
-    prompts, answers, shares, arrivals = _workload(pool, rng)
-    noise = rng.lognormal(0, 0.06, 1 << 18)
-    noise[rng.random(len(noise)) < 0.001] *= 5.0
-    choice = rng.integers(0, len(pool.speeds), (n, 2))
-    pods = [Pod(s, pool.kv_tokens) for s in pool.speeds]
-    rows = np.zeros((n, len(COLUMNS)))
-    where, out, order = np.zeros(n, dtype=int), np.zeros((n, 2)), []
-    heap: list = []
-    arrived = steps = 0
-    while arrived < n or heap:
-        if arrived < n and (not heap or arrivals[arrived] <= heap[0][0]):
-            i, now = arrived, float(arrivals[arrived])
-            arrived += 1
-            a, b = choice[i]
-            p = int(
-                a if pods[a].batch + len(pods[a].queue) <= pods[b].batch + len(pods[b].queue) else b
-            )
-            pod = pods[p]
-            prompt, share = int(prompts[i]), float(shares[i])
-            uncached = max(prompt - int(share * prompt), 1)
-            rows[i] = (
-                prompt,
-                share,
-                min(pod.kv / pod.capacity, 1.0),
-                len(pod.queue),
-                pod.batch + len(pod.queue),
-                pod.ahead,
-            )
-            where[i] = p
-            pod.queue.append([i, prompt, 0, int(answers[i]), uncached, uncached, 0.0, 0.0])
-            pod.ahead += uncached
-            if not pod.busy:
-                pod.busy = True
-                heapq.heappush(heap, (now, p, -1, []))
-            continue
-        now, p, _, finished = heapq.heappop(heap)
-        pod = pods[p]
-        if finished is not None and _ >= 0:
+class Simulation:
+    """A pool and the requests that come to it, step by step.
+
+    Attributes
+    ----------
+    rows
+        What the router knew of each request when it arrived, (requests, len(COLUMNS)).
+    out
+        Time of the first and of the last token, (requests, 2).
+    order
+        Requests in the order in which they were done.
+    """
+
+    def __init__(self, pool: Pool, rng: np.random.Generator) -> None:
+        n = pool.requests
+        self.pool = pool
+        self.prompts, self.answers, self.shares, self.arrivals = _workload(pool, rng)
+        self.noise = rng.lognormal(0, 0.06, 1 << 18)
+        self.noise[rng.random(len(self.noise)) < 0.001] *= 5.0
+        self.choice = rng.integers(0, len(pool.speeds), (n, 2))
+        self.pods = [Pod(s, pool.kv_tokens) for s in pool.speeds]
+        self.rows = np.zeros((n, len(COLUMNS)))
+        self.where, self.out = np.zeros(n, dtype=int), np.zeros((n, 2))
+        self.order: list[int] = []
+        self.heap: list = []
+        self.arrived = self.steps = 0
+
+    def advance(self) -> bool:
+        """Let the next thing happen; False when everything is done."""
+        if self.arrived < self.pool.requests and (
+            not self.heap or self.arrivals[self.arrived] <= self.heap[0][0]
+        ):
+            self._arrive()
+        elif self.heap:
+            self._step()
+        else:
+            return False
+        return True
+
+    def _arrive(self) -> None:
+        i, now = self.arrived, float(self.arrivals[self.arrived])
+        self.arrived += 1
+        p = int(min(self.choice[i], key=lambda q: self.pods[q].batch + len(self.pods[q].queue)))
+        pod = self.pods[p]
+        prompt, share = int(self.prompts[i]), float(self.shares[i])
+        uncached = max(prompt - int(share * prompt), 1)
+        queued = len(pod.queue)
+        kv = min(pod.kv / pod.capacity, 1.0)
+        self.rows[i] = (prompt, share, kv, queued, pod.batch + queued, pod.ahead)
+        self.where[i] = p
+        pod.queue.append([i, prompt, 0, int(self.answers[i]), uncached, uncached, 0.0, 0.0])
+        pod.ahead += uncached
+        if not pod.busy:
+            pod.busy = True
+            heapq.heappush(self.heap, (now, p, -1, []))
+
+    def _step(self) -> None:
+        now, p, number, finished = heapq.heappop(self.heap)
+        pod = self.pods[p]
+        if number >= 0:
             for request in pod.end(finished, now):
-                order.append(request[0])
-                out[request[0]] = request[6], request[7]
+                self.order.append(request[0])
+                self.out[request[0]] = request[6], request[7]
         pod.admit()
         if not pod.batch:
             pod.busy = False
-            continue
-        steps += 1
-        factor = pool.slower if pool.slower_from and arrived >= pool.slower_from else 1.0
-        time, finished = pod.begin(float(noise[steps % len(noise)]) * factor)
-        heapq.heappush(heap, (now + time, p, steps, finished))
-    return _table(rows, where, out, order, arrivals, prompts, answers, rng)
+            return
+        self.steps += 1
+        slower = self.pool.slower_from and self.arrived >= self.pool.slower_from
+        noise = float(self.noise[self.steps % len(self.noise)])
+        time, finished = pod.begin(noise * (self.pool.slower if slower else 1.0))
+        heapq.heappush(self.heap, (now + time, p, self.steps, finished))
+
+
+def simulate(pool: Pool, seed: int) -> dict[str, np.ndarray]:
+    """Simulate; columns of rows by time of completion, with ``ttft_s``, ``tpot_s``, ``time_s``."""
+    rng = np.random.default_rng(seed)
+    simulation = Simulation(pool, rng)
+    while simulation.advance():
+        pass
+    return _table(simulation, rng)
 
 
 def _workload(pool: Pool, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -173,20 +200,12 @@ def _workload(pool: Pool, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
     return prompts, answers, shares, np.cumsum(gaps / tide)
 
 
-def _table(
-    rows: np.ndarray,
-    where: np.ndarray,
-    out: np.ndarray,
-    order: list,
-    arrivals: np.ndarray,
-    prompts: np.ndarray,
-    answers: np.ndarray,
-    rng: np.random.Generator,
-) -> dict[str, np.ndarray]:
-    i = np.array(order)
-    start = arrivals[i]
-    overhead = 0.004 * rng.lognormal(0, 0.3, len(i)) + 1.5e-6 * prompts[i]
-    tpot = np.where(answers[i] > 1, (out[i, 1] - out[i, 0]) / np.maximum(answers[i] - 1, 1), np.nan)
-    table = {name: rows[i, k] for k, name in enumerate(COLUMNS)}
-    table["pod"] = np.array([f"pod-{p}" for p in where[i]], dtype=object)
-    return table | {"ttft_s": out[i, 0] - start + overhead, "tpot_s": tpot, "time_s": out[i, 1]}
+def _table(done: Simulation, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    i = np.array(done.order)
+    first, last = done.out[i].T
+    answers, prompts = done.answers[i], done.prompts[i]
+    overhead = 0.004 * rng.lognormal(0, 0.3, len(i)) + 1.5e-6 * prompts
+    tpot = np.where(answers > 1, (last - first) / np.maximum(answers - 1, 1), np.nan)
+    table = {name: done.rows[i, k] for k, name in enumerate(COLUMNS)}
+    table["pod"] = np.array([f"pod-{p}" for p in done.where[i]], dtype=object)
+    return table | {"ttft_s": first - done.arrivals[i] + overhead, "tpot_s": tpot, "time_s": last}

@@ -12,7 +12,7 @@ REGIMES = {"in_range": "in range", "four_times": "prompts 4 times as long"}
 
 def service() -> str:
     """Accuracy against the peer's models, drift, speed, faults, and what to measure."""
-    return "\n".join([*_accuracy(), "", _drift(), *_speed(), *_faults(), _exploration()])
+    return "\n".join([*_accuracy(), "", _bound(), _drift(), *_speed(), *_faults(), _exploration()])
 
 
 def _accuracy() -> list[str]:
@@ -40,6 +40,19 @@ def _line(case: str, regime: str, target: str, scores: dict[str, Any]) -> str:
     cells = [f"{scores[name]['mape_percent']:.1f} %" for name in who]
     covered = f"{scores['ours']['coverage_p90_percent']:.0f} %"
     return f"| {case}, {regime}: {target} | {' | '.join([*cells, covered])} |"
+
+
+def _bound() -> str:
+    found = result("online_bound")
+    least = [
+        f"{found[case]['tpot']['least_mape_percent']:.0f} %" for case in LABELS if case in found
+    ]
+    ttft = max(case["ttft"]["least_mape_percent"] for case in found.values())
+    return (
+        f"- Of the TPOT of those long prompts {' and '.join(least)} cannot be known when they "
+        f"arrive, whoever predicts (of their TTFT {ttft:.0f} %): it depends on what comes later "
+        "(`benchmarks/online_bound.py` draws that again)."
+    )
 
 
 def _drift() -> str:

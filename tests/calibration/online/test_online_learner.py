@@ -321,3 +321,34 @@ def test_tokens_in_flight_are_learnt_where_a_router_sends_them() -> None:
         bound = learner.law.quantile(rows, 0.9)
         assert 0.82 <= np.mean(ttft_s <= bound.ttft_s) <= 0.98
         assert 0.82 <= np.mean(tpot_s <= bound.tpot_s) <= 0.98
+
+
+def strange(seed: int, n: int) -> tuple:
+    """Rows whose TPOT depends on the prompt thousands of times as much as on a usual machine."""
+    rng = np.random.default_rng(seed)
+    tokens, kv = rng.integers(50, 800, n), rng.uniform(0.1, 0.9, n)
+    running, waiting = rng.integers(1, 5, n), rng.integers(0, 9, n)
+    ttft = 0.1 + 2e-3 * tokens + 4e-3 * running + 3e-3 * waiting + rng.normal(0, 0.02, n)
+    tpot = 0.02 + 5e-4 * tokens + 5e-3 * running + 0.1 * kv + rng.normal(0, 0.01, n)
+    columns = {"input_tokens": tokens, "kv_share": kv, "running": running, "waiting": waiting}
+    return RouterRows.of(columns), ttft, tpot
+
+
+def test_a_law_far_from_the_priors_is_learnt_from_few_rows() -> None:
+    learner = OnlineLearner()
+    learn(learner, strange(0, 400), size=100)
+    rows, ttft, tpot = strange(1, 2000)
+    answer = learner.law.quantile(rows, 0.5)
+    assert np.median(np.abs(answer.ttft_s / ttft - 1)) < 0.05
+    assert np.median(np.abs(answer.tpot_s / tpot - 1)) < 0.05
+
+
+def test_first_traffic_unlike_the_rest_is_got_over_without_an_alarm() -> None:
+    learner = OnlineLearner()
+    learn(learner, traffic(0, 110))
+    learn(learner, strange(2, 3000), 110, 3000)
+    rows, ttft, tpot = strange(3, 4000)
+    answer = learner.law.quantile(rows, 0.9)
+    assert 0.85 < (ttft <= answer.ttft_s).mean() < 0.95
+    assert 0.85 < (tpot <= answer.tpot_s).mean() < 0.95
+    assert "alarm" not in kinds(learner, "tpot") + kinds(learner, "ttft")

@@ -3,6 +3,10 @@
 Minimises  sum_i w_i rho((log y_i - log sum_k exp(theta_k) x_ik) / s) + |theta - mu|^2_prior / 2
 by damped Gauss-Newton; the gradient of the log of the sum is the share of each term, between 0
 and 1, which makes the problem tame. rho is Huber's.
+
+A term whose typical coefficient is far too small has no share, hence no gradient, and would stay
+small for ever: so fits also begin from least squares of relative errors with coefficients of at
+least zero (Lawson & Hanson 1974), which knows no typical values, and the more probable end counts.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.optimize import nnls
 
 from lengthwise.units import FloatArray
 
@@ -48,7 +53,7 @@ def fit(
     mean, covariance
         Prior of the log coefficients, shapes (k,) and (k, k).
     start
-        Where to begin; the prior mean by default.
+        Where to begin; by default both the prior mean and what least squares say.
 
     Examples
     --------
@@ -58,7 +63,30 @@ def fit(
     array([0.02 , 0.003])
     """
     prior = np.linalg.inv(covariance)
-    theta = np.array(mean if start is None else start)
+    starts = [mean, _least_squares(x, log_y, weight, mean)] if start is None else [start]
+    ends = [_descend(x, log_y, weight, mean, prior, at) for at in starts]
+    return min(ends, key=lambda end: end[1])[0]
+
+
+def _least_squares(
+    x: FloatArray, log_y: FloatArray, weight: FloatArray, mean: FloatArray
+) -> FloatArray:
+    """Log coefficients without a prior; terms that least squares leave out stay typical."""
+    size = np.maximum(np.sqrt((x**2).mean(axis=0)), 1e-300)
+    root = np.sqrt(weight)
+    found, _ = nnls(x / size * (root / np.exp(log_y))[:, None], root, maxiter=50 * x.shape[1])
+    used = found > 0
+    theta = np.array(mean)
+    theta[used] = np.log(found[used] / size[used])
+    return theta
+
+
+def _descend(
+    x: FloatArray, log_y: FloatArray, weight: FloatArray, mean: FloatArray, prior: FloatArray,
+    start: FloatArray,
+) -> tuple[Fitted, float]:  # fmt: skip
+    """Go down from a start; gives the end and minus the log of its probability."""
+    theta = np.array(start)
     scale, damping = 1.0, 1e-3
     residual, share = _linear(x, log_y, theta)
     for _ in range(STEPS):
@@ -81,7 +109,9 @@ def fit(
         if np.abs(step).max() < 1e-3:
             break
     wide = weight * _huber(residual / scale) / (DEPENDENCE * scale**2)
-    return Fitted(theta, np.linalg.inv((share * wide[:, None]).T @ share + prior), scale)
+    fitted = Fitted(theta, np.linalg.inv((share * wide[:, None]).T @ share + prior), scale)
+    cost = _cost(residual, scale, weight, theta - mean, prior)
+    return fitted, cost + weight.sum() / DEPENDENCE * float(np.log(scale))
 
 
 def _linear(x: FloatArray, log_y: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:

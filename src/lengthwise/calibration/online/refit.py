@@ -14,8 +14,9 @@ from lengthwise.formulations.online import terms
 from lengthwise.formulations.online.context import Context, Frame
 from lengthwise.units import FloatArray
 
-HALF_LIFE = 30000.0
-"""Rows after which a row in memory counts half; a fifth at least."""
+HALF_LIFE, YOUNG_HALF_LIFE = 30000.0, 2.0
+"""Rows after which a row in memory counts half, a fifth at least; in all rows so far while there are
+few: the first traffic of a pod is often unlike the rest, probes and warm-ups."""
 TYPE_SPREAD = 0.3
 """Standard deviation by which log coefficients of a pod type differ from the pooled ones."""
 LEVEL_SD = 0.03
@@ -60,7 +61,8 @@ def challenger(
     x = terms.matrix(now.target, context.rows)
     log_y = data[LOG_Y] + shift - data[SHIFT]
     age = data[SEQUENCE].max() - data[SEQUENCE]
-    weight = np.maximum(0.5 ** (age / HALF_LIFE), 0.2)
+    half_life = min(HALF_LIFE, YOUNG_HALF_LIFE * data[SEQUENCE].max())
+    weight = np.maximum(0.5 ** (age / max(half_life, 1.0)), 0.2)
     weight = weight * np.clip(np.median(sd) / sd[context.cell], 0.3, 3.0) ** 2
     model = now.copy()
     offset = now.offset.copy()

@@ -29,7 +29,7 @@ class LearnerSettings:
         Rows kept for judging, the most recent.
     refit_first, refit_growth, refit_most
         The law is fitted again after ``refit_first`` rows, then whenever the rows since the last
-        fit exceed ``refit_growth`` of all rows so far (0.5: whenever they have doubled),
+        fit exceed ``refit_growth`` of all rows so far (0.3: whenever they are 1.4 times as many),
         ``refit_most`` at most.
     correction
         Whether boosted trees may correct the physics.
@@ -44,7 +44,7 @@ class LearnerSettings:
     holdout_every: int = 10
     holdout: int = 600
     refit_first: int = 60
-    refit_growth: float = 0.5
+    refit_growth: float = 0.3
     refit_most: int = 20000
     correction: bool = True
     drift: bool = True

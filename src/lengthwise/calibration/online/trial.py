@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.calibration.online.memory import LOG_Y, SHIFT, Memory
+from lengthwise.calibration.online.memory import LOG_Y, SEQUENCE, SHIFT, Memory
 from lengthwise.calibration.online.model import Model
 from lengthwise.formulations.online import terms
 from lengthwise.formulations.online.context import Context, Frame
@@ -16,6 +16,8 @@ FARTHEST = 2.0
 """Log errors count up to this: a factor of 7."""
 LEAST = 10
 """Rows that make a length class count."""
+NEWER, FEWEST = 0.5, 20
+"""Share of the rows held out that judges a challenger, and how many at least: the newer ones."""
 MARGIN = 0.005
 """Share of the loss by which a challenger must win."""
 WORSE, ENOUGH, LONGEST = 0.05, 60, 400
@@ -38,12 +40,14 @@ def loss(error: FloatArray, length: Any) -> float:
 
 
 def held_out_loss(model: Model, holdout: Memory, frame: Frame, shift: float) -> float:
-    """Loss of a model on the rows held out."""
+    """Loss of a model on the newer rows held out."""
     context = holdout.context(frame)
     data = holdout.data
     log_y = data[LOG_Y] + shift - data[SHIFT]
     x = terms.matrix(model.target, context.rows)
-    return loss(log_y - model.log_median(context, x), data[0])
+    error = log_y - model.log_median(context, x)
+    newest = np.argsort(data[SEQUENCE])[-max(int(NEWER * len(log_y)), FEWEST) :]
+    return loss(error[newest], data[0][newest])
 
 
 class Shadow:
