@@ -15,8 +15,8 @@ from lengthwise.formulations.online.context import Context, Frame
 from lengthwise.units import FloatArray
 
 HALF_LIFE, YOUNG_HALF_LIFE = 30000.0, 2.0
-"""Rows after which a row in memory counts half, a fifth at least; while there are few, so many times
-the rows so far: the first traffic of a pod is often unlike the rest, probes and warm-ups."""
+"""Rows after which a row in memory counts half, a fifth at least; while there are few, so many
+times the rows so far: the first traffic of a pod is often unlike the rest, probes and warm-ups."""
 TYPE_SPREAD = 0.3
 """Standard deviation by which log coefficients of a pod type differ from the pooled ones."""
 LEVEL_SD = 0.03
