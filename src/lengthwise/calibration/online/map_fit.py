@@ -62,7 +62,7 @@ def fit(
     >>> np.exp(fit(x, y, np.ones(50), np.log([0.1, 0.01]), 4 * np.eye(2)).theta).round(4)
     array([0.02 , 0.003])
     """
-    prior = np.linalg.inv(covariance)
+    prior: FloatArray = np.linalg.inv(covariance)
     starts = [mean, _least_squares(x, log_y, weight, mean)] if start is None else [start]
     ends = [_descend(x, log_y, weight, mean, prior, at) for at in starts]
     return min(ends, key=lambda end: end[1])[0]
@@ -109,9 +109,10 @@ def _descend(
         if np.abs(step).max() < 1e-3:
             break
     wide = weight * _huber(residual / scale) / (DEPENDENCE * scale**2)
-    fitted = Fitted(theta, np.linalg.inv((share * wide[:, None]).T @ share + prior), scale)
+    spread: FloatArray = np.linalg.inv((share * wide[:, None]).T @ share + prior)
     cost = _cost(residual, scale, weight, theta - mean, prior)
-    return fitted, cost + weight.sum() / DEPENDENCE * float(np.log(scale))
+    cost += float(weight.sum()) / DEPENDENCE * float(np.log(scale))
+    return Fitted(theta, spread, scale), cost
 
 
 def _linear(x: FloatArray, log_y: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
