@@ -62,7 +62,7 @@ def fit(
     >>> np.exp(fit(x, y, np.ones(50), np.log([0.1, 0.01]), 4 * np.eye(2)).theta).round(4)
     array([0.02 , 0.003])
     """
-    prior: FloatArray = np.linalg.inv(covariance)
+    prior = _inverse(covariance)
     starts = [mean, _least_squares(x, log_y, weight, mean)] if start is None else [start]
     ends = [_descend(x, log_y, weight, mean, prior, at) for at in starts]
     return min(ends, key=lambda end: end[1])[0]
@@ -74,7 +74,10 @@ def _least_squares(
     """Log coefficients without a prior; terms that least squares leave out stay typical."""
     size = np.maximum(np.sqrt((x**2).mean(axis=0)), 1e-300)
     root = np.sqrt(weight)
-    found, _ = nnls(x / size * (root / np.exp(log_y))[:, None], root, maxiter=50 * x.shape[1])
+    try:
+        found, _ = nnls(x / size * (root / np.exp(log_y))[:, None], root, maxiter=50 * x.shape[1])
+    except RuntimeError:  # no end in so many steps: the other start has to do
+        return mean
     used = found > 0
     theta = np.array(mean)
     theta[used] = np.log(found[used] / size[used])
@@ -109,10 +112,15 @@ def _descend(
         if np.abs(step).max() < 1e-3:
             break
     wide = weight * _huber(residual / scale) / (DEPENDENCE * scale**2)
-    spread: FloatArray = np.linalg.inv((share * wide[:, None]).T @ share + prior)
+    spread = _inverse((share * wide[:, None]).T @ share + prior)
     cost = _cost(residual, scale, weight, theta - mean, prior)
     cost += float(weight.sum()) / DEPENDENCE * float(np.log(scale))
     return Fitted(theta, spread, scale), cost
+
+
+def _inverse(matrix: FloatArray) -> FloatArray:
+    inverse: FloatArray = np.linalg.inv(matrix).astype(float)
+    return inverse
 
 
 def _linear(x: FloatArray, log_y: FloatArray, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
