@@ -44,14 +44,11 @@ def _line(case: str, regime: str, target: str, scores: dict[str, Any]) -> str:
 
 def _bound() -> str:
     found = result("online_bound")
-    least = [
-        f"{found[case]['tpot']['least_mape_percent']:.0f} %" for case in LABELS if case in found
-    ]
+    tpot = min(case["tpot"]["least_mape_percent"] for case in found.values())
     ttft = max(case["ttft"]["least_mape_percent"] for case in found.values())
     return (
-        f"- Of the TPOT of those long prompts {' and '.join(least)} cannot be known when they "
-        f"arrive, whoever predicts (of their TTFT {ttft:.0f} %): it depends on what comes later "
-        "(`benchmarks/online_bound.py` draws that again)."
+        f"- No predictor can know the TPOT of those long prompts to better than {tpot:.0f} % when they "
+        f"arrive (TTFT {ttft:.0f} %): it depends on what comes later (`benchmarks/online_bound.py`)."
     )
 
 
