@@ -47,8 +47,9 @@ def _bound() -> str:
     tpot = min(case["tpot"]["least_mape_percent"] for case in found.values())
     ttft = max(case["ttft"]["least_mape_percent"] for case in found.values())
     return (
-        f"- No predictor can know the TPOT of those long prompts to better than {tpot:.0f} % when they "
-        f"arrive (TTFT {ttft:.0f} %): it depends on what comes later (`benchmarks/online_bound.py`)."
+        f"- No predictor can know the TPOT of those long prompts to better than {tpot:.0f} % when "
+        f"they arrive (TTFT {ttft:.0f} %): it depends on what comes later "
+        "(`benchmarks/online_bound.py`)."
     )
 
 
