@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from online import ALL, FUTURE, LONGEST, POOLS, SEEDS, TARGETS
-from online_simulation import Pool, Simulation, _workload
+from online_simulation import Pool, Simulation, workload
 
 RESULTS = Path(__file__).parent / "results" / "online_bound.json"
 FUTURES, REQUESTS = 24, 40
@@ -60,7 +60,7 @@ def future(simulation: Simulation, i: int, number: int) -> tuple[float, float]:
     one.pods, one.heap, one.order = copy.deepcopy((simulation.pods, simulation.heap, []))
     one.out, one.rows, one.where = (a.copy() for a in (one.out, one.rows, one.where))
     rng = np.random.default_rng((i, number))
-    drawn = _workload(simulation.pool, rng)
+    drawn = workload(simulation.pool, rng)
     one.prompts, one.answers, one.shares = (
         np.append(old[: i + 1], new[i + 1 :])
         for old, new in zip((one.prompts, one.answers, one.shares), drawn, strict=False)

@@ -118,7 +118,7 @@ class Simulation:
     def __init__(self, pool: Pool, rng: np.random.Generator) -> None:
         n = pool.requests
         self.pool = pool
-        self.prompts, self.answers, self.shares, self.arrivals = _workload(pool, rng)
+        self.prompts, self.answers, self.shares, self.arrivals = workload(pool, rng)
         self.noise = rng.lognormal(0, 0.06, 1 << 18)
         self.noise[rng.random(len(self.noise)) < 0.001] *= 5.0
         self.choice = rng.integers(0, len(pool.speeds), (n, 2))
@@ -185,7 +185,8 @@ def simulate(pool: Pool, seed: int) -> dict[str, np.ndarray]:
     return _table(simulation, rng)
 
 
-def _workload(pool: Pool, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+def workload(pool: Pool, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    """Prompt and answer tokens, cached shares and arrival times of all requests."""
     n = pool.requests
     prompts = np.clip(rng.lognormal(math.log(700), 1.0, n), 16, pool.longest).astype(int)
     if pool.rare_from:
