@@ -10,10 +10,10 @@ import json
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from lengthwise.data.model_hub import CONFIG, QUANTISED, config_from_hub
 from lengthwise.domain.model import ModelSpec, find_model
 from lengthwise.domain.model_config import parse_config
 from lengthwise.errors import FileFormatError, InputError
@@ -21,14 +21,12 @@ from lengthwise.errors import FileFormatError, InputError
 LARGEST = 16 << 20
 """Largest configuration read, bytes; published ones are below 1 MB."""
 
-_CONFIG, _QUANTISED = "config.json", "hf_quant_config.json"
-
 
 def load_model(name_or_path: str | os.PathLike[str]) -> ModelSpec:
     """Find a model: a file, a folder with ``config.json``, a known name, or a hub id.
 
     A path that exists wins over a name, a known name over the hub. The hub is asked only when
-    ``huggingface_hub`` is installed.
+    ``huggingface_hub`` is installed (:mod:`lengthwise.data.model_hub`).
 
     Parameters
     ----------
@@ -55,7 +53,7 @@ def load_model(name_or_path: str | os.PathLike[str]) -> ModelSpec:
         raise InputError("a model needs a name or a path", got=repr(text), remedy=_remedy(text))
     path = Path(text)
     if path.is_dir():
-        return read_config(path / _CONFIG)
+        return read_config(path / CONFIG)
     if path.is_file():
         return read_config(path)
     if path.suffix == ".json" or text.startswith((".", "~", os.sep)):
@@ -91,8 +89,8 @@ def read_config(path: str | os.PathLike[str]) -> ModelSpec:
     """
     file = Path(path)
     config = dict(_read_object(file))
-    beside = file.with_name(_QUANTISED)
-    if "quantization_config" not in config and file.name == _CONFIG and beside.is_file():
+    beside = file.with_name(QUANTISED)
+    if "quantization_config" not in config and file.name == CONFIG and beside.is_file():
         section = _read_object(beside).get("quantization")
         if isinstance(section, Mapping):
             config["quantization_config"] = section
@@ -126,7 +124,7 @@ def _read_object(path: Path) -> Mapping[str, Any]:
 
 def _name(path: Path) -> str:
     """Name a model after its file, or after the folder of a ``config.json``."""
-    if path.name != _CONFIG:
+    if path.name != CONFIG:
         return path.stem.split("--")[-1]
     folder = path.absolute().parent
     parts = [part for part in folder.parts if part.startswith("models--")]  # the hub's own cache
@@ -137,17 +135,7 @@ def _from_hub(name: str) -> ModelSpec:
     """Read a configuration from the hub, where that is possible."""
     if name.count("/") != 1:
         raise InputError("the model must be known", got=repr(name), remedy=_remedy(name))
-    try:
-        hub: Any = import_module("huggingface_hub")
-    except ImportError:
-        got = f"{name!r}, and huggingface_hub is not installed"
-        raise InputError("the model must be known", got=got, remedy=_remedy(name)) from None
-    try:
-        path = hub.hf_hub_download(name, _CONFIG)
-    except Exception as error:  # the client raises many kinds: offline, gated, no such model
-        got = f"{name!r}, and the hub says: {str(error).strip().splitlines()[0]:.120}"
-        raise InputError("the model must be known", got=got, remedy=_remedy(name)) from error
-    return read_config(path)
+    return read_config(config_from_hub(name, _remedy(name)))
 
 
 def _remedy(name: str) -> str:

@@ -46,6 +46,9 @@ class MemoryUse:
         Sequences of that length, over all copies, that fit at the same time; None: no limit.
     max_tokens_per_sequence
         Length at which that many sequences still fit; None: no limit.
+    mean_sequences
+        Sequences that fit when that is their mean length: ``max_sequences`` before it is rounded
+        down, so that laws stay continuous; None: no limit.
     why_not
         Why it does not fit, with what would; empty when it fits.
     notes
@@ -67,6 +70,7 @@ class MemoryUse:
     available_bytes: float
     max_sequences: int | None
     max_tokens_per_sequence: int | None
+    mean_sequences: float | None = None
     why_not: str = ""
     notes: tuple[str, ...] = ()
 
@@ -74,6 +78,12 @@ class MemoryUse:
     def total_bytes(self) -> float:
         """All that is kept."""
         return self.weights_bytes + self.kv_bytes + self.activation_bytes + self.other_bytes
+
+    @property
+    def room(self) -> float:
+        """Sequences that run at once at that mean length, for laws; infinite where none fits."""
+        limited = self.max_sequences and self.mean_sequences
+        return limited or math.inf
 
     @property
     def fits(self) -> bool:
@@ -130,10 +140,12 @@ def memory_use(
     room = available - place.weights_bytes - vectors - other
     per_copy = math.ceil(sequences / parallelism.dp)
     one, logits = place.cache_bytes(tokens_per_sequence), LOGIT_BYTES * model.vocab
+    fit = _fit(room, one + logits)
     use = MemoryUse(
         place.weights_bytes, per_copy * one, vectors + per_copy * logits, other, available,
-        max_sequences=_most(room, one + logits, parallelism.dp),
+        max_sequences=None if fit is None else math.floor(fit) * parallelism.dp,
         max_tokens_per_sequence=place.longest(room / max(per_copy, 1) - logits),
+        mean_sequences=None if fit is None else fit * parallelism.dp,
         notes=tuple(_notes(model, parallelism, tokens_per_sequence)),
     )  # fmt: skip
     if use.fits:
@@ -146,10 +158,11 @@ def _other(hardware: HardwareSpec, parallelism: Parallelism) -> float:
     return CONTEXT_BYTES[hardware.kind] + exchange
 
 
-def _most(room: float, one: float, dp: int) -> int | None:
+def _fit(room: float, one: float) -> float | None:
+    """Count the sequences of ``one`` bytes that fit on a copy, not rounded; None: no limit."""
     if one <= 0:
-        return None if room >= 0 else 0
-    return max(0, math.floor(room / one)) * dp
+        return None if room >= 0 else 0.0
+    return max(0.0, room / one)
 
 
 def _check(tokens: float, sequences: int, step: float, utilisation: float, kv_bits: float) -> None:

@@ -145,7 +145,7 @@ class Explanation:
             "e2e_ms": times.e2e_s * 1e3, "longest_pause_ms": times.pause_s * 1e3,
             "ttft_parts_ms": _in_ms(times.ttft_parts), "tpot_parts_ms": _in_ms(times.tpot_parts),
             "tokens_per_step": times.tokens_per_step, "running": times.running,
-            "max_concurrency": times.capacity, "regime": dict(self.regime),
+            "max_concurrency": times.max_concurrency, "regime": dict(self.regime),
             "prefill": _phase_dict(self.prefill), "decode_step": _phase_dict(self.decode),
             "memory": self.memory.to_dict(),
             "effects": [change.to_dict() for change in self.effects],

@@ -9,7 +9,7 @@ import numpy as np
 from lengthwise.calibration.step.coefficients import FACTORS, StepCoefficients
 from lengthwise.calibration.step.heads import LEVELS_KEPT, LIMIT, Head
 from lengthwise.calibration.step.kinship import LEVELS, SETTINGS, SHARES, Spreads
-from lengthwise.calibration.step.own import OwnSamples
+from lengthwise.calibration.step.own import SHAPES, OwnSamples
 from lengthwise.calibration.step.process import Process
 from lengthwise.calibration.step.trees import Trees
 
@@ -115,6 +115,8 @@ def _check_own(own: OwnSamples) -> None:
         raise ValueError("samples of a head must have one length")
     if not (np.abs(own.settings) <= FARTHEST).all():
         raise ValueError("settings of samples must be finite")
+    if own.shape not in SHAPES:
+        raise ValueError(f"samples must have the shape of {' or '.join(SHAPES)}")
     if not 0 < own.spread <= LARGEST:
         raise ValueError(f"the spread of samples must be positive, at most {LARGEST:g}")
     _check_size("samples", own.left)

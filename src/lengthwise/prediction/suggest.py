@@ -103,7 +103,7 @@ def suggest(
                          remedy="ttft or tpot of requests, prefill or decode of steps")  # fmt: skip
     kin = seen_of(columns, evaluated, law.coefficients_).kin
     cost = _cost(columns, seconds)
-    spread = law.heads_.get(quantity, Head()).own_covariance(kin)
+    spread = law.heads_.get(quantity, Head()).own_covariance(quantity, kin)
     chosen = _greedy(spread, NOISE**2, cost, most)
     return [
         Measurement({k: _plain(v[i]) for k, v in points.items()}, float(cost[i]), before, after)
@@ -124,7 +124,7 @@ def choose(law: StepLaw, points: Any, samples: int, quantity: str) -> list[int]:
     columns = columns_of(mapping_of(points))
     evaluated = evaluate(columns)
     kin = seen_of(columns, evaluated, law.coefficients_).kin
-    spread = law.heads_.get(quantity, Head()).own_covariance(kin)
+    spread = law.heads_.get(quantity, Head()).own_covariance(quantity, kin)
     cost = np.ones(len(kin))
     return [i for i, _, _ in _greedy(spread, NOISE**2, cost, min(samples, len(kin)), least=0.0)]
 

@@ -62,7 +62,7 @@ class Change:
                   for name in ("ttft", "tpot", "e2e")}  # fmt: skip
         fits = memory_of(request, request.context).fits
         return cls(label, dict(settings), after.ttft_s, after.tpot_s, after.e2e_s, ratios,
-                   after.capacity, fits)  # fmt: skip
+                   after.max_concurrency, fits)  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, times in milliseconds."""

@@ -37,7 +37,7 @@ _OF_GROUP = {"projections": "products", "feed_forward": "products", "logits": "p
 COLUMN = np.array([FACTORS.index(_OF_GROUP.get(g, g)) for g in GROUPS])
 """Which factor belongs to each group."""
 
-FACTOR_SD = np.array([0.5] * 6 + [1.0] * 3)
+FACTOR_SD = np.array([0.5, 0.5, 0.5, 0.3, 0.5, 0.5, 1.0, 1.0, 1.0])
 """Prior sd of the logarithm of each factor; overheads of the host vary most."""
 ENGINE_SD = np.array([1.0, 1.0, 1.0, 1.0, 0.3, 2.0])
 """The same of between, together (logits), wait, overhead_s, room, launch_s."""

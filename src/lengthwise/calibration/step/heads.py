@@ -142,16 +142,16 @@ class Head:
         """Learn samples of one's own; what was learnt from many stays as it is."""
         mean, _ = self._pooled(seen)
         left = np.clip(corrections - mean, -LIMIT[name], LIMIT[name])
-        samples = OwnSamples.of(seen.kin, left, self._spread())
+        samples = OwnSamples.of(name, seen.kin, left, self._spread())
         return replace(self, own=samples if self.own is None else self.own.join(samples))
 
-    def own_covariance(self, kin: Kin) -> FloatArray:
+    def own_covariance(self, name: str, kin: Kin) -> FloatArray:
         """Give the covariance of what samples of one's own would still correct, shape (n, n)."""
         if self.own is None and self.process is not None:
             learnt = set(self.process.kin.labels[DEPLOYMENT])
             if all(label in learnt for label in kin.labels[DEPLOYMENT]):
                 return self.process.covariance_after(kin)
-        own = OwnSamples.none(kin, self._spread()) if self.own is None else self.own
+        own = OwnSamples.none(name, kin, self._spread()) if self.own is None else self.own
         return own.covariance_after(kin)
 
     def predict(self, seen: Seen, level: float) -> tuple[FloatArray, FloatArray]:

@@ -173,7 +173,7 @@ def capacity(step: StepModel, part: Columns) -> FloatArray:
     for length in dict.fromkeys(lengths.tolist()):
         use = memory_use(step.model, step.hardware, step.parallelism, tokens_per_sequence=length,
                          kv_bits=step.formats.kv_bits, precision=step.precision)  # fmt: skip
-        most[length] = float(use.max_sequences or np.inf)
+        most[length] = use.room
     return np.array([most[length] for length in lengths.tolist()])
 
 

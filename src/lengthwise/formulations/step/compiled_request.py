@@ -51,7 +51,7 @@ class Room:
             use = memory_use(step.model, step.hardware, step.parallelism,
                              tokens_per_sequence=length, kv_bits=step.formats.kv_bits,
                              precision=step.precision)  # fmt: skip
-            self._known[length] = float(use.max_sequences or inf)
+            self._known[length] = use.room
         return self._known[length]
 
 

@@ -6,7 +6,7 @@ While it decodes, each of the others finishes and is replaced once per osl steps
 
     TPOT = D + m (B - 1) / osl * P             m: part of the prompts that fall between tokens
     TTFT = h + P (1 + b (B - 1) / 2) + a D + Q     b: part of the prompts that arrive together
-    Q    = (C - B) / B * osl * TPOT            waiting for a place (Little 1961)
+    Q    = (C - B) / B * (P + (osl - 1) TPOT)  waiting for a place (Little 1961)
 
 m and b are properties of engine and load: requests that start together and have equal lengths stay
 in step, so their prompts queue (b) instead of interrupting tokens (m); random lengths desynchronise
@@ -127,5 +127,6 @@ def first_token_seconds(
     0.060000000000000005
     """
     burst = 1.0 + together * np.maximum(load.running - 1.0, 0.0) / 2.0
-    queue = np.maximum(load.in_flight / load.running - 1.0, 0.0) * load.osl * tpot_s
+    service = prompt_s + np.maximum(load.osl - 1.0, 0.0) * tpot_s
+    queue = np.maximum(load.in_flight / load.running - 1.0, 0.0) * service
     return np.asarray(overhead_s + prompt_s * burst + wait * decode_s + queue)

@@ -155,7 +155,7 @@ def _memory(found: Explanation) -> Iterator[str]:
     if use.why_not:
         yield _wrapped(f"does not fit: {use.why_not}", " " * 9)
     elif times.capacity < float("inf"):
-        yield f"         {format_tokens(times.capacity)} such requests fit at a time"
+        yield f"         {format_tokens(times.max_concurrency)} such requests fit at a time"
     for note in use.notes:
         yield _wrapped(note, " " * 9)
 

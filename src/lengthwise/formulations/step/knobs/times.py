@@ -48,7 +48,7 @@ class RequestTimes:
     tokens_per_step
         Tokens a decode step yields for a sequence.
     running, capacity
-        Requests the server runs at once, and the most that fit in memory.
+        Requests the server runs at once, and the most that fit in memory, both on average.
     pause_s
         Longest gap between two tokens: a step of somebody else's prompt in between.
     """
@@ -64,6 +64,11 @@ class RequestTimes:
     running: float
     capacity: float
     pause_s: float
+
+    @property
+    def max_concurrency(self) -> float:
+        """Whole requests that fit in memory; infinite without a limit."""
+        return float(np.floor(self.capacity))
 
 
 def request_times(request: Request) -> RequestTimes:
@@ -122,8 +127,7 @@ def request_times(request: Request) -> RequestTimes:
 
 def capacity_of(request: Request) -> float:
     """Count the requests that fit at mean length; infinite where not even the weights fit."""
-    found = memory_of(request, request.context)
-    return float(found.max_sequences or np.inf) / request.physics.beams
+    return memory_of(request, request.context).room / request.physics.beams
 
 
 def memory_of(request: Request, tokens: float, sequences: int = 1) -> MemoryUse:
@@ -172,14 +176,17 @@ def _first(
 ) -> dict[str, float]:  # fmt: skip
     physics = request.physics
 
-    def until(prompt: float, decode: float, per_token: float, overhead: float) -> float:
+    def until(decode: float, prompt: float, per_token: float, together: float) -> float:
         return _only(first_token_seconds(load, _one(decode), _one(prompt), _one(per_token),
-                                         clash.together, clash.wait, overhead))  # fmt: skip
+                                         together, clash.wait))  # fmt: skip
 
+    own = 0.0 if physics.separate else prompt_s
     parts = {"request overhead": clash.overhead_s, "prompt": prompt_s}
-    parts["other prompts"] = until(prompt_s, 0.0, 0.0, 0.0) - prompt_s
-    parts["step in progress"] = until(0.0, decode_s, 0.0, 0.0)
-    parts["queue for memory"] = until(0.0, 0.0, tpot_s, 0.0)
+    parts["other prompts"] = until(0.0, prompt_s, 0.0, clash.together) - until(
+        0.0, prompt_s, 0.0, 0.0
+    )
+    parts["step in progress"] = until(decode_s, 0.0, 0.0, 0.0)
+    parts["queue for memory"] = until(0.0, own, tpot_s, 0.0) - own
     parts["compressor"] = physics.compressor_s * request.isl if physics.prompt < 1.0 else 0.0
     parts["cache sent over"] = _handover(request)
     parts["network"] = _network_first(physics, request.isl)
