@@ -153,10 +153,12 @@ def feed(learner: OnlineLearner, table: dict[str, Any], rows: Any, columns: Any)
 
 
 def asked(
-    name: str, group: str, law: OnlineLaw, table: dict[str, Any], at: Any, columns: Any
-) -> list[dict]:
+    name: str, group: str, law: OnlineLaw, table: dict[str, Any], at: Any, columns: Any,
+    now_s: float | None = None,
+) -> list[dict]:  # fmt: skip
     rows = rows_of(table, at, columns)
-    mean, high, middle = law.predict(rows), law.quantile(rows, ALPHA), law.quantile(rows, 0.5)
+    mean = law.predict(rows, now_s=now_s)
+    high, middle = (law.quantile(rows, alpha, now_s=now_s) for alpha in (ALPHA, 0.5))
     out = []
     for target in TARGETS:
         y = table[f"{target}_s"][at]
@@ -175,9 +177,10 @@ def live(learner: OnlineLearner, table: dict[str, Any], rows: Any, columns: Any)
     out = []
     for i in range(0, len(rows), 100):
         at = rows[i : i + 100]
+        now_s = float(table["time_s"][at].min())
         out += [
             r
-            for r in asked("ours_live", "in_range", learner.law, table, at, columns)
+            for r in asked("ours_live", "in_range", learner.law, table, at, columns, now_s)
             if r["model"] == "ours_live"
         ]
         feed(learner, table, at, columns)

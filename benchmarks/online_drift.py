@@ -80,7 +80,7 @@ def step(seed: int, factor: float) -> dict[str, Any]:
     learner, ratio = OnlineLearner(), {t: np.full(n, np.nan) for t in TARGETS}
     for i in [*range(0, STEP_AT, 500), *range(STEP_AT, n, 10)]:
         at = slice(i, i + (500 if i < STEP_AT else 10))
-        answer = learner.law.quantile(rows.take(at), 0.5)
+        answer = learner.law.quantile(rows.take(at), 0.5, now_s=float(i))
         for t in TARGETS:
             ratio[t][at] = getattr(answer, f"{t}_s") / (true[t] * change)[at]
         learner.observe(rows.take(at), y["ttft"][at], y["tpot"][at], np.arange(n)[at])

@@ -268,7 +268,7 @@ def test_a_correction_is_used_while_it_wins_and_dropped_when_it_does_not() -> No
     learn(learner, dented(21, 1500, 1.0), start=2600)
     off = [e for e in learner.events if e.kind == "correction_off" and e.target == "ttft"]
     assert off
-    assert off[0].detail["error_with"] > off[0].detail["error_without"]
+    assert off[0].detail["share"] < 0.5
 
 
 def test_a_spoilt_law_gives_way_to_the_one_before_it() -> None:

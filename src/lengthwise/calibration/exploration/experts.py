@@ -58,10 +58,11 @@ class Hedge:
         """Give the weighted mean of the experts' predictions of ln t, shape (K,)."""
         return float(self.weights @ predictions)
 
-    def learn(self, losses: FloatArray) -> None:
-        """Take in the losses of all experts, shape (K,)."""
+    def learn(self, losses: FloatArray, rounds: int = 1) -> None:
+        """Take in the losses of all experts, shape (K,), or their sums over so many rounds."""
         w = self.weights * np.exp(-self.rate * (losses - losses.min()))
-        self.weights = (1.0 - self.share) * w / w.sum() + self.share / len(w)
+        spread = 1.0 - (1.0 - self.share) ** rounds
+        self.weights = (1.0 - spread) * w / w.sum() + spread / len(w)
 
 
 class Exp3:

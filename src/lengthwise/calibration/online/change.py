@@ -25,7 +25,7 @@ LEAST_JUMP = {"page_hinkley": float(np.log(1.22)), "adwin": float(np.log(1.35))}
 above all."""
 DEPENDENT = 3.0
 """Long-run over short-run spread from which changes have to be larger still."""
-LEVEL_SD, POD_SD = 0.1, 0.05
+LEVEL_SD, POD_SD = 0.07, 0.05
 """What remains uncertain about levels and pods after the move."""
 FREE_SD = 0.5
 """Standard deviation of log coefficients that are set free."""
@@ -54,6 +54,9 @@ def repair(learner: TargetLearner, by: str, now: float, note: Note) -> None:
         return
     note(now, "drift", learner.target,
          {"detector": by, "factor": factor, "rows_since_change": learner.seen - since})  # fmt: skip
+    if (kept := learner.law_before(since)) is not None:
+        kept.trust = learner.model.trust
+        learner.model = kept  # what the filter made of the change bent the law's shape
     moved = _move(learner.model, block[:, after])
     learner.shift += jump
     for memory in (learner.memory, learner.holdout):

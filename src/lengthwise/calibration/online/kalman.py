@@ -24,7 +24,7 @@ FURTHEST = 1.0
 
 def update(
     model: Model, share: FloatArray, residual: FloatArray, sd: FloatArray, types: Any, pods: Any
-) -> None:
+) -> float:
     """Learn a block of rows.
 
     Parameters
@@ -37,6 +37,11 @@ def update(
         Log residual of the model as it is, and its standard deviation, shape (m,).
     types, pods
         Positions of the labels, shape (m,).
+
+    Returns
+    -------
+    float
+        How far coefficients and level moved the rows, mean of the logarithm.
     """
     weight = np.minimum(1.0, HUBER * sd / np.maximum(np.abs(residual), 1e-12))
     precision = weight / sd**2
@@ -45,6 +50,7 @@ def update(
         at = types == kind
         left[at] -= _coefficients(model, int(kind), share[at], residual[at], precision[at])
     _offsets(model, left, precision, pods)
+    return float((residual - left).mean())
 
 
 def _coefficients(

@@ -12,6 +12,7 @@ from lengthwise.calibration.online.packing import pack, unpack
 from lengthwise.formulations.online import terms
 from lengthwise.formulations.online.context import Context
 from lengthwise.formulations.online.correction import Correction
+from lengthwise.formulations.online.recent import Recent
 from lengthwise.formulations.online.spread import Spread
 from lengthwise.formulations.online.target import LARGEST, SMALLEST, TargetLaw
 from lengthwise.units import FloatArray
@@ -41,8 +42,8 @@ class Model:
         Log factor of every pod and its variance, shape (pods,); the first is that of any other.
     between
         Variance between pods.
-    correction, trusted
-        Learned tables, and whether they are in use.
+    correction, trust
+        Learned tables, and the share of them that is in use, 0 to 1.
     gamma
         Log error per doubling outside the data.
     """
@@ -55,7 +56,7 @@ class Model:
     variance: FloatArray
     between: float = NEW_POD**2
     correction: Correction | None = None
-    trusted: bool = True
+    trust: float = 1.0
     gamma: float = 0.15
 
     @classmethod
@@ -99,9 +100,9 @@ class Model:
 
     def extra(self, context: Context) -> FloatArray:
         """Log correction in use, shape (n,)."""
-        if self.correction is None or not self.trusted:
+        if self.correction is None:
             return np.zeros(len(context.rows))
-        return self.correction.at(context)
+        return self.trust * self.correction.at(context)
 
     def log_median(self, context: Context, x: FloatArray) -> FloatArray:
         """Log of the median of rows, shape (n,)."""
@@ -109,7 +110,7 @@ class Model:
         total: FloatArray = log_y + self.offset[context.pods] + self.extra(context)
         return total
 
-    def law(self, spread: Spread) -> TargetLaw:
+    def law(self, spread: Spread, recent: Recent) -> TargetLaw:
         """Build what workers answer from."""
         k = self.theta.shape[1]
         fold = np.column_stack([np.eye(k), np.ones(k)])
@@ -117,7 +118,9 @@ class Model:
         variance[0] = self.between if len(variance) > 2 else 0.0
         return TargetLaw(
             self.target, self.theta + self.level[:, None], fold @ self.covariance @ fold.T,
-            self.offset.copy(), variance, spread, self.correction if self.trusted else None,
+            self.offset.copy(), variance, spread,
+            None if self.correction is None else self.correction.shared(self.trust),
+            recent,
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -125,7 +128,7 @@ class Model:
         arrays = ("theta", "level", "covariance", "offset", "variance")
         return {
             "target": self.target, **{name: pack(getattr(self, name)) for name in arrays},
-            "between": self.between, "trusted": self.trusted, "gamma": self.gamma,
+            "between": self.between, "trust": self.trust, "gamma": self.gamma,
             "correction": None if self.correction is None else self.correction.to_dict(),
         }  # fmt: skip
 
@@ -138,7 +141,7 @@ class Model:
             str(data["target"]), **{name: unpack(data[name]) for name in arrays},
             between=float(data["between"]),
             correction=None if correction is None else Correction.from_dict(correction),
-            trusted=bool(data["trusted"]), gamma=float(data["gamma"]),
+            trust=float(data.get("trust", data.get("trusted", 1.0))), gamma=float(data["gamma"]),
         )  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def challenger(
         _pods(model, log_y - np.log(x @ np.exp(pooled.theta)), weight, context, pooled.scale)
         pooled = _fit(x, log_y - model.offset[context.pods], weight, prior, pooled.theta)
     _set_types(model, pooled, x, log_y - model.offset[context.pods], weight, context)
-    model.correction, model.trusted = None, True
+    model.correction, model.trust = None, 1.0
     plain = log_y - model.log_median(context, x)
     residual = plain * np.sqrt(1.0 + x.shape[1] / len(plain))
     if correct and len(plain) >= boosting.LEAST_ROWS:

@@ -21,7 +21,7 @@ from lengthwise.formulations.online.context import (
     Frame,
     load,
 )
-from lengthwise.formulations.online.spread import LEVELS, SCORES, Spread
+from lengthwise.formulations.online.spread import LEVELS, MIDDLE, SCORES, Spread
 from lengthwise.units import FloatArray
 
 RING = 6000
@@ -74,6 +74,10 @@ class Residuals:
         low, high = self.quantiles[:, at - 1], self.quantiles[:, at]
         table: FloatArray = low + share * (high - low)
         return table
+
+    def middle(self) -> FloatArray:
+        """Median residual of every cell, shape (cells,): answers are moved by it."""
+        return self.adjusted()[:, MIDDLE]
 
     def summarise(self, frame: Frame) -> None:
         """Compute quantiles, mean and spread of every cell anew."""

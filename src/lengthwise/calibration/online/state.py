@@ -13,11 +13,13 @@ from lengthwise.calibration.online.labels import Labels
 from lengthwise.calibration.online.ladder import Ladder
 from lengthwise.calibration.online.memory import Memory
 from lengthwise.calibration.online.model import Model
+from lengthwise.calibration.online.pace import Pace
 from lengthwise.calibration.online.packing import pack, unpack
 from lengthwise.calibration.online.residuals import Residuals
 from lengthwise.calibration.online.settings import LearnerSettings
 from lengthwise.calibration.online.target import TargetLearner
 from lengthwise.calibration.online.trial import Shadow
+from lengthwise.calibration.online.weighing import Weighing
 from lengthwise.errors import ArtifactError, LengthwiseError
 from lengthwise.formulations.online.context import Frame
 
@@ -35,7 +37,8 @@ def describe(target: TargetLearner) -> dict[str, Any]:
         "ready": target.ready, "seen": target.seen, "learnt": target.learnt,
         "error": target.error, "version": target.version, "fits": target.fits,
         "memory": len(target.memory), "held_out": len(target.holdout),
-        "correction": target.model.correction is not None and target.model.trusted,
+        "correction": target.weighing.on and target.model.correction is not None,
+        "correction_share": target.model.trust if target.model.correction is not None else 0.0,
         "rung": target.ladder.rung, "widen": target.ladder.widen, "gamma": target.model.gamma,
         "long_run": target.long_run, "followed": target.followed,
         "changed_by": float(np.exp(target.shift)),
@@ -91,7 +94,9 @@ def target_to_dict(target: TargetLearner) -> dict[str, Any]:
         "holdout": target.holdout.to_dict(), "residuals": target.residuals.to_dict(),
         "anchored": list(target.anchored), "ladder": target.ladder.to_dict(), "shift": target.shift,
         "counts": {name: getattr(target, name) for name in _COUNTS},
-        "errors": pack(target.errors), "rates": pack(target.rates),
+        "errors": pack(target.errors),
+        "history": [[seen, model.to_dict()] for seen, model in target.history],
+        "weighing": target.weighing.to_dict(), "pace": target.pace.to_dict(),
         "detector": None if detector is None else detector.to_dict(),
         "shadow": None if shadow is None else {
             "model": shadow.model.to_dict(), "rows": shadow.rows,
@@ -113,7 +118,10 @@ def read_target(target: TargetLearner, data: Mapping[str, Any]) -> None:
     target.anchored = int(data["anchored"][0]), int(data["anchored"][1])
     for name in _COUNTS:
         setattr(target, name, int(data["counts"][name]))
-    target.errors, target.rates = unpack(data["errors"]), unpack(data["rates"])
+    target.errors = unpack(data["errors"])
+    target.history = [(int(n), Model.from_dict(m)) for n, m in data.get("history", ())]
+    target.pace = Pace.from_dict(data["pace"]) if "pace" in data else Pace()
+    target.weighing = Weighing.from_dict(data["weighing"]) if "weighing" in data else Weighing()
     if target.detector is not None:
         target.detector = Detector.from_dict(data["detector"])
     if data["shadow"] is not None:

@@ -13,9 +13,11 @@ from lengthwise.calibration.online.drift import Detector
 from lengthwise.calibration.online.ladder import REFIT_AFTER, Ladder
 from lengthwise.calibration.online.memory import LOG_Y, SEQUENCE, SHIFT, Memory, place
 from lengthwise.calibration.online.model import Model
+from lengthwise.calibration.online.pace import Pace
 from lengthwise.calibration.online.residuals import Residuals
 from lengthwise.calibration.online.settings import LearnerSettings
 from lengthwise.calibration.online.trial import Shadow
+from lengthwise.calibration.online.weighing import Weighing
 from lengthwise.formulations.online import terms
 from lengthwise.formulations.online.context import Frame
 from lengthwise.formulations.online.target import TargetLaw
@@ -28,11 +30,10 @@ WATCH_FROM = 400
 RECENT = 300
 """Rows over which the error is told."""
 SUMMARY_EVERY = 256
-TRUST_RATE, TRUST_AFTER = 0.005, 200
-"""Weight of a row in the running losses with and without the correction; rows to wait."""
+KEPT_EVERY, KEPT = 64, 5
+"""Rows between copies of the law, and how many are kept: a change is noticed after it began."""
 FOLLOW_SD = 0.05
 """How far a level may at least move after a small change, standard deviation."""
-BETTER, WORSE = 0.96, 1.02
 
 
 class TargetLearner:
@@ -57,13 +58,14 @@ class TargetLearner:
         self.detector = Detector() if settings.drift else None
         self.anchor = self.model.copy()
         self.anchored = 1, 1
+        self.history: list[tuple[int, Model]] = []
         self.shadow: Shadow | None = None
         self.shift = 0.0
         self.seen = self.learnt = self.version = self.fits = self.since_fit = 0
         self.soon = self.explained_at = -1
         self.unsummed = self.followed = 0
         self.errors = np.empty(0)
-        self.rates = np.zeros(3)
+        self.weighing, self.pace = Weighing(), Pace()
 
     @property
     def error(self) -> float | None:
@@ -82,7 +84,8 @@ class TargetLearner:
 
     def models(self) -> list[Model]:
         """All models kept."""
-        return [self.model, self.anchor, *([self.shadow.model] if self.shadow else [])]
+        past = [model for _, model in self.history]
+        return [self.model, self.anchor, *past, *([self.shadow.model] if self.shadow else [])]
 
     def fit_labels(self, types: int, pods: int) -> None:
         """Make room for new pod types and pods."""
@@ -91,7 +94,8 @@ class TargetLearner:
 
     def law(self) -> TargetLaw:
         """Build what workers answer from."""
-        return self.model.law(self.residuals.spread(self.model.gamma, self.ladder.widen))
+        spread = self.residuals.spread(self.model.gamma, self.ladder.widen)
+        return self.model.law(spread, self.pace.recent)
 
     @property
     def until_fit(self) -> int:
@@ -127,18 +131,22 @@ class TargetLearner:
         extra, log_y = batch.extra(self.model), batch.log_y[at]
         physics, share = self.model.physics(batch.x[at], types)
         plain = log_y - physics - self.model.offset[pods]
-        used = extra[at] if extra is not None and self.model.trusted else 0.0
+        used = self.model.trust * extra[at] if extra is not None else 0.0
         sd = self.residuals.sd[batch.context.cell[at]]
         m, by = self._look(batch, at, used, plain - used, sd)
+        self._keep()
         at, residual, sd = slice(start, start + m), (plain - used)[:m], sd[:m]
         now = float(batch.time_s[at.stop - 1])
         if extra is not None:
             self._weigh(plain[:m], extra[at], now, note)
         self._keep_score(batch, at, residual)
+        served = residual - self.residuals.middle()[batch.context.cell[at]]
+        self.pace.learn(served, sd * self.long_run, now)
         learn = self._remember(batch.block[:, at], rng)
         if len(learn):
-            kalman.update(self.model, share[learn], residual[learn], sd[learn] * self.long_run,
-                          types[learn], pods[learn])  # fmt: skip
+            noise = sd[learn] * self.long_run
+            self.pace.moved(kalman.update(self.model, share[learn], residual[learn], noise,
+                                          types[learn], pods[learn]))  # fmt: skip
         self._judge(batch.block[:, at], batch, now, note)
         if by:
             change.repair(self, by, now, note)
@@ -163,8 +171,18 @@ class TargetLearner:
         position, by = self.detector.update(np.where(new, now, residual) / sd)
         return (position + 1 if by else rows), by
 
+    def _keep(self) -> None:
+        """Copy the law now and then."""
+        if not self.history or self.seen - self.history[-1][0] >= KEPT_EVERY:
+            self.history = [*self.history[1 - KEPT :], (self.seen, self.model.copy())]
+
+    def law_before(self, row: int) -> Model | None:
+        """Give the newest copy of the law that had learnt no row from ``row`` on."""
+        fitting = [model for seen, model in self.history if seen <= row]
+        return fitting[-1].copy() if fitting else None
+
     def _keep_score(self, batch: Batch, at: slice, residual: FloatArray) -> None:
-        error = np.abs(np.expm1(-residual))
+        error = np.abs(np.expm1(self.pace.recent.level - residual))
         self.errors = np.append(self.errors, error)[-RECENT:]
         cell, load = batch.context.cell[at], batch.load[at]
         length, log_y = batch.context.rows.input_tokens[at], batch.log_y[at]
@@ -191,20 +209,11 @@ class TargetLearner:
         return learn
 
     def _weigh(self, plain: FloatArray, extra: FloatArray, now: float, note: Note) -> None:
-        """Trust the correction only while it wins on rows that it was not learnt from."""
-        without, with_it = np.abs(plain).mean(), np.abs(plain - extra).mean()
-        rows = len(plain)
-        rate = max(TRUST_RATE, 1 / (self.rates[2] + rows)) * rows
-        self.rates[:2] += min(rate, 1.0) * (np.array([without, with_it]) - self.rates[:2])
-        self.rates[2] += rows
-        if self.rates[2] < TRUST_AFTER:
-            return
-        bound = WORSE if self.model.trusted else BETTER
-        trusted = bool(self.rates[1] < bound * self.rates[0])
-        if trusted != self.model.trusted:
-            self.model.trusted = trusted
-            detail = {"error_without": float(self.rates[0]), "error_with": float(self.rates[1])}
-            note(now, "correction_on" if trusted else "correction_off", self.target, detail)
+        """Use as much of the correction as wins on rows that it was not learnt from."""
+        turned = self.weighing.learn(plain, extra)
+        self.model.trust = self.weighing.share
+        if turned:
+            note(now, f"correction_{turned}", self.target, {"share": self.model.trust})
 
     def _judge(self, block: FloatArray, batch: Batch, now: float, note: Note) -> None:
         """Compare the law with the one before it on rows held out; go back if it is worse."""
@@ -250,7 +259,8 @@ class TargetLearner:
     def restart(self) -> None:
         """Count a new version and let detectors begin from the law as it is."""
         self.version += 1
-        self.anchor = self.model.copy()
+        self.anchor, self.history = self.model.copy(), []
+        self.pace.restart()
         self.anchored = len(self.model.theta), len(self.model.offset)
         if self.detector is not None:
             self.detector.settle()
@@ -279,7 +289,7 @@ class TargetLearner:
             return
         self.shadow = Shadow(self.model)
         self.model = new.model
-        self.rates[:] = 0.0
+        self.weighing = Weighing()
         self.residuals.replace(new.context, new.residual, new.log_y)
         self.restart()
         note(now, "promoted", self.target, detail | {"version": self.version})
@@ -287,6 +297,8 @@ class TargetLearner:
     def summarise(self, frame: Frame) -> None:
         """Compute quantiles anew."""
         self.unsummed = 0
+        middle = self.residuals.middle().mean()
         self.residuals.summarise(frame)
+        self.pace.moved(float(self.residuals.middle().mean() - middle))
         if self.detector is not None and self.ladder.rung == 0:
             self.detector.settle()

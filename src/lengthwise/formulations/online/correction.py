@@ -39,10 +39,17 @@ class Correction:
         Values that separate the classes of each feature, each (m,), rising.
     tables
         One table per pair of features in the order of ``PAIRS``, after one another.
+    share
+        How much of it is used, 0 to 1.
     """
 
     edges: tuple[FloatArray, ...]
     tables: FloatArray
+    share: float = 1.0
+
+    def shared(self, share: float) -> Correction:
+        """Give the same correction, of which so much is used."""
+        return Correction(self.edges, self.tables, share)
 
     @cached_property
     def _index(self) -> tuple[Any, Any]:
@@ -61,11 +68,16 @@ class Correction:
         total: FloatArray = self.tables.take(at).sum(axis=0)
         if context.distance is not None:
             total *= np.exp(-((FADE * context.distance) ** 2))
-        return np.clip(total, -LARGEST, LARGEST, out=total)
+        np.clip(total, -LARGEST, LARGEST, out=total)
+        return total if self.share == 1.0 else self.share * total
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
-        return {"edges": [e.tolist() for e in self.edges], "tables": self.tables.tolist()}
+        return {
+            "edges": [e.tolist() for e in self.edges],
+            "tables": self.tables.tolist(),
+            "share": self.share,
+        }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Correction:
@@ -74,7 +86,11 @@ class Correction:
         if len(edges) != len(FEATURES):
             raise ValueError(f"a correction has {len(FEATURES)} lists of edges")
         sizes = [len(e) + 1 for e in edges]
-        return cls(edges, array(data["tables"], (sum(sizes[i] * sizes[j] for i, j in PAIRS),)))
+        tables = array(data["tables"], (sum(sizes[i] * sizes[j] for i, j in PAIRS),))
+        share = float(data.get("share", 1.0))
+        if not 0.0 <= share <= 1.0:
+            raise ValueError("the share of a correction lies between 0 and 1")
+        return cls(edges, tables, share)
 
 
 def features(context: Context) -> tuple[FloatArray, ...]:

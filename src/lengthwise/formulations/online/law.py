@@ -95,7 +95,9 @@ class OnlineLaw:
         """Law of a typical GPU and an 8 B model: answers before any data, never a constant."""
         return cls({target: TargetLaw.cold(target) for target in TARGETS})
 
-    def predict(self, rows: RouterRows, level: float = 0.9) -> OnlineAnswer:
+    def predict(
+        self, rows: RouterRows, level: float = 0.9, now_s: float | None = None
+    ) -> OnlineAnswer:
         """Mean and equal-tailed interval.
 
         Parameters
@@ -104,11 +106,16 @@ class OnlineLaw:
             n rows.
         level
             Coverage of the interval, inside (0, 1).
+        now_s
+            Time on the clock of the observations: what recent rows say is added, the less the
+            older they are. None leaves it out.
         """
         _inside("level", level)
-        return self._answer(rows, level, None)
+        return self._answer(rows, level, None, now_s)
 
-    def quantile(self, rows: RouterRows, alpha: float, level: float = 0.9) -> OnlineAnswer:
+    def quantile(
+        self, rows: RouterRows, alpha: float, level: float = 0.9, now_s: float | None = None
+    ) -> OnlineAnswer:
         """Quantile ``alpha`` in ``ttft_s`` and ``tpot_s``, beside the equal-tailed interval.
 
         >>> rows = RouterRows.of({"input_tokens": [1000]})
@@ -118,11 +125,13 @@ class OnlineLaw:
         """
         _inside("alpha", alpha)
         _inside("level", level)
-        return self._answer(rows, level, alpha)
+        return self._answer(rows, level, alpha, now_s)
 
-    def _answer(self, rows: RouterRows, level: float, alpha: float | None) -> OnlineAnswer:
+    def _answer(
+        self, rows: RouterRows, level: float, alpha: float | None, now_s: float | None
+    ) -> OnlineAnswer:
         context = self.frame.place(rows)
-        ttft, tpot = (_part(self.targets[t], context, level, alpha) for t in TARGETS)
+        ttft, tpot = (_part(self.targets[t], context, level, alpha, now_s) for t in TARGETS)
         if context.distance is None:
             inside, factor = np.zeros(len(rows), dtype=bool), np.ones(len(rows))
         else:
@@ -184,8 +193,10 @@ class OnlineLaw:
             ) from None
 
 
-def _part(law: TargetLaw, context: Context, level: float, alpha: float | None) -> _Part:
-    middle, variance = law.median(context)
+def _part(
+    law: TargetLaw, context: Context, level: float, alpha: float | None, now_s: float | None
+) -> _Part:
+    middle, variance = law.median(context, now_s)
     spread, cell = law.spread, context.cell
     lo, hi = (np.exp(spread.at(a, cell, variance)) for a in (0.5 - level / 2, 0.5 + level / 2))
     lo *= middle

@@ -15,6 +15,7 @@ import numpy as np
 from lengthwise.formulations.online import terms
 from lengthwise.formulations.online.context import Context, Frame, array
 from lengthwise.formulations.online.correction import Correction
+from lengthwise.formulations.online.recent import NOTHING, Recent
 from lengthwise.formulations.online.spread import Spread
 from lengthwise.units import FloatArray
 
@@ -42,6 +43,8 @@ class TargetLaw:
         Quantiles of the residual.
     correction
         Learned tables, or None.
+    recent
+        What recent rows say on top.
     """
 
     target: str
@@ -51,6 +54,7 @@ class TargetLaw:
     offset_variance: FloatArray
     spread: Spread
     correction: Correction | None = None
+    recent: Recent = NOTHING
 
     @classmethod
     def cold(cls, target: str) -> TargetLaw:
@@ -73,8 +77,8 @@ class TargetLaw:
         scaled: FloatArray = self._coefficients[:, :, None] * root
         return scaled
 
-    def median(self, context: Context) -> tuple[FloatArray, FloatArray]:
-        """Median and variance of what the law does not know, each (n,)."""
+    def median(self, context: Context, now_s: float | None = None) -> tuple[FloatArray, FloatArray]:
+        """Median and variance of what the law does not know, each (n,); now, if a time is given."""
         x = terms.matrix(self.target, context.rows)
         if context.several:
             y, variance = np.empty(len(x)), np.empty(len(x))
@@ -86,6 +90,8 @@ class TargetLaw:
         factor = self.offset.take(context.pods)
         if self.correction is not None:
             factor += self.correction.at(context)
+        if now_s is not None:
+            factor += self.recent.at(now_s)
         y *= np.exp(factor, out=factor)
         variance += self.offset_variance.take(context.pods)
         if context.distance is not None:
@@ -107,6 +113,7 @@ class TargetLaw:
             "offset": self.offset.tolist(),
             "offset_variance": self.offset_variance.tolist(), "spread": self.spread.to_dict(),
             "correction": None if self.correction is None else self.correction.to_dict(),
+            "recent": self.recent.to_dict(),
         }  # fmt: skip
 
     @classmethod
@@ -121,4 +128,5 @@ class TargetLaw:
             array(data["offset_variance"], (pods,), 0.0, LARGEST_LOG),
             Spread.from_dict(data["spread"]),
             None if correction is None else Correction.from_dict(correction),
+            Recent.from_dict(data["recent"]) if "recent" in data else NOTHING,
         )  # fmt: skip

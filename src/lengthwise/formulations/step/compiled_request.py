@@ -36,7 +36,7 @@ class Room:
     >>> from lengthwise.data.hardware_catalog import find_hardware
     >>> from lengthwise.domain.model import find_model
     >>> Room(StepModel.of(find_model("llama3.1-8b"), find_hardware("h100_sxm"))).of(8192)
-    55.0
+    55.61...
     """
 
     model: StepModel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
@@ -49,11 +50,12 @@ def router_rows(columns: Columns, n: int) -> RouterRows:
 
 
 def ask(law: OnlineLaw, rows: RouterRows, *, level: float, alpha: float | None) -> OnlineAnswer:
-    """Mean (alpha None) or quantile, with its interval."""
+    """Mean (alpha None) or quantile, with its interval, as things are now."""
+    now_s = time.time()
     with np.errstate(over="ignore"):
         if alpha is None:
-            return law.predict(rows, level)
-        return law.quantile(rows, alpha, level)
+            return law.predict(rows, level, now_s)
+        return law.quantile(rows, alpha, level, now_s)
 
 
 def times(answer: OnlineAnswer) -> tuple[Times, Times]:

@@ -200,7 +200,8 @@ class Trainer:
             if not len(known):
                 continue
             index = known[:: max(1, len(known) // SHOWN)]
-            answer = learner.law.predict(lesson.router.take(index))
+            now_s = float(lesson.time_s[index].min())
+            answer = learner.law.predict(lesson.router.take(index), now_s=now_s)
             self._live.add(target, lesson.time_s[index] - self._clock.offset_s, observed[index],
                            getattr(answer, f"{target}_s"), getattr(answer, f"{target}_lo_s"),
                            getattr(answer, f"{target}_hi_s"))  # fmt: skip
@@ -255,6 +256,8 @@ class Trainer:
             if data not in self._live.events:  # learnt again after a crash: told before
                 self._live.events.append(data)
         law = learner.law.to_dict()
+        for target in law["targets"].values():  # workers look at the wall clock
+            target["recent"]["at_s"] -= self._clock.offset_s
         text = json.dumps({**law, "version": 0}, sort_keys=True)
         changed = text != self._published
         if changed and learnt_of(learner):
