@@ -12,7 +12,8 @@ REGIMES = {"in_range": "in range", "four_times": "prompts 4 times as long"}
 
 def service() -> str:
     """Accuracy against the peer's models, drift, speed, faults, and what to measure."""
-    return "\n".join([*_accuracy(), "", _bound(), _drift(), *_speed(), *_faults(), _exploration()])
+    return "\n".join([*_accuracy(), "", _bound(), _drift(), *_speed(), *_faults(), _exploration(),
+                      _adaptation()])  # fmt: skip
 
 
 def _accuracy() -> list[str]:
@@ -119,4 +120,24 @@ def _exploration() -> str:
         "- What to measure next, at a fifth of the seconds that measuring everything takes, median "
         f"error up to 4 times the length over recorded deployments: {listed}. The default is "
         f"`{found['default']}`; reinforcement learning ties with it and does not replace it."
+    )
+
+
+def _adaptation() -> str:
+    found = result("online_adaptation")
+    parts = {
+        name: [case[name][t] for case in found.values() for t in case.get(name, {})]
+        for name in ("correction", "speed")
+    }
+    worst, most = {}, {}
+    for name, cases in parts.items():
+        worst[name] = 100 * (max(case["hedge_over_best"] for case in cases) - 1)
+        most[name] = 100 * (1 - min(case["hedge_over_first"] for case in cases))
+    return (
+        f"- Inside the learner Hedge decides how much of the learnt correction counts and how fast "
+        f"recent rows are followed. On {len(found)} kinds of streams its error is at most "
+        f"{max(worst.values()):.1f} % above that of the best fixed choice, which is another from "
+        f"stream to stream; it is up to {most['correction']:.0f} % below that of no correction and "
+        f"up to {most['speed']:.0f} % below that of a law that does not follow "
+        "(`online_adaptation.py`)."
     )

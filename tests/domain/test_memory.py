@@ -188,3 +188,13 @@ def test_as_plain_values() -> None:
     found = use("llama3.1-8b").to_dict()
     assert found["fits"] is True
     assert found["total_bytes"] < found["available_bytes"]
+
+
+@pytest.mark.parametrize(("name", "room"), [("llama3.1-8b", 0.1), ("llama3.1-405b", float("inf"))])
+def test_a_law_is_told_whether_the_cache_or_the_weights_are_too_much(
+    name: str, room: float
+) -> None:
+    long = use(name, tokens_per_sequence=4e6)
+    assert (long.fits, long.max_sequences) == (False, 0)
+    assert long.room == pytest.approx(room, rel=0.5)
+    assert (long.room < 1) == bool(long.mean_sequences)

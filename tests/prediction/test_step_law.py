@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
 from step_rows import DEPLOYED, POINT, grid, runs, say
@@ -63,6 +63,8 @@ def test_every_kind_of_deployment_is_answered(name: str) -> None:
 
 
 @settings(max_examples=30, deadline=None)
+@example(name="dense", what="isl", isl=25_322, osl=2, load=2)  # two fit, then one
+@example(name="dense", what="isl", isl=56_963, osl=242, load=39)  # one fits, then none
 @given(name=st.sampled_from(list(CHOICES)), what=st.sampled_from(["isl", "osl", "concurrency"]),
        isl=st.integers(1, 60_000), osl=st.integers(2, 8_000), load=st.integers(1, 64))  # fmt: skip
 def test_requests_take_longer_when_there_is_more_of_them_or_in_them(

@@ -81,9 +81,12 @@ class MemoryUse:
 
     @property
     def room(self) -> float:
-        """Sequences that run at once at that mean length, for laws; infinite where none fits."""
-        limited = self.max_sequences and self.mean_sequences
-        return limited or math.inf
+        """Sequences that run at once at that mean length, for laws.
+
+        Below 1 where not one fits; infinite without a limit, and where weights alone are too much:
+        of a deployment that is said to run nothing else is known.
+        """
+        return self.mean_sequences or math.inf
 
     @property
     def fits(self) -> bool:
