@@ -46,7 +46,7 @@ from lengthwise.formulations.online.rows import RouterRows
 
 RESULTS = Path(__file__).parent / "results" / "online.json"
 TARGETS = ("ttft", "tpot")
-SEEDS = (7031, 7032, 7033)
+SEEDS = (7041, 7042, 7043)
 PAST, FUTURE, ALL = 14000, 20000, 26000
 LONGEST = 8192
 POOLS = {
@@ -55,7 +55,7 @@ POOLS = {
 }
 TRAFFIC_LONGEST = 160
 DEVELOPED_ON = set(range(1, 60, 9))
-STREAMS, STEPS, QUEUES = range(9600, 9640), range(9700, 9760), (7131, 7132)
+STREAMS, STEPS, QUEUES = range(9800, 9840), range(9900, 9960), (7141, 7142)
 ALPHA = online_peers.ALPHA
 PRINTED = ("mape_percent", "median_ape_percent", "mae_ms", "coverage_p90_percent", "pinball_p90_ms")
 

@@ -115,7 +115,7 @@ def median(learner: OnlineLearner, law: TargetLaw, rows: RouterRows, now_s: floa
     """Log of the median as it is served, (n,)."""
     context = learner.law.frame.place(rows)
     middle, variance = law.median(context, now_s)
-    return np.log(middle) + law.spread.at(0.5, context.cell, variance)
+    return np.log(middle) + law.spread.at(0.5, context.cell, variance, fresh=1.0)
 
 
 def compared(streams: list[Stream]) -> dict[str, Any]:

@@ -103,8 +103,9 @@ class Residuals:
 
     def spread(self, gamma: float, widen: float) -> Spread:
         """Build the tables a law answers from; six digits, so that files stay small."""
-        return Spread(np.maximum.accumulate(np.round(self.adjusted(), 6), axis=1),
-                      np.round(self.mean, 6), round(gamma, 6), round(widen, 6))  # fmt: skip
+        settled, moved = (np.maximum.accumulate(np.round(table, 6), axis=1)
+                          for table in (self.quantiles, self.adjusted()))  # fmt: skip
+        return Spread(settled, np.round(self.mean, 6), round(gamma, 6), round(widen, 6), moved)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""

@@ -191,7 +191,7 @@ class TargetLearner:
             cell, load, length = cell[here], load[here], length[here]
             residual, log_y = residual[here], log_y[here]
         if self.fits and len(residual):
-            self.residuals.adapt(cell, residual)
+            self.residuals.adapt(cell, residual - self.pace.recent.level)
         self.residuals.add(length, load, residual, log_y)
         self.unsummed += len(residual)
 

@@ -197,14 +197,15 @@ def _part(
     law: TargetLaw, context: Context, level: float, alpha: float | None, now_s: float | None
 ) -> _Part:
     middle, variance = law.median(context, now_s)
-    spread, cell = law.spread, context.cell
-    lo, hi = (np.exp(spread.at(a, cell, variance)) for a in (0.5 - level / 2, 0.5 + level / 2))
+    spread, cell, fresh = law.spread, context.cell, law.recent.fresh(now_s)
+    lo, hi = (np.exp(spread.at(a, cell, variance, fresh))
+              for a in (0.5 - level / 2, 0.5 + level / 2))  # fmt: skip
     lo *= middle
     hi *= middle
     if alpha is None:
         value = middle * spread.mean.take(cell)
     else:
-        value = np.exp(spread.at(alpha, cell, variance))
+        value = np.exp(spread.at(alpha, cell, variance, fresh))
         value *= middle
     return _Part(value, lo, hi)
 

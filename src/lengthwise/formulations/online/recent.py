@@ -39,9 +39,13 @@ class Recent:
 
     def at(self, now_s: float | None) -> float:
         """Give what is left of the level; 0 if no time is given."""
-        if now_s is None or self.level == 0.0:
+        return self.level * self.fresh(now_s)
+
+    def fresh(self, now_s: float | None) -> float:
+        """How much the last rows still say: 1 when they are learnt, 0 if no time is given."""
+        if now_s is None:
             return 0.0
-        return self.level * math.exp(-max(now_s - self.at_s, 0.0) / self.fades_s)
+        return math.exp(-max(now_s - self.at_s, 0.0) / self.fades_s)
 
     def to_dict(self) -> dict[str, float]:
         """Plain JSON."""

@@ -7,6 +7,10 @@ The log residual of a row at level a is::
 with q_a the quantile of its cell, m the median of its cell, z_a the normal quantile, w >= 1 after a
 change that is not learnt yet, and v the variance of what the law itself does not know: its
 coefficients, a pod never seen, and (gamma d)^2 at d doublings outside the data.
+
+There are two tables. One holds the quantiles of some thousand rows: they stand for any time to
+come. The other has been moved, row by row, until as many answers hold as should: it is right now,
+and follows whatever wave of load passes. A law that has just learnt answers from the second.
 """
 
 from __future__ import annotations
@@ -46,13 +50,16 @@ class Spread:
         Log error per doubling outside the data.
     widen
         Factor on the width, at least 1.
+    moved
+        The second table, like ``quantiles``; None: the same.
     """
 
     quantiles: FloatArray
     mean: FloatArray
     gamma: float = 0.15
     widen: float = 1.0
-    _columns: dict[float, tuple[FloatArray, float]] = field(
+    moved: FloatArray | None = None
+    _columns: dict[tuple[float, bool], FloatArray] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -61,49 +68,76 @@ class Spread:
         """Take residuals as normal with a standard deviation."""
         return cls(np.tile(sd * SCORES, (CELLS, 1)), np.ones(CELLS))
 
-    def at(self, alpha: float, cell: Any, variance: FloatArray) -> FloatArray:
+    def at(self, alpha: float, cell: Any, variance: FloatArray, fresh: float = 0.0) -> FloatArray:
         """Log residual at level ``alpha``, shape (n,).
 
+        Parameters
+        ----------
+        alpha
+            Level, inside (0, 1).
+        cell, variance
+            Of the rows, shape (n,).
+        fresh
+            Weight of the second table, 0 to 1: 1 if the law has just learnt.
+
+        Examples
+        --------
         >>> value = Spread.cold(0.1).at(0.9, np.array([0]), np.array([0.0]))
         >>> round(float(value[0]), 4)
         0.1282
         """
-        column, square = self._column(alpha)
+        column, middle = self._columns_at(alpha, fresh)
         offset = column.take(cell)
         wide: FloatArray = offset * offset
-        wide += square * variance
+        wide += NormalDist().inv_cdf(alpha) ** 2 * variance
         np.sqrt(wide, out=wide)
         if alpha < 0.5:
             np.negative(wide, out=wide)
-        wide += self.quantiles[:, MIDDLE].take(cell)
+        wide += middle.take(cell)
         return wide
 
-    def _column(self, alpha: float) -> tuple[FloatArray, float]:
-        found = self._columns.get(alpha)
+    def _columns_at(self, alpha: float, fresh: float) -> tuple[FloatArray, FloatArray]:
+        """Widened distance of a quantile from the median, and the median, each (cells,)."""
+        at, middle = self._column(alpha, moved=False), self.quantiles[:, MIDDLE]
+        if self.moved is None or fresh <= 0.0:
+            return at, middle
+        return (at + fresh * (self._column(alpha, moved=True) - at),
+                middle + fresh * (self.moved[:, MIDDLE] - middle))  # fmt: skip
+
+    def _column(self, alpha: float, *, moved: bool) -> FloatArray:
+        found = self._columns.get((alpha, moved))
         if found is None:
+            table = self.moved if moved and self.moved is not None else self.quantiles
             z = NormalDist().inv_cdf(alpha)
-            middle = self.quantiles[:, MIDDLE]
-            at = np.array([interpolate(z, row) for row in self.quantiles])
-            found = (self.widen * (at - middle), z * z)
-            if len(self._columns) < 64:
-                self._columns[alpha] = found
+            at = np.array([interpolate(z, row) for row in table])
+            found = self.widen * (at - table[:, MIDDLE])
+            if len(self._columns) < 128:
+                self._columns[alpha, moved] = found
         return found
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {"quantiles": self.quantiles.tolist(), "mean": self.mean.tolist(),
-                "gamma": self.gamma, "widen": self.widen}  # fmt: skip
+                "gamma": self.gamma, "widen": self.widen,
+                "moved": None if self.moved is None else self.moved.tolist()}  # fmt: skip
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Spread:
         """Read :meth:`to_dict` back."""
-        quantiles = array(data["quantiles"], (CELLS, len(LEVELS)), -50.0, 50.0)
-        if (np.diff(quantiles, axis=1) < 0).any():
-            raise ValueError("quantiles must rise with the level")
+        quantiles = _table(data["quantiles"])
+        moved = data.get("moved")
         (gamma,) = array([data["gamma"]], (1,), 0.0, 10.0)
         (widen,) = array([data["widen"]], (1,), 1.0, 100.0)
         mean = array(data["mean"], (CELLS,), 1e-6, 1e6)
-        return cls(quantiles, mean, float(gamma), float(widen))
+        return cls(quantiles, mean, float(gamma), float(widen),
+                   None if moved is None else _table(moved))  # fmt: skip
+
+
+def _table(values: Any) -> FloatArray:
+    table = array(values, (CELLS, len(LEVELS)), -50.0, 50.0)
+    if (np.diff(table, axis=1) < 0).any():
+        raise ValueError("quantiles must rise with the level")
+    return table
 
 
 def interpolate(z: float, row: FloatArray) -> float:
