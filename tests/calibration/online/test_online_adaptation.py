@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,6 +17,7 @@ from lengthwise.calibration.online.weighing import SHARES, Weighing
 from lengthwise.errors import ArtifactError
 from lengthwise.formulations.online.law import OnlineLaw
 from lengthwise.formulations.online.recent import Recent
+from lengthwise.formulations.online.spread import Spread
 
 
 def learn(learner: OnlineLearner, data: tuple, start: int, size: int = 50) -> None:
@@ -142,6 +146,18 @@ def test_a_law_of_before_has_no_recent_level() -> None:
     data = OnlineLaw.cold().to_dict()
     del data["targets"]["ttft"]["recent"]
     assert OnlineLaw.from_dict(data).targets["ttft"].recent == Recent()
+
+
+def test_a_fresh_law_answers_from_the_moved_table_and_an_old_one_from_the_other() -> None:
+    settled = Spread.cold(0.1)
+    spread = replace(settled, moved=0.1 + 2 * settled.quantiles)
+    cell, none = np.array([0]), np.zeros(1)
+    at = [float(spread.at(0.9, cell, none, fresh=f)[0]) for f in (0.0, 0.25, 0.5, 1.0)]
+    assert at[0] == pytest.approx(float(settled.at(0.9, cell, none)[0]))
+    assert at[-1] == pytest.approx(0.1 + 2 * at[0])
+    assert np.diff(at) == pytest.approx((at[-1] - at[0]) * np.array([0.25, 0.25, 0.5]), rel=1e-6)
+    again = Spread.from_dict(json.loads(json.dumps(spread.to_dict())))
+    assert float(again.at(0.9, cell, none, fresh=1.0)[0]) == pytest.approx(at[-1])
 
 
 # What a change leaves

@@ -89,7 +89,7 @@ def test_coverage_adapts_to_noise_that_grew() -> None:
     for i in range(0, 12000 - 31, 32):
         residuals.adapt(cell, new[i : i + 32])
     spread = residuals.spread(0.1, 1.0)
-    q90 = spread.at(0.9, np.array([0]), np.array([0.0]))[0]
+    q90 = spread.at(0.9, np.array([0]), np.array([0.0]), fresh=1.0)[0]
     assert 0.88 < (rng.normal(0, 0.14, 20000) <= q90).mean() < 0.93
 
 

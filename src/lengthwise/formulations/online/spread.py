@@ -32,6 +32,8 @@ LEVELS = np.array([
 """Levels at which quantiles are kept; between them they are interpolated on the normal scale."""
 SCORES = np.array([NormalDist().inv_cdf(a) for a in LEVELS])
 MIDDLE = len(LEVELS) // 2
+STEPS, MOST_COLUMNS = 64, 256
+"""Steps between the two tables, and quantiles that are remembered."""
 COLD_SD = 0.7
 """Standard deviation of the log residual that a law without data admits."""
 
@@ -59,7 +61,7 @@ class Spread:
     gamma: float = 0.15
     widen: float = 1.0
     moved: FloatArray | None = None
-    _columns: dict[tuple[float, bool], FloatArray] = field(
+    _columns: dict[tuple[float, int], tuple[FloatArray, FloatArray, float]] = field(
         default_factory=dict, compare=False, repr=False
     )
 
@@ -86,33 +88,28 @@ class Spread:
         >>> round(float(value[0]), 4)
         0.1282
         """
-        column, middle = self._columns_at(alpha, fresh)
+        column, middle, square = self._columns_at(alpha, round(STEPS * fresh))
         offset = column.take(cell)
         wide: FloatArray = offset * offset
-        wide += NormalDist().inv_cdf(alpha) ** 2 * variance
+        wide += square * variance
         np.sqrt(wide, out=wide)
         if alpha < 0.5:
             np.negative(wide, out=wide)
         wide += middle.take(cell)
         return wide
 
-    def _columns_at(self, alpha: float, fresh: float) -> tuple[FloatArray, FloatArray]:
-        """Widened distance of a quantile from the median, and the median, each (cells,)."""
-        at, middle = self._column(alpha, moved=False), self.quantiles[:, MIDDLE]
-        if self.moved is None or fresh <= 0.0:
-            return at, middle
-        return (at + fresh * (self._column(alpha, moved=True) - at),
-                middle + fresh * (self.moved[:, MIDDLE] - middle))  # fmt: skip
-
-    def _column(self, alpha: float, *, moved: bool) -> FloatArray:
-        found = self._columns.get((alpha, moved))
+    def _columns_at(self, alpha: float, step: int) -> tuple[FloatArray, FloatArray, float]:
+        """Widened distance of a quantile from the median, the median, each (cells,), and z^2."""
+        found = self._columns.get((alpha, step))
         if found is None:
-            table = self.moved if moved and self.moved is not None else self.quantiles
-            z = NormalDist().inv_cdf(alpha)
+            table = self.quantiles
+            if self.moved is not None and step:
+                table = table + step / STEPS * (self.moved - table)
+            z, middle = NormalDist().inv_cdf(alpha), table[:, MIDDLE]
             at = np.array([interpolate(z, row) for row in table])
-            found = self.widen * (at - table[:, MIDDLE])
-            if len(self._columns) < 128:
-                self._columns[alpha, moved] = found
+            found = (self.widen * (at - middle), middle, z * z)
+            if len(self._columns) < MOST_COLUMNS:
+                self._columns[alpha, step] = found
         return found
 
     def to_dict(self) -> dict[str, Any]:
