@@ -63,6 +63,7 @@ bench-step: $(VENV)/.dev  ## benchmarks of the step law (LENGTHWISE_DATA; about 
 bench-service: $(VENV)/.dev  ## benchmarks of the service (LENGTHWISE_DATA, xgboost, lightgbm; about 30 minutes)
 	$(BIN)/python benchmarks/online.py
 	$(BIN)/python benchmarks/online_bound.py
+	$(BIN)/python benchmarks/online_adaptation.py
 	$(BIN)/python benchmarks/exploration.py
 	$(BIN)/python benchmarks/serve_speed.py
 	$(BIN)/python benchmarks/serve_faults.py
