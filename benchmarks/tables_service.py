@@ -63,7 +63,8 @@ def _drift() -> str:
         parts.append(
             f"{target.upper()} noticed within 100 requests in "
             f"{step['detected_within_100_percent']:.0f} % of {step['runs']} runs (median after "
-            f"{step['delay_median_events']:.0f}, latest {step['delay_worst_events']:.0f}), error after them "
+            f"{step['delay_median_events']:.0f}, latest "
+            f"{step['delay_worst_events']:.0f}), error after them "
             f"{step['error_median_percent']:.1f} % (worst {step['error_worst_percent']:.1f}); "
             f"3 times as slow: learnt to {100 * (slow['level_median'] - 1):+.0f} %"
         )
