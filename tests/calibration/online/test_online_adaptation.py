@@ -160,6 +160,23 @@ def test_a_fresh_law_answers_from_the_moved_table_and_an_old_one_from_the_other(
     assert float(again.at(0.9, cell, none, fresh=1.0)[0]) == pytest.approx(at[-1])
 
 
+def test_a_state_written_before_there_were_weights_is_read() -> None:
+    learner = OnlineLearner()
+    learn(learner, traffic(57, 1000), 0)
+    data = json.loads(json.dumps(learner.to_dict()))
+    for target in data["targets"].values():
+        for name in ("weighing", "pace", "history"):
+            del target[name]
+        for model in (target["model"], target["anchor"]):
+            model["trusted"] = model.pop("trust") > 0.5
+    again = OnlineLearner.from_dict(data)
+    some = traffic(58, 50)[0]
+    np.testing.assert_allclose(again.law.predict(some).ttft_s, learner.law.predict(some).ttft_s,
+                               rtol=0.05)  # fmt: skip
+    learn(again, traffic(59, 200), 1000)
+    assert again.targets["ttft"].seen == 1200
+
+
 # What a change leaves
 
 
