@@ -198,10 +198,10 @@ def test_the_law_before_a_row_has_not_seen_it() -> None:
     learner = OnlineLearner()
     learn(learner, traffic(56, 2000), 0)
     target = learner.targets["ttft"]
-    kept = [seen for seen, _ in target.history]
+    kept = [seen for seen, _ in target.history.kept]
     assert kept == sorted(kept)
-    assert target.law_before(-1) is None
-    first, last = (target.law_before(row) for row in (kept[0], 10**9))
+    assert target.history.before(-1) is None
+    first, last = (target.history.before(row) for row in (kept[0], 10**9))
     assert first is not None
     assert last is not None
     assert not np.array_equal(first.theta, last.theta)

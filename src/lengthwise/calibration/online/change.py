@@ -54,7 +54,7 @@ def repair(learner: TargetLearner, by: str, now: float, note: Note) -> None:
         return
     note(now, "drift", learner.target,
          {"detector": by, "factor": factor, "rows_since_change": learner.seen - since})  # fmt: skip
-    if (kept := learner.law_before(since)) is not None:
+    if (kept := learner.history.before(since)) is not None:
         kept.trust = learner.model.trust
         learner.model = kept  # what the filter made of the change bent the law's shape
     moved = _move(learner.model, block[:, after])

@@ -9,6 +9,7 @@ import numpy as np
 
 from lengthwise.calibration.online.drift import Detector
 from lengthwise.calibration.online.events import Event
+from lengthwise.calibration.online.history import History
 from lengthwise.calibration.online.labels import Labels
 from lengthwise.calibration.online.ladder import Ladder
 from lengthwise.calibration.online.memory import Memory
@@ -95,7 +96,7 @@ def target_to_dict(target: TargetLearner) -> dict[str, Any]:
         "anchored": list(target.anchored), "ladder": target.ladder.to_dict(), "shift": target.shift,
         "counts": {name: getattr(target, name) for name in _COUNTS},
         "errors": pack(target.errors),
-        "history": [[seen, model.to_dict()] for seen, model in target.history],
+        "history": target.history.to_list(),
         "weighing": target.weighing.to_dict(), "pace": target.pace.to_dict(),
         "detector": None if detector is None else detector.to_dict(),
         "shadow": None if shadow is None else {
@@ -119,7 +120,7 @@ def read_target(target: TargetLearner, data: Mapping[str, Any]) -> None:
     for name in _COUNTS:
         setattr(target, name, int(data["counts"][name]))
     target.errors = unpack(data["errors"])
-    target.history = [(int(n), Model.from_dict(m)) for n, m in data.get("history", ())]
+    target.history = History.from_list(data.get("history", ()))
     target.pace = Pace.from_dict(data["pace"]) if "pace" in data else Pace()
     target.weighing = Weighing.from_dict(data["weighing"]) if "weighing" in data else Weighing()
     if target.detector is not None:

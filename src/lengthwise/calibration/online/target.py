@@ -10,6 +10,7 @@ import numpy as np
 from lengthwise.calibration.online import change, kalman, refit, trial
 from lengthwise.calibration.online.batch import Batch
 from lengthwise.calibration.online.drift import Detector
+from lengthwise.calibration.online.history import History
 from lengthwise.calibration.online.ladder import REFIT_AFTER, Ladder
 from lengthwise.calibration.online.memory import LOG_Y, SEQUENCE, SHIFT, Memory, place
 from lengthwise.calibration.online.model import Model
@@ -30,8 +31,6 @@ WATCH_FROM = 400
 RECENT = 300
 """Rows over which the error is told."""
 SUMMARY_EVERY = 256
-KEPT_EVERY, KEPT = 64, 5
-"""Rows between copies of the law, and how many are kept: a change is noticed after it began."""
 FOLLOW_SD = 0.05
 """How far a level may at least move after a small change, standard deviation."""
 
@@ -58,7 +57,7 @@ class TargetLearner:
         self.detector = Detector() if settings.drift else None
         self.anchor = self.model.copy()
         self.anchored = 1, 1
-        self.history: list[tuple[int, Model]] = []
+        self.history = History()
         self.shadow: Shadow | None = None
         self.shift = 0.0
         self.seen = self.learnt = self.version = self.fits = self.since_fit = 0
@@ -84,7 +83,7 @@ class TargetLearner:
 
     def models(self) -> list[Model]:
         """All models kept."""
-        past = [model for _, model in self.history]
+        past = [model for _, model in self.history.kept]
         return [self.model, self.anchor, *past, *([self.shadow.model] if self.shadow else [])]
 
     def fit_labels(self, types: int, pods: int) -> None:
@@ -134,7 +133,7 @@ class TargetLearner:
         used = self.model.trust * extra[at] if extra is not None else 0.0
         sd = self.residuals.sd[batch.context.cell[at]]
         m, by = self._look(batch, at, used, plain - used, sd)
-        self._keep()
+        self.history.keep(self.seen, self.model)
         at, residual, sd = slice(start, start + m), (plain - used)[:m], sd[:m]
         now = float(batch.time_s[at.stop - 1])
         if extra is not None:
@@ -170,16 +169,6 @@ class TargetLearner:
         new = (types >= self.anchored[0]) | (pods >= self.anchored[1])
         position, by = self.detector.update(np.where(new, now, residual) / sd)
         return (position + 1 if by else rows), by
-
-    def _keep(self) -> None:
-        """Copy the law now and then."""
-        if not self.history or self.seen - self.history[-1][0] >= KEPT_EVERY:
-            self.history = [*self.history[1 - KEPT :], (self.seen, self.model.copy())]
-
-    def law_before(self, row: int) -> Model | None:
-        """Give the newest copy of the law that had learnt no row from ``row`` on."""
-        fitting = [model for seen, model in self.history if seen <= row]
-        return fitting[-1].copy() if fitting else None
 
     def _keep_score(self, batch: Batch, at: slice, residual: FloatArray) -> None:
         error = np.abs(np.expm1(self.pace.recent.level - residual))
@@ -259,7 +248,7 @@ class TargetLearner:
     def restart(self) -> None:
         """Count a new version and let detectors begin from the law as it is."""
         self.version += 1
-        self.anchor, self.history = self.model.copy(), []
+        self.anchor, self.history = self.model.copy(), History()
         self.pace.restart()
         self.anchored = len(self.model.theta), len(self.model.offset)
         if self.detector is not None:
