@@ -282,6 +282,14 @@ def test_a_fitted_law_predicts_what_was_measured(
     assert after["tpot_hi_ms"] / after["tpot_lo_ms"] < before["tpot_hi_ms"] / before["tpot_lo_ms"]
 
 
+def test_a_law_may_be_named_by_an_option(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    law, words = folder / "law.json", (*HERE, "--isl", 1024, "--osl", 128, "--concurrency", 4)
+    assert printed(capsys, "predict", "--law", law, *words) == printed(
+        capsys, "predict", law, *words
+    )
+    assert "takes one law" in refused(capsys, 2, "predict", law, "--law", law, *words)
+
+
 def test_the_json_twin_of_fit_has_errors_and_factors(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -121,3 +122,18 @@ def test_without_a_network_there_is_still_a_remedy(hub: tuple[dict[str, str], li
     said = predict("acme/plain", hub[0] | {"HF_HUB_OFFLINE": "1"})
     assert said.returncode == 2
     assert "give the path of its config.json" in said.stderr
+
+
+def test_a_hub_that_is_nowhere_is_not_waited_for(hub: tuple[dict[str, str], list[str]]) -> None:
+    env, asked = hub
+    first = predict("acme/plain", env)
+    asked.clear()
+    nowhere = env | {"HF_ENDPOINT": "http://hub.invalid"}
+    began = time.monotonic()
+    kept, new = predict("acme/plain", nowhere), predict("acme/narrow", nowhere)
+    assert time.monotonic() - began < 15  # the client alone tries for 24 s each
+    assert json.loads(kept.stdout) == json.loads(first.stdout)
+    assert new.returncode == 2
+    assert "http://hub.invalid cannot be found" in new.stderr
+    assert "give the path of its config.json" in new.stderr
+    assert asked == []

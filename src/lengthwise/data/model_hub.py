@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from lengthwise.errors import InputError, MissingExtraError
 
@@ -38,17 +41,20 @@ def config_from_hub(name: str, remedy: str) -> Path:
     try:
         hub: Any = import_module("huggingface_hub")
         errors: Any = import_module("huggingface_hub.errors")
+        constants: Any = import_module("huggingface_hub.constants")
     except ImportError:
         install = MissingExtraError("huggingface_hub", "hub").remedy
         raise InputError("the model must be known", got=f"{name!r}, and no client of the hub",
                          remedy=f"{remedy}; or {install} to ask the hub") from None  # fmt: skip
+    cached = not _reachable(str(constants.ENDPOINT))
     try:
-        path = Path(hub.hf_hub_download(name, CONFIG))
+        path = Path(hub.hf_hub_download(name, CONFIG, local_files_only=cached))
     except Exception as error:  # offline, gated, no such model: all kinds of classes
-        got = f"{name!r}, and the hub says: {_said(error)}"
+        why = f"{constants.ENDPOINT} cannot be found" if cached else f"the hub says: {_said(error)}"
+        got = f"{name!r}, and {why}"
         raise InputError("the model must be known", got=got, remedy=remedy) from error
     try:
-        hub.hf_hub_download(name, QUANTISED)
+        hub.hf_hub_download(name, QUANTISED, local_files_only=cached)
     except (errors.EntryNotFoundError, errors.LocalEntryNotFoundError):
         pass
     except Exception as error:
@@ -58,7 +64,22 @@ def config_from_hub(name: str, remedy: str) -> Path:
     return path
 
 
+def _reachable(endpoint: str) -> bool:
+    """Whether the hub's name has an address: the client would try for half a minute to find one.
+
+    A proxy may know names that this machine does not.
+    """
+    address = urlsplit(endpoint)
+    if getproxies() or not address.hostname:
+        return True
+    try:
+        socket.getaddrinfo(address.hostname, address.port)
+    except OSError:
+        return False
+    return True
+
+
 def _said(error: Exception) -> str:
-    """Give the first line that says something."""
+    """Give the first line that says something, without the full stop that follows."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{lines[0]:.120}" if lines else type(error).__name__
+    return f"{lines[0]:.120}".rstrip(". ") if lines else type(error).__name__

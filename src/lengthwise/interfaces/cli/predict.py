@@ -68,6 +68,9 @@ def command(
     pp: Annotated[int | None, typer.Option(help="Deployment: pipeline parallel degree.")] = None,
     ep: Annotated[int | None, typer.Option(help="Deployment: expert parallel degree.")] = None,
     dp: Annotated[int | None, typer.Option(help="Deployment: data parallel degree.")] = None,
+    law_file: Annotated[
+        Path | None, typer.Option("--law", help="Law file: another way to write the argument.")
+    ] = None,
     energy: Annotated[
         bool, typer.Option("--energy", help="Add joules and watts (step law).")
     ] = False,
@@ -95,6 +98,7 @@ def command(
     There, techniques are options too, such as --prefix-hit-rate 0.5 or --speculative-tokens 3;
     lengthwise explain --knobs lists them.
     """
+    law = _law_of(law, law_file)
     labels = {
         "model": model, "hardware": hardware, "engine": engine, "engine_version": engine_version,
         "precision": precision, "kv_precision": kv_precision, "tp": tp, "pp": pp, "ep": ep,
@@ -131,6 +135,13 @@ def command(
         return
     points = _grid(sizes, phase, given)
     _predict_points(loaded, points, level, as_json, output)
+
+
+def _law_of(argument: Path | None, option: Path | None) -> Path | None:
+    if argument is not None and option is not None:
+        raise InputError("a prediction takes one law", got=f"{argument} and --law {option}",
+                         remedy="leave one of them out")  # fmt: skip
+    return argument or option
 
 
 def _predict_points(
