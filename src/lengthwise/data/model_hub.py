@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import socket
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from lengthwise.errors import InputError, MissingExtraError
 
@@ -69,6 +66,10 @@ def _reachable(endpoint: str) -> bool:
 
     A proxy may know names that this machine does not.
     """
+    import socket
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies
+
     address = urlsplit(endpoint)
     if getproxies() or not address.hostname:
         return True
