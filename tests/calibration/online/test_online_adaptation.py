@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from streams import traffic
 
 from lengthwise.calibration.online.learner import OnlineLearner
-from lengthwise.calibration.online.pace import LARGEST, SPEEDS, Pace
+from lengthwise.calibration.online.pace import LARGEST, LEAST_S, SPEEDS, Pace
 from lengthwise.calibration.online.weighing import SHARES, Weighing
 from lengthwise.errors import ArtifactError
 from lengthwise.formulations.online.law import OnlineLaw
@@ -92,6 +92,13 @@ def test_levels_stay_small_and_are_restored_exactly(residual: list[float], now: 
     assert again.recent == pace.recent
     pace.restart()
     assert pace.recent.level == 0.0
+
+
+def test_a_level_outlives_the_time_between_two_laws() -> None:
+    pace = Pace()
+    for i in range(100):
+        pace.learn(np.full(20, 0.2), np.full(20, 0.1), 1e-3 * i)  # 20,000 rows a second
+    assert pace.recent.fades_s == LEAST_S
 
 
 def test_a_damaged_pace_is_refused() -> None:

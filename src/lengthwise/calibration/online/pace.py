@@ -30,6 +30,8 @@ LARGEST = 0.5
 """Farthest a level may go: larger changes are for the detectors."""
 HOLD = 200.0
 """Rows after which a level counts a third: as long as it takes for them to come in."""
+LEAST_S = 5.0
+"""Seconds it takes at least: laws are published every second or so, however many rows come in."""
 AVERAGED, PAUSE = 2000.0, 10.0
 """Rows over which their rate is averaged; a gap counts as so many times the usual one at most."""
 
@@ -55,7 +57,7 @@ class Pace:
     def recent(self) -> Recent:
         """Level to publish, with its time and how it fades."""
         level = self._hedge.combine(self.level)
-        return Recent(level, self.now, max(HOLD * self.row_s, 1e-9))
+        return Recent(level, self.now, max(HOLD * self.row_s, LEAST_S))
 
     def restart(self) -> None:
         """Begin again at 0, after the law has changed."""
