@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Small matrices gain nothing from threads that wait for each other; child processes inherit this.
+for library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 # A change is judged by the same examples as the last one; new ones are sought at the desk.
 settings.register_profile("ci", derandomize=True, deadline=None)
 if os.environ.get("CI"):

@@ -106,11 +106,13 @@ class Trees:
 
     @classmethod
     def fit(cls, features: Features, y: FloatArray) -> Trees:
-        """Learn trees for ``y`` (n,)."""
+        """Learn trees for ``y`` (n,), on one thread: more spend their time waiting."""
         from sklearn.ensemble import HistGradientBoostingRegressor
+        from threadpoolctl import threadpool_limits
 
         values = {name: _common(features.labels[name]) for name in SEEN}
-        model = HistGradientBoostingRegressor(**SETTINGS).fit(features.matrix(values), y)
+        with threadpool_limits(limits=1):
+            model = HistGradientBoostingRegressor(**SETTINGS).fit(features.matrix(values), y)
         nodes = [predictor[0].nodes for predictor in model._predictors]
         starts = np.cumsum([0, *(len(n) for n in nodes[:-1])])
         shift = np.repeat(starts, [len(n) for n in nodes])
