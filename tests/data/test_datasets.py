@@ -72,7 +72,8 @@ def test_tables_have_the_registered_rows_and_a_source(needs_data: Path, name: st
 @pytest.mark.parametrize(
     "name",
     ["splitwise", "edgereasoning", "llamacpp_benches", "ibm_llm_pilot", "ibm_llm_pilot_tokens",
-     "argonne", "aiconfigurator", "hat"],
+     "argonne", "aiconfigurator", "hat", "ik_llama_sweep_bench", "ds4_speed_bench", "minference",
+     "krisdcosta_edge", "turboquant_plus"],
 )  # fmt: skip
 def test_tables_keep_every_rule_of_the_measurement_table(needs_data: Path, name: str) -> None:
     assert len(prepare(datasets.table(name))) == datasets.describe(name).rows
