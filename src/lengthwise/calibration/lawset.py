@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, clone
 
 from lengthwise.calibration.folds import batch_folds, is_interior, length_folds, spread_folds
 from lengthwise.calibration.groups import Group, groups_of
@@ -25,6 +24,7 @@ from lengthwise.domain.work import Work
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.formulations import registry
 from lengthwise.formulations.base import Formulation
+from lengthwise.formulations.estimator import Estimator
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.units import FloatArray, s_to_ms
 
@@ -32,7 +32,7 @@ OWN = HachiyaPatias.name
 BASELINE_FOLDS = 4
 
 
-class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class LawSet(Estimator):
     """Fit one law per deployment and phase, and calibrate their intervals together.
 
     Parameters
@@ -265,6 +265,8 @@ class LawSet(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
 
 def _baseline_held_out(law: Formulation, group: Group) -> HeldOut:
     """Residuals of a formulation without a posterior: its scale is 1, the residual says it all."""
+    from sklearn.base import clone
+
     work = group.work
     folds = [*spread_folds(work, BASELINE_FOLDS), *length_folds(work), *batch_folds(work)]
     parts = []

@@ -11,18 +11,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, RegressorMixin
 
 from lengthwise.data.work import work_of
 from lengthwise.domain.work import Work
 from lengthwise.errors import ColumnError, InputError
+from lengthwise.formulations.estimator import Regressor
 from lengthwise.units import FloatArray
 
 FLOOR_S = 1e-9
 """No prediction is below one nanosecond: a straight line may cross zero, a time may not."""
 
 
-class Formulation(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class Formulation(Regressor):
     """Base of all formulations; subclasses implement ``_fit`` and ``_predict`` on :class:`Work`.
 
     Class attributes

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 import numpy as np
-from scipy.optimize import nnls
 
 from lengthwise.domain.work import Work
 from lengthwise.errors import InputError
@@ -141,6 +140,8 @@ class DistServe(Formulation):
     def _solve(self, design: FloatArray, target: FloatArray, weight: FloatArray) -> FloatArray:
         if not self.positive:
             return solve(design, target, weight, relative=True)
+        from scipy.optimize import nnls
+
         scale = design.max(axis=0)
         row = np.sqrt(weight)
         coef, _ = nnls(design / scale * (row / target)[:, None], row)

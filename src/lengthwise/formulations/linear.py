@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import nnls
 
 from lengthwise.domain.work import Work
 from lengthwise.formulations.base import Formulation
@@ -42,6 +41,8 @@ class Linear(Formulation):
     coef_: FloatArray
 
     def _fit(self, work: Work, y_s: FloatArray, weight: FloatArray) -> None:
+        from scipy.optimize import nnls
+
         scale = np.sqrt(weight) / y_s
         design = _design(work)
         norm = design.max(axis=0)

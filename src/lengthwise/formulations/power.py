@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from scipy.optimize import nnls
 
 from lengthwise.domain.work import Work
 from lengthwise.formulations.base import Formulation
@@ -43,6 +42,8 @@ class Power(Formulation):
     log_scale_: float
 
     def _fit(self, work: Work, y_s: FloatArray, weight: FloatArray) -> None:
+        from scipy.optimize import nnls
+
         logs, target = _logs(work), np.log(y_s)
         share = weight / weight.sum()
         centre, middle = share @ logs, float(share @ target)

@@ -8,8 +8,6 @@ from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
-from sklearn.exceptions import NotFittedError
 
 from lengthwise.calibration.groups import step_rows
 from lengthwise.calibration.intervals import check_level
@@ -19,6 +17,7 @@ from lengthwise.data.table import load as load_table
 from lengthwise.data.work import work_of
 from lengthwise.domain.estimate import Estimate, Regime
 from lengthwise.errors import InputError
+from lengthwise.formulations.estimator import Estimator
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.prediction import advice, text
 from lengthwise.prediction.answering import Answering
@@ -34,7 +33,7 @@ from lengthwise.units import FloatArray
 Points = pd.DataFrame | str | Path
 
 
-class LatencyLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
+class LatencyLaw(Estimator):
     """Latency as a function of sequence length and batch, learned from measurements.
 
     Parameters
@@ -278,7 +277,7 @@ class LatencyLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
         return text.summary(self.law_set_.laws_, self.errors_)
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
-        head = str(super().__repr__(N_CHAR_MAX))
+        head = super().__repr__(N_CHAR_MAX)
         return text.equations(head, self.law_set_.laws_) if hasattr(self, "law_set_") else head
 
     def _answering(self, level: float = 0.9) -> Answering:
@@ -291,6 +290,8 @@ class LatencyLaw(BaseEstimator):  # type: ignore[misc]  # scikit-learn is untype
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "law_set_"):
+            from sklearn.exceptions import NotFittedError
+
             raise NotFittedError("this LatencyLaw is not fitted yet: call fit or LatencyLaw.load")
 
     def _check_parameters(self) -> None:

@@ -15,7 +15,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
 
 from lengthwise.domain.work import Work, thinned
 from lengthwise.formulations.hachiya_patias.surface import Base, Surface, fit_surface
@@ -119,6 +118,8 @@ def _is_monotone(surface: Surface, work: Work, base: Base) -> bool:
 
 
 def _isotonic(work: Work, y_s: FloatArray, base: Base) -> Correction:
+    from sklearn.isotonic import IsotonicRegression
+
     predicted = np.log(base(work))
     order = np.argsort(predicted)
     u = predicted[order]
