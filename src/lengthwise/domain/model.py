@@ -24,7 +24,7 @@ from lengthwise.domain.layers import (
     Layer,
     Recurrence,
 )
-from lengthwise.domain.names import model_key
+from lengthwise.domain.names import candidate_keys, model_key
 from lengthwise.domain.weights import UNQUANTISED, format_of_name, weight_bits
 from lengthwise.errors import InputError
 
@@ -282,15 +282,19 @@ def _parts(block: Layer, hidden: int) -> list[tuple[str, int]]:
 def find_model(name: str) -> ModelSpec | None:
     """Look a model up by any usual spelling of its name; None if it is not known.
 
-    Case, organisation (``meta-llama/``), tuning (``-hf``, ``-Instruct``) and quantisation
-    (``-Q8_0-GGUF``, ``-FP8``) do not matter; a quantisation in the name sets ``weight_format``.
+    Case, path, organisation (``meta-llama/``), tuning (``-hf``, ``-Instruct``), date, context length
+    and quantisation (``-Q8_0-GGUF``, ``-FP8``) do not matter; a quantisation in the name sets
+    ``weight_format``. Family, version and size must match exactly: nothing is guessed. A finetune
+    is known by its base, where the name says it (:mod:`lengthwise.domain.names`).
 
     >>> find_model("deepseek_r1_distill_qwen_14b").layers
     48
-    >>> find_model("my-own-model") is None
-    True
+    >>> find_model("qwen3moe 30B.A3B Q8_0").name, find_model("Qwen3-30B") is None
+    ('qwen3-30b-a3b', True)
     """
-    found, fmt = _by_key().get(model_key(name)), format_of_name(name)
+    known, families = _by_key()
+    keys = (key for key in candidate_keys(name, families) if key in known)
+    found, fmt = next((known[key] for key in keys), None), format_of_name(name)
     return found if found is None or fmt is None else _in_format(found, fmt)
 
 
@@ -317,8 +321,10 @@ def _in_format(spec: ModelSpec, fmt: str) -> ModelSpec:
 
 
 @cache
-def _by_key() -> dict[str, ModelSpec]:
+def _by_key() -> tuple[dict[str, ModelSpec], frozenset[str]]:
+    """Gather the known models by their keys, and the words these consist of."""
     from lengthwise.domain.catalog import ALIASES, MODELS
 
-    found = {model_key(model.name): model for model in MODELS}
-    return found | {model_key(key): found[model_key(name)] for key, name in ALIASES.items()}
+    known = {model_key(model.name): model for model in MODELS}
+    known |= {model_key(key): known[model_key(name)] for key, name in ALIASES.items()}
+    return known, frozenset(word for key in known for word in key.split("-") if word.isalpha())

@@ -16,6 +16,7 @@ from lengthwise.domain.catalog import (
     qwen,
     windowed,
 )
+from lengthwise.domain.catalog.aliases import ALIASES
 from lengthwise.domain.catalog.builders import CONFIG, PUBLISHED
 from lengthwise.domain.model import ModelSpec
 
@@ -26,11 +27,3 @@ MODELS: tuple[ModelSpec, ...] = (
     *minimax.MODELS, *nemotron.MODELS, *older.MODELS,
 )  # fmt: skip
 """Every known model."""
-
-ALIASES = {
-    "bloom": "bloom-176b",
-    "kimi-k2.7-code": "kimi-k2.7",
-    "deepseek-v3.2-exp": "deepseek-v3.2",
-    **{f"nvidia-{entry.name}": entry.name for entry in nemotron.MODELS},
-}
-"""Other names of the same model that no rule of spelling connects."""
