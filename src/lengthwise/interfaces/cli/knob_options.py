@@ -15,22 +15,24 @@ import inspect
 import textwrap
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from lengthwise.formulations.step.knobs.base import Knob, Value
-from lengthwise.formulations.step.knobs.registry import knobs, parse_knobs
+if TYPE_CHECKING:
+    from lengthwise.formulations.step.knobs.base import Knob
 
-KnobSettings = dict[str, Value] | None
+KnobSettings = dict[str, float | int | bool | str] | None
 """What a command with knobs gets; None stands for none in calls from Python."""
 INDENT = "      "
 
 
 def with_knobs(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command an option for every knob; its parameter ``knobs`` gets those that were set.
+    """Add an option for every knob to a command; its parameter ``knobs`` gets those that were set.
 
-    A knob whose name the command has a parameter for is left to the command.
+    A knob whose name the command has a parameter for is left to the command. The command line
+    builds the options when one of them is used; ``command_class`` of the result does so.
 
     Parameters
     ----------
@@ -38,7 +40,32 @@ def with_knobs(command: Callable[..., None]) -> Callable[..., None]:
         Function with typer annotations and a parameter ``knobs``.
     """
     signature = inspect.signature(command, eval_str=True)
-    own = [p for p in signature.parameters.values() if p.name != "knobs"]
+    own = [
+        p.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for p in signature.parameters.values() if p.name != "knobs"
+    ]  # fmt: skip
+
+    @wraps(command)
+    def plain(**values: Any) -> None:
+        command(**values, knobs={})
+
+    class Command(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            if _has_other_options(args, self.get_params(ctx)):
+                single = typer.Typer(add_completion=False)
+                single.command()(_with_all(command, own))
+                whole: Any = typer.main.get_command(single)
+                self.params, self.callback = whole.params, whole.callback
+            return super().parse_args(ctx, args)
+
+    plain.command_class = Command  # type: ignore[attr-defined]
+    return _declare(plain, own)
+
+
+def _with_all(command: Callable[..., None], own: list[inspect.Parameter]) -> Callable[..., None]:
+    """Give a command all its options."""
+    from lengthwise.formulations.step.knobs.registry import knobs, parse_knobs
+
     taken = {p.name for p in own}
     added = [_parameter(knob) for knob in knobs() if knob.name not in taken]
 
@@ -47,11 +74,22 @@ def with_knobs(command: Callable[..., None]) -> Callable[..., None]:
         settings = {p.name: values.pop(p.name, None) for p in added}
         command(**values, knobs=parse_knobs(settings))
 
-    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
-    parameters = [*keyword, *added]
-    run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
-    return run
+    return _declare(run, [*own, *added])
+
+
+def _declare(
+    function: Callable[..., None], parameters: list[inspect.Parameter]
+) -> Callable[..., None]:
+    """Say which parameters a function of keywords takes, for typer to read."""
+    function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+    return function
+
+
+def _has_other_options(args: list[str], parameters: list[Any]) -> bool:
+    """Tell whether words hold an option that is not among the parameters."""
+    known = {name for p in parameters for name in (*p.opts, *p.secondary_opts)}
+    return any(word.startswith("-") and word.partition("=")[0] not in known for word in args)
 
 
 def _parameter(knob: Knob) -> inspect.Parameter:
@@ -67,6 +105,8 @@ def _parameter(knob: Knob) -> inspect.Parameter:
 
 def knob_list(columns: int) -> Iterator[str]:
     """Write all knobs, one technique after the other, in so many columns."""
+    from lengthwise.formulations.step.knobs.registry import knobs
+
     family = ""
     for knob in knobs():
         if knob.family != family:

@@ -24,7 +24,7 @@ from importlib import import_module
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from lengthwise import __version__
 from lengthwise.errors import InputError, LengthwiseError
@@ -98,7 +98,8 @@ def _load(name: str) -> Any:
         module.app.rich_markup_mode = None
         return typer.main.get_group(module.app)
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    single.command(name, help=help_of(module.command))(module.command)
+    made_by = getattr(module.command, "command_class", TyperCommand)
+    single.command(name, cls=made_by, help=help_of(module.command))(module.command)
     return typer.main.get_command(single)
 
 
