@@ -18,7 +18,8 @@ from lengthwise import ArtifactError, FileFormatError, InputError, LatencyLaw
 from lengthwise.prediction import law_json
 
 SAVEABLE = ["linear", "power", "distserve", "llumnix", "edgereasoning", "thesis-ridge", "cubic-ols",
-            "splitwise-interp", "bayesian-ridge"]  # fmt: skip
+            "splitwise-interp", "bayesian-ridge", "linear-plain", "quadratic", "quadratic-plain",
+            "shifted-power", "blend"]  # fmt: skip
 
 KINDS = [
     {}, {"e1": "power", "e2": "hill", "e3": "off"}, {"e1": "nlogn", "e2": "tile", "e3": "residual"},

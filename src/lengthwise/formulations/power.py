@@ -1,11 +1,12 @@
 r"""Power law: one exponent per kind of work.
 
-    prefill   t = a T^p
+    prefill   t = a T^p (KV^q)
     decode    t = a KV^p B^q
     mixed     t = a KV^p T^q
 
 T new tokens, KV visible tokens, B sequences; a in s, exponents p, q >= 0 without unit. Least
-squares on logarithms with non-negative exponents, the scale a free. The usual reading of a straight
+squares on logarithms with non-negative exponents, the scale a free. KV has an exponent in prefills
+only where cached prefixes vary in the data. The usual reading of a straight
 line on a log-log plot (compare Kaplan et al. 2020, arXiv 2001.08361, for losses); it has no floor
 for short prompts, which is what makes it poor where launch overhead dominates.
 """
@@ -45,6 +46,8 @@ class Power(Formulation):
         from scipy.optimize import nnls
 
         logs, target = _logs(work), np.log(y_s)
+        if work.phase == "prefill" and np.ptp(work.kv_tokens - work.new_tokens) == 0:
+            logs = logs[:, :1]
         share = weight / weight.sum()
         centre, middle = share @ logs, float(share @ target)
         row = np.sqrt(share)
@@ -53,11 +56,12 @@ class Power(Formulation):
         self.log_scale_ = middle - float(centre @ self.exponents_)
 
     def _predict(self, work: Work) -> FloatArray:
-        return np.exp(self.log_scale_ + _logs(work) @ self.exponents_)
+        logs = _logs(work)[:, : len(self.exponents_)]
+        return np.exp(self.log_scale_ + logs @ self.exponents_)
 
 
 def _logs(work: Work) -> FloatArray:
     if work.phase == "prefill":
-        return np.log(work.new_tokens)[:, None]
+        return np.log(np.column_stack([work.new_tokens, work.kv_tokens]))
     other = work.sequences if work.phase == "decode" else work.new_tokens
     return np.log(np.column_stack([work.kv_tokens, other]))
