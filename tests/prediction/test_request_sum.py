@@ -100,11 +100,13 @@ def test_a_single_output_token_has_no_tpot(law: LatencyLaw) -> None:
     assert one.to_dict()["tpot"] is None
 
 
-def test_concurrency_stands_in_for_the_batch(law: LatencyLaw) -> None:
-    points = pd.DataFrame({"isl": [500, 500], "osl": 5, "concurrency": [4.0, 4.0],
+def test_requests_in_flight_are_no_batch(law: LatencyLaw) -> None:
+    points = pd.DataFrame({"isl": [500, 500], "osl": 5, "concurrency": [1.0, 4.0],
                            "batch_size": [np.nan, 1.0]})  # fmt: skip
     first, second = law.predict(points)
-    assert first > second
+    assert first == second
+    with pytest.raises(InputError, match=r"measured \(no load\).*concurrency=4"):
+        law.predict(points.drop(columns="batch_size"))
 
 
 @pytest.mark.parametrize("phase", ["prefill", "decode"])

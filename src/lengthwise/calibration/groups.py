@@ -2,7 +2,9 @@
 
 Repeats of a point are one point: its time is their median, which one slow repeat cannot move. A
 request is turned into the steps it consists of: its TTFT is a prefill step, its TPOT the mean of
-its decode steps, which, being affine in context, is the step at the mean context.
+its decode steps, which, being affine in context, is the step at the mean context. Requests
+measured under load (:mod:`lengthwise.data.load`) are a group of their own for each load: what
+clients kept in flight is not the batch of a step, and their times hold waiting.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ import numpy as np
 import pandas as pd
 
 from lengthwise.data.checks import usable
-from lengthwise.data.identity import deployment_of
+from lengthwise.data.identity import deployment_of, labels_of
+from lengthwise.data.load import Load, is_loaded, load_in
 from lengthwise.data.points import POINT_COLUMNS
-from lengthwise.data.schema import DEPLOYMENT
 from lengthwise.data.work import work_of
 from lengthwise.domain.model import ModelSpec, find_model
 from lengthwise.domain.work import Work
@@ -40,7 +42,7 @@ class Group:
     noise
         Median relative deviation of repeats from their point, NaN without repeats.
     labels
-        The deployment columns with their values.
+        The deployment columns with their values, and the load if there was one.
     spec
         Architecture of the model, when known.
     """
@@ -57,6 +59,11 @@ class Group:
     def __len__(self) -> int:
         return len(self.y_s)
 
+    @property
+    def load(self) -> Load:
+        """The load it was measured under, empty for single requests and batches."""
+        return load_in(self.labels)
+
 
 def step_rows(table: pd.DataFrame) -> pd.DataFrame:
     """Turn request rows into prefill and decode rows; step rows pass through.
@@ -64,7 +71,8 @@ def step_rows(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table
-        A prepared measurement table. Requests without a batch take their concurrency for it.
+        A prepared measurement table. Requests under load have no batch; others without one are
+        single requests.
 
     Examples
     --------
@@ -80,9 +88,7 @@ def step_rows(table: pd.DataFrame) -> pd.DataFrame:
     batch = (
         requests["batch_size"] if "batch_size" in requests else pd.Series(np.nan, requests.index)
     )
-    if "concurrency" in requests:
-        batch = batch.fillna(requests["concurrency"])
-    requests["batch_size"] = batch.fillna(1.0)
+    requests["batch_size"] = batch.where(batch.notna() | is_loaded(requests), 1.0)
     parts = [table[~is_request]]
     drop = [c for c in ("latency_ms", "context_len", "query_len") if c in requests]
     requests = requests.drop(columns=drop)
@@ -115,6 +121,9 @@ def groups_of(table: pd.DataFrame) -> Iterator[Group]:
 
 
 def _group(deployment: str, phase: str, rows: pd.DataFrame) -> Group:
+    labels = labels_of(rows)
+    if "batch_size" in rows:
+        rows = rows.assign(batch_size=rows["batch_size"].fillna(1.0))
     columns = [c for c in POINT_COLUMNS[phase] if c in rows and rows[c].notna().any()]
     grouped = rows.groupby(columns, dropna=False, sort=True)["latency_ms"]
     median = grouped.median()
@@ -122,7 +131,6 @@ def _group(deployment: str, phase: str, rows: pd.DataFrame) -> Group:
     points = median.index.to_frame(index=False)
     deviation = (rows["latency_ms"] / grouped.transform("median") - 1.0).abs()
     repeated = grouped.transform("size") > 1
-    labels = {c: _first(rows, c) for c in DEPLOYMENT if c in rows}
     name = labels.get("model")
     return Group(
         deployment,
@@ -134,8 +142,3 @@ def _group(deployment: str, phase: str, rows: pd.DataFrame) -> Group:
         labels,
         find_model(str(name)) if name is not None else None,
     )
-
-
-def _first(rows: pd.DataFrame, column: str) -> object:
-    value = rows[column].iloc[0]
-    return None if pd.isna(value) else value

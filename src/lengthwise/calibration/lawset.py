@@ -12,11 +12,12 @@ import pandas as pd
 from lengthwise.calibration.folds import batch_folds, is_interior, length_folds, spread_folds
 from lengthwise.calibration.groups import Group, groups_of
 from lengthwise.calibration.intervals import Calibration, calibrate
+from lengthwise.calibration.loads import warn_of_loads
 from lengthwise.calibration.match import match_deployment
 from lengthwise.calibration.phase_law import Domain, PhaseLaw
 from lengthwise.calibration.pooling import Population, borrowed, populations_of
 from lengthwise.calibration.select import MIN_POINTS, HeldOut, choose, held_out, reach_of
-from lengthwise.data.identity import deployment_of
+from lengthwise.data.identity import deployment_of, labels_of
 from lengthwise.data.schema import DEPLOYMENT
 from lengthwise.data.table import load
 from lengthwise.data.work import work_of
@@ -96,6 +97,7 @@ class LawSet(Estimator):
                 "a law needs at least one usable row", got=f"{len(frame)} rows, none usable",
                 remedy="run `lengthwise import` on the file to see why rows were set aside",
             )  # fmt: skip
+        warn_of_loads(groups)
         self.columns_ = tuple(c for c in DEPLOYMENT if c in frame)
         populations = self._populations(groups)
         self.population_ = {phase: candidates[0] for phase, candidates in populations.items()}
@@ -161,15 +163,14 @@ class LawSet(Estimator):
         """Find the law that answers for a deployment, or make one from its relatives."""
         if (deployment, phase) in self.laws_:
             return self.laws_[deployment, phase]
-        labels = {c: points[c].iloc[0] for c in DEPLOYMENT if c in points and len(points)}
-        labels = {c: v for c, v in labels.items() if not pd.isna(v)}
+        labels = {c: v for c, v in labels_of(points).items() if v is not None}
         found = match_deployment(self.laws_, phase, labels)
         if found is not None:
             return found
         return self._unseen(deployment, phase, labels)
 
     def _unseen(self, deployment: str, phase: str, labels: dict[str, Any]) -> PhaseLaw:
-        relatives = [law for (_, p), law in self.laws_.items() if p == phase]
+        relatives = [law for (_, p), law in self.laws_.items() if p == phase and not law.load]
         if phase not in self.population_ and phase not in self.fallback_:
             raise InputError(
                 "a deployment nobody measured needs one with at least three points to learn from",
@@ -252,6 +253,7 @@ class LawSet(Estimator):
         self.fallback_: dict[str, Formulation] = {}
         if self.formulation == OWN and self.pooling:
             return
+        groups = [g for g in groups if not g.load]
         for phase in sorted({g.phase for g in groups}):
             of_phase = [g for g in groups if g.phase == phase]
             if len(of_phase) > 1:

@@ -1,10 +1,17 @@
-"""Which law answers when points name their deployment only in part."""
+"""Which law answers when points name their deployment only in part.
+
+Labels may be left out; a load may not: requests under load, and single requests or batches, are
+never answered by one another's laws.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lengthwise.calibration.loads import load_not_measured
 from lengthwise.calibration.phase_law import PhaseLaw
+from lengthwise.data.load import load_in
+from lengthwise.data.schema import LOAD
 from lengthwise.errors import InputError
 
 
@@ -20,7 +27,7 @@ def match_deployment(
     phase
         Phase of the points.
     labels
-        Deployment columns of the points with their values; may be empty.
+        Deployment columns of the points with their values, and their load; may be empty.
 
     Returns
     -------
@@ -29,7 +36,7 @@ def match_deployment(
     Raises
     ------
     InputError
-        If the phase was never measured, or several deployments agree.
+        If the phase or the load was never measured, or several deployments agree.
     """
     of_phase = [law for (_, p), law in laws.items() if p == phase]
     if not of_phase:
@@ -38,7 +45,9 @@ def match_deployment(
             "the law must have been fitted to the phase asked for", got=f"phase={phase!r}",
             remedy=f"ask for {' or '.join(known)}, or measure {phase} and fit again",
         )  # fmt: skip
-    agreeing = [law for law in of_phase if _agrees(law.labels, labels)]
+    alike = [law for law in of_phase if _agrees(law.labels, labels)]
+    load = load_in(labels)
+    agreeing = [law for law in alike if law.load == load]
     if len(agreeing) > 1:
         names = "; ".join(law.deployment for law in agreeing[:5])
         raise InputError(
@@ -46,8 +55,13 @@ def match_deployment(
             got=f"{len(agreeing)} that agree: {names}{' ...' if len(agreeing) > 5 else ''}",
             remedy="add columns (or options) such as model, hardware and tp",
         )
-    return agreeing[0] if agreeing else None
+    if agreeing:
+        return agreeing[0]
+    if alike or load or all(law.load for law in of_phase):
+        named = " | ".join(str(v) for c, v in labels.items() if c not in LOAD)
+        raise load_not_measured(load, (law.load for law in alike or of_phase), named)
+    return None
 
 
 def _agrees(known: Mapping[str, object], asked: Mapping[str, object]) -> bool:
-    return all(str(known.get(c)) == str(v) for c, v in asked.items())
+    return all(str(known.get(c)) == str(v) for c, v in asked.items() if c not in LOAD)

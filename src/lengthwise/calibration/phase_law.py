@@ -9,6 +9,7 @@ import numpy as np
 from lengthwise.calibration.folds import Reach
 from lengthwise.calibration.groups import Group
 from lengthwise.calibration.select import HeldOut, Trial
+from lengthwise.data.load import Load, load_in
 from lengthwise.domain.work import Work
 from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
@@ -95,6 +96,11 @@ class PhaseLaw:
             group.deployment, group.phase, group.labels, law, Domain.of(group.work),
             len(group), int(group.repeats.sum()), group.noise, tuple(trials), held_out,
         )  # fmt: skip
+
+    @property
+    def load(self) -> Load:
+        """The load it was measured under, empty for single requests and batches."""
+        return load_in(self.labels)
 
     def log_scale(self, work: Work) -> FloatArray:
         """Compute the standard deviation s of ln t before conformal calibration, shape (n,)."""

@@ -132,7 +132,7 @@ def populations_of(
     The list is ordered by how well the sharpness suits all members, best first; empty when no group
     has enough points.
     """
-    enough = [g for g in groups if len(g) >= MIN_POINTS]
+    enough = [g for g in groups if len(g) >= MIN_POINTS and not g.load]
     if not enough:
         return []
     fits = {
@@ -154,9 +154,12 @@ def populations_of(
 def borrowed(
     group: Group, populations: Sequence[Population]
 ) -> list[tuple[dict[str, tuple[float, float]], int]]:
-    """Give priors from a group's relatives, with the sharpness they were learnt with."""
+    """Give priors from a group's relatives, with the sharpness they were learnt with.
+
+    Requests under load have no relatives: their times hold waiting.
+    """
     found = []
-    for population in populations:
+    for population in () if group.load else populations:
         own = next((i for i, m in enumerate(population.members) if m.labels == group.labels), None)
         if len(population.members) > (own is not None):
             prior = population.prior_for(group.labels, group.spec, own)

@@ -19,6 +19,9 @@ DEPLOYMENT = (
 )  # fmt: skip
 """Columns that together name what was measured."""
 
+LOAD = ("concurrency", "request_rate")
+"""Columns that say what clients kept in flight; see :mod:`lengthwise.data.load`."""
+
 
 @dataclass(frozen=True)
 class Column:

@@ -20,6 +20,7 @@ import numpy as np
 
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.phase_law import PhaseLaw
+from lengthwise.data.load import load_text
 from lengthwise.domain.work import Work
 from lengthwise.errors import RefusedError
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
@@ -45,6 +46,8 @@ class Suggestion:
     sd_before, sd_after
         Relative standard deviation of the prediction, now and after it; NaN for a formulation
         without a posterior.
+    load
+        Load to measure it under, in the place of a batch; empty for none.
 
     Examples
     --------
@@ -57,9 +60,12 @@ class Suggestion:
     batch_size: float
     sd_before: float
     sd_after: float
+    load: str = ""
 
     def __str__(self) -> str:
         length = f"{LENGTH_NAME[self.phase]}={self.length:.0f}"
+        if self.load:
+            return f"measure requests for their {self.phase} at {length}, {self.load}"
         return f"measure {self.phase} at {length}, batch_size={self.batch_size:g}"
 
 
@@ -82,15 +88,16 @@ def suggest(
     length, batch = float(query.length[0]), float(query.sequences[0])
     lengths = _candidate_lengths(law, length, max_extrapolation)
     points = [(n, b) for n in lengths for b in sorted({batch, 1.0})]
+    load = load_text(law.load) if law.load else ""
     if not isinstance(law.law, HachiyaPatias):
-        return Suggestion(law.phase, *points[-1], math.nan, math.nan)
+        return Suggestion(law.phase, *points[-1], math.nan, math.nan, load)
     now, then = _variances(law.law, query, _work(law.phase, points))
     longest = np.maximum([law.domain.length[1], *(n for n, _ in points)], law.domain.length[1])
     drift = (gamma * np.maximum(np.log2(length / longest), 0.0)) ** 2
     before, after = math.sqrt(now + drift[0]), np.sqrt(then + drift[1:])
     best = float(after.min()) * NEARLY_BEST
     chosen = next(i for i, sd in enumerate(after) if sd <= best)
-    return Suggestion(law.phase, *points[chosen], before, float(after[chosen]))
+    return Suggestion(law.phase, *points[chosen], before, float(after[chosen]), load)
 
 
 def gamma_of(laws: LawSet, phase: str) -> float:

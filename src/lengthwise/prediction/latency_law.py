@@ -25,7 +25,7 @@ from lengthwise.prediction.arrays import predict_blocks
 from lengthwise.prediction.artifact import Errors, read_law, write_law
 from lengthwise.prediction.compiled import compile_request, find_law
 from lengthwise.prediction.estimates import RequestEstimate
-from lengthwise.prediction.points import clean_labels, points_of
+from lengthwise.prediction.points import check_no_batch, clean_labels, points_of, with_batch
 from lengthwise.prediction.scalar import compile_decode, compile_prefill, reach
 from lengthwise.prediction.training import HeldOutError, Training
 from lengthwise.units import FloatArray
@@ -144,7 +144,7 @@ class LatencyLaw(Estimator):
 
     def estimate(
         self, *, phase: str | None = None, isl: float | None = None, osl: float | None = None,
-        context_len: float | None = None, batch_size: float = 1, cached_tokens: float = 0,
+        context_len: float | None = None, batch_size: float | None = None, cached_tokens: float = 0,
         prefill_chunk: float | None = None, level: float = 0.9, **labels: Any,
     ) -> Estimate | RequestEstimate:  # fmt: skip
         """Predict one point: a step, or a request when both ``isl`` and ``osl`` are given.
@@ -154,17 +154,18 @@ class LatencyLaw(Estimator):
         phase
             ``prefill``, ``decode`` or ``request``; follows from the lengths when left out.
         isl, osl, context_len, batch_size, cached_tokens
-            Tokens per sequence and sequences.
+            Tokens per sequence and sequences (1 when left out).
         prefill_chunk
             Most prompt tokens of one step, when the engine prefills prompts in chunks.
         level
             Coverage of the intervals.
         labels
-            Deployment columns such as ``model``, ``hardware`` and ``tp``.
+            Deployment columns such as ``model``, ``hardware`` and ``tp``, or the load a law was
+            measured under (``concurrency``, ``request_rate``) in the place of a batch.
         """
         given = {"isl": isl, "osl": osl, "context_len": context_len}
         row: dict[str, Any] = {k: v for k, v in given.items() if v is not None}
-        row |= {"batch_size": batch_size, **clean_labels(labels)}
+        row = with_batch({**row, **clean_labels(labels)}, batch_size)
         row["phase"] = phase or _phase_of(row)
         if row["phase"] != "decode":
             row |= {"cached_tokens": cached_tokens, "prefill_chunk": prefill_chunk}
@@ -186,7 +187,8 @@ class LatencyLaw(Estimator):
             ``f(context_len, batch_size=1)``; ``request``:
             ``f(isl, osl, batch_size=1, cached_tokens=0)``, the E2E time. All in milliseconds.
         labels
-            Deployment columns such as ``model``, ``hardware`` and ``tp``.
+            Deployment columns such as ``model``, ``hardware`` and ``tp``, and the load if the law
+            was measured under one; its function takes no batch then.
         """
         self._check_fitted()
         known = clean_labels(labels)
@@ -209,7 +211,7 @@ class LatencyLaw(Estimator):
         isl, context_len, batch_size, cached_tokens
             Numbers or arrays that broadcast, tokens per sequence and sequences.
         labels
-            Deployment columns.
+            Deployment columns, and the load if there is one; ``batch_size`` stays 1 then.
 
         Returns
         -------
@@ -221,6 +223,8 @@ class LatencyLaw(Estimator):
             raise InputError(f"{phase} needs a length", got="none",
                              remedy="give isl for prefill, context_len for decode")  # fmt: skip
         law = find_law(self.law_set_, phase, clean_labels(labels))
+        if law.load:
+            check_no_batch(law.load, batch_size)
         length = np.asarray(length, dtype=float)
         if length.size and length.max() > reach(law, self.max_extrapolation):
             longest = pd.DataFrame({"phase": [phase], advice.LENGTH_NAME[phase]: [length.max()]})
@@ -229,13 +233,15 @@ class LatencyLaw(Estimator):
 
     def suggest(
         self, *, phase: str = "prefill", isl: float | None = None, context_len: float | None = None,
-        batch_size: float = 1, **labels: Any,
+        batch_size: float | None = None, **labels: Any,
     ) -> advice.Suggestion:  # fmt: skip
         """Name the single measurement that would make one prediction most certain."""
         self._check_fitted()
-        law = find_law(self.law_set_, phase, clean_labels(labels))
-        row = {"isl": isl, "context_len": context_len, "batch_size": batch_size}
-        point = pd.DataFrame([{k: v for k, v in row.items() if v is not None}])
+        known = clean_labels(labels)
+        law = find_law(self.law_set_, phase, known)
+        row = {"isl": isl, "context_len": context_len, **known}
+        asked = {k: v for k, v in row.items() if v is not None}
+        point = pd.DataFrame([with_batch(asked, batch_size)])
         gamma = advice.gamma_of(self.law_set_, phase)
         return advice.suggest(law, work_of(point, phase), self.max_extrapolation, gamma)
 

@@ -11,11 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 
 from lengthwise.data.kinds import to_numbers, to_text
-from lengthwise.data.schema import COLUMNS, DEPLOYMENT, PHASES
+from lengthwise.data.load import Load, is_loaded, load_in, load_text
+from lengthwise.data.schema import COLUMNS, DEPLOYMENT, LOAD, PHASES
 from lengthwise.data.table import read_table
 from lengthwise.errors import ColumnError, InputError
 
 BoolArray = npt.NDArray[np.bool_]
+LABELS = (*DEPLOYMENT, *LOAD)
+"""Columns that say which law answers."""
 
 
 def points_of(source: pd.DataFrame | str | Path, phases: set[str]) -> pd.DataFrame:
@@ -40,11 +43,14 @@ def points_of(source: pd.DataFrame | str | Path, phases: set[str]) -> pd.DataFra
                          remedy="convert them, as in pandas.DataFrame(rows)")  # fmt: skip
     points = points.reset_index(drop=True)
     if "phase" not in points:
-        points = points.assign(phase=_implied_phase(points, phases))
+        points = points.assign(phase=implied_phase(points, phases))
     else:
         _check_phases(points["phase"])
-    labels = [name for name in DEPLOYMENT if name in points]
-    return points.assign(**{name: _clean(points[name]) for name in labels}) if labels else points
+    labels = {name: _clean(points[name]) for name in LABELS if name in points}
+    for name in LOAD:
+        if name in labels:
+            _check_load(labels[name])
+    return points.assign(**labels) if labels else points
 
 
 def is_request(points: pd.DataFrame) -> BoolArray:
@@ -53,27 +59,89 @@ def is_request(points: pd.DataFrame) -> BoolArray:
 
 
 def clean_labels(labels: Mapping[str, Any]) -> dict[str, Any]:
-    """Check labels given as keywords, and drop those that are None.
+    """Check labels given as keywords (a load is one), and drop those that are None.
 
     >>> clean_labels({"hardware": " h100 ", "tp": 2, "model": None})
     {'hardware': 'h100', 'tp': 2.0}
     """
-    unknown = [name for name in labels if name not in DEPLOYMENT]
+    unknown = [name for name in labels if name not in LABELS]
     if unknown:
         raise InputError("labels must be deployment columns", got=", ".join(unknown),
-                         remedy=f"use {', '.join(DEPLOYMENT)}")  # fmt: skip
+                         remedy=f"use {', '.join(LABELS)}")  # fmt: skip
     given = {name: value for name, value in labels.items() if value is not None}
-    return {
+    clean = {
         name: _clean(pd.Series([value], name=name)).tolist()[0] for name, value in given.items()
     }
+    for name in load_in(clean):
+        _check_load(pd.Series([clean[name]], name=name))
+    return clean
+
+
+def with_batch(point: Mapping[str, Any], batch_size: float | None) -> dict[str, Any]:
+    """Give a point its batch: 1 where none is given, none under load.
+
+    Raises
+    ------
+    InputError
+        If both a batch and a load are given.
+
+    Examples
+    --------
+    >>> with_batch({"isl": 512}, None), with_batch({"isl": 512, "concurrency": 8}, None)
+    ({'isl': 512, 'batch_size': 1.0}, {'isl': 512, 'concurrency': 8})
+    """
+    loaded = bool(is_loaded(pd.DataFrame([{**point}]))[0])
+    if batch_size is None:
+        return dict(point) if loaded else {**point, "batch_size": 1.0}
+    if loaded:
+        raise batch_under_load(load_in(point), batch_size)
+    return {**point, "batch_size": batch_size}
+
+
+def check_no_batch(load: Load, batch_size: Any) -> None:
+    """Refuse batches other than 1, a number or an array, asked of a law of requests under load.
+
+    >>> check_no_batch({"concurrency": 8.0}, [1, 1])
+    """
+    batch = np.asarray(batch_size, dtype=float)
+    if (batch != 1.0).any():
+        raise batch_under_load(load, float(batch[batch != 1.0][0]))
+
+
+def batch_under_load(load: Load, batch_size: float) -> InputError:
+    """Make the error for a batch that is asked of a law of requests under load.
+
+    >>> batch_under_load({"concurrency": 8.0}, 4).got
+    'concurrency=8 and batch_size=4'
+    """
+    return InputError(
+        "a point has a batch (sequences of a step) or a load (requests in flight), not both",
+        got=f"{load_text(load)} and batch_size={batch_size:g}",
+        remedy="leave one of them out; under load the engine makes the batches",
+    )
+
+
+def _check_load(values: pd.Series) -> None:
+    number = values.to_numpy(dtype=float)
+    bad = ~(np.isnan(number) | ((number > 0) & np.isfinite(number)))
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise ColumnError(f"{values.name} must be positive", got=f"{number[row]:g} in row {row}",
+                          remedy="leave it out for single requests and batches")  # fmt: skip
 
 
 def _clean(values: pd.Series) -> pd.Series:
     # As data.table.prepare does, so that tp=2 and tp=2.0 name the same deployment.
-    return to_numbers(values) if COLUMNS[str(values.name)].kind == "count" else to_text(values)
+    number = COLUMNS[str(values.name)].kind in ("count", "rate")
+    return to_numbers(values) if number else to_text(values)
 
 
-def _implied_phase(points: pd.DataFrame, phases: set[str]) -> str:
+def implied_phase(points: pd.DataFrame, phases: set[str]) -> str:
+    """Name the phase of points that do not say theirs.
+
+    >>> implied_phase(pd.DataFrame({"context_len": [512]}), {"decode"})
+    'decode'
+    """
     if {"isl", "osl"} <= set(points):
         return "request"
     if len(phases) == 1:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lengthwise.data.schema import DEPLOYMENT, NEEDED, PHASES
+from lengthwise.data.schema import DEPLOYMENT, LOAD, NEEDED, PHASES
 from lengthwise.prediction.requests import MOST_STEPS, TOO_SMALL
 from lengthwise.units import FloatArray
 
@@ -14,7 +14,7 @@ REQUIRED = {phase: tuple(c for c in names if c != "latency_ms") for phase, names
 REQUIRED["request"] = ("isl", "osl")
 """Columns points of each phase must have."""
 
-OPTIONAL = ("batch_size", "concurrency", "cached_tokens", "query_len", "context_len", "isl",
+OPTIONAL = ("batch_size", *LOAD, "cached_tokens", "query_len", "context_len", "isl",
             "prefill_chunk")  # fmt: skip
 COUNTS = tuple(c for c in DEPLOYMENT if c in ("tp", "pp", "ep", "dp"))
 
@@ -93,7 +93,7 @@ def _check_phase(problems: Problems, points: pd.DataFrame, rows: BoolArray, phas
     if phase == "request":
         osl = _values(points, "osl")
         problems.add(rows & (osl != np.floor(osl)), "osl must be a whole number")
-    for name in ("batch_size", "concurrency"):
+    for name in ("batch_size", *LOAD):
         values = _values(points, name)
         problems.add(rows & ~np.isnan(values) & ~((values > 0) & (values < np.inf)),
                      f"{name} must be positive")  # fmt: skip

@@ -52,13 +52,14 @@ class Requests:
 
     @classmethod
     def of(cls, points: pd.DataFrame) -> Requests:
-        """Read requests from points; without a batch size their concurrency stands for it.
+        """Read requests from points; without a batch size each is alone in its steps.
+
+        So are requests under load for their law, which takes the load from its label.
 
         >>> Requests.of(pd.DataFrame({"isl": [100], "osl": [8]})).batch_size.tolist()
         [1.0]
         """
-        batch = _numbers(points, "batch_size", np.nan)
-        batch = np.where(np.isnan(batch), _numbers(points, "concurrency", 1.0), batch)
+        batch = _numbers(points, "batch_size", 1.0)
         found = cls(_numbers(points, "isl"), _numbers(points, "osl"),
                     _numbers(points, "cached_tokens", 0.0), batch, chunk_of(points))  # fmt: skip
         _refuse("isl", found.isl, ~((found.isl > 0) & np.isfinite(found.isl)), "positive")

@@ -15,6 +15,7 @@ from typing import NoReturn
 import numpy as np
 
 from lengthwise.calibration.phase_law import PhaseLaw
+from lengthwise.data.load import Load
 from lengthwise.domain.work import Work
 from lengthwise.errors import InputError
 from lengthwise.formulations.base import FLOOR_S
@@ -22,6 +23,7 @@ from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.formulations.hachiya_patias.correction import Correction
 from lengthwise.formulations.hachiya_patias.nonlinear import scalar_basis
 from lengthwise.formulations.hachiya_patias.surface import Surface
+from lengthwise.prediction.points import batch_under_load
 from lengthwise.units import MS_PER_S
 
 StepSeconds = Callable[[float, float, float, float, float], float]
@@ -96,12 +98,12 @@ def _compile_surface(surface: Surface) -> Callable[[float, float, float], float]
 
 def compile_prefill(law: PhaseLaw, limit: float) -> Callable[..., float]:
     """Make ``predict(isl, batch_size=1, cached_tokens=0) -> ms``; longer than ``limit`` refuses."""
-    step = compile_step(law)
+    step, (least, most) = compile_step(law), batches(law)
 
     def predict(isl: float, batch_size: float = 1.0, cached_tokens: float = 0.0) -> float:
         query = isl - cached_tokens
-        if not (0.0 < query <= isl <= limit and 0.0 < batch_size < math.inf):
-            _refuse("isl", isl, limit, batch_size, cached_tokens)
+        if not (0.0 < query <= isl <= limit and least < batch_size < most):
+            _refuse("isl", isl, limit, batch_size, cached_tokens, law.load)
         pairs = batch_size * (query * isl - 0.5 * query * (query - 1.0))
         return MS_PER_S * step(batch_size, batch_size * query, pairs, batch_size * isl, isl)
 
@@ -110,15 +112,20 @@ def compile_prefill(law: PhaseLaw, limit: float) -> Callable[..., float]:
 
 def compile_decode(law: PhaseLaw, limit: float) -> Callable[..., float]:
     """Make ``predict(context_len, batch_size=1) -> ms``; longer than ``limit`` refuses."""
-    step = compile_step(law)
+    step, (least, most) = compile_step(law), batches(law)
 
     def predict(context_len: float, batch_size: float = 1.0) -> float:
-        if not (0.0 < context_len <= limit and 0.0 < batch_size < math.inf):
-            _refuse("context_len", context_len, limit, batch_size, 0.0)
+        if not (0.0 < context_len <= limit and least < batch_size < most):
+            _refuse("context_len", context_len, limit, batch_size, 0.0, law.load)
         kv = batch_size * context_len
         return MS_PER_S * step(batch_size, batch_size, kv, kv, context_len)
 
     return predict
+
+
+def batches(law: PhaseLaw) -> tuple[float, float]:
+    """Give the bounds of a batch, both excluded: only 1 for a law of requests under load."""
+    return (0.999, 1.001) if law.load else (0.0, math.inf)
 
 
 def reach(law: PhaseLaw, max_extrapolation: float | None) -> float:
@@ -138,7 +145,11 @@ def _by_array(law: PhaseLaw) -> StepSeconds:
     return step
 
 
-def _refuse(name: str, length: float, limit: float, batch: float, cached: float) -> NoReturn:
+def _refuse(
+    name: str, length: float, limit: float, batch: float, cached: float, load: Load
+) -> NoReturn:
+    if load and batch != 1.0:
+        raise batch_under_load(load, batch)
     raise InputError(
         f"0 < {name} <= {limit:g}, 0 <= cached_tokens < {name} and batch_size > 0 must hold",
         got=f"{name}={length}, batch_size={batch}, cached_tokens={cached}",

@@ -22,7 +22,7 @@ from lengthwise.errors import LengthwiseError
 from lengthwise.prediction.answering import REQUEST_TIMES, STEP_TIMES, Answering
 from lengthwise.prediction.answers import FLAGS
 from lengthwise.prediction.latency_law import LatencyLaw
-from lengthwise.prediction.points import points_of
+from lengthwise.prediction.points import implied_phase, points_of
 from lengthwise.prediction.problems import Problems, check_values
 from lengthwise.prediction.table_writer import open_writer
 
@@ -92,7 +92,7 @@ def predict_piece(
     asked = piece.assign(**missing)
     laws = law.law_set_.laws_
     if "phase" not in asked:
-        asked = points_of(asked, {phase for _, phase in laws})
+        asked = asked.assign(phase=implied_phase(asked, {phase for _, phase in laws}))
     problems, numbers = check_values(asked)
     answers = _answer(law, numbers, level, problems)
     limit = law.max_extrapolation

@@ -150,7 +150,7 @@ def _groups(table: pd.DataFrame) -> list[list[str]]:
     from lengthwise.data.identity import deployment_of
 
     names = {"decode": "context_len", "mixed": "sum_context_len"}
-    keyed = table.assign(_deployment=deployment_of(table), _usable=usable(table))
+    keyed = table.assign(_deployment=deployment_of(table, with_load=False), _usable=usable(table))
     rows = []
     for (deployment, phase), part in keyed.groupby(
         ["_deployment", "phase"], sort=False, observed=True

@@ -37,7 +37,13 @@ def command(
     ] = None,
     batch_size: Annotated[Text, typer.Option(help="Sequences in the step.")] = None,
     concurrency: Annotated[
-        Text, typer.Option(help="Requests in flight (step law; the same as --batch-size there).")
+        Text,
+        typer.Option(
+            help="Requests in flight: a load the law was measured under, or any for the step law."
+        ),
+    ] = None,
+    request_rate: Annotated[
+        float | None, typer.Option(help="Requests per second the law was measured under.")
     ] = None,
     cached_tokens: Annotated[Text, typer.Option(help="Prompt tokens already in the cache.")] = None,
     prefill_chunk: Annotated[
@@ -82,12 +88,15 @@ def command(
     A request (isl and osl) is its prefill and the exact sum of its decode steps; with a chunk the
     prefill is the sum of its steps, which takes a law measured in such steps. Lengths over 8
     times the longest one measured are refused; the message names the measurement that would help.
+    Requests measured under load answer for the loads measured only (--concurrency, --request-rate).
 
     lengthwise predict law.json --phase prefill --isl 65536
 
     lengthwise predict law.json --isl 8192 --osl 512 --batch-size 8
 
     lengthwise predict law.json --isl 1024-65536*2 --batch-size 1,8
+
+    lengthwise predict law.json --isl 8192 --osl 512 --concurrency 8
 
     lengthwise predict law.json --table points.parquet -o out.parquet
 
@@ -111,6 +120,10 @@ def command(
         "prefill_chunk": prefill_chunk,
     }  # fmt: skip
     if law is None or is_step_law(law):
+        if request_rate is not None:
+            raise InputError("the step law takes its load as requests in flight",
+                             got=f"--request-rate {request_rate:g}",
+                             remedy="give --concurrency")  # fmt: skip
         asked = StepRequest(
             law, phase, sizes, given, table, output, level, as_json, knobs or {}, energy
         )
@@ -126,13 +139,13 @@ def command(
     loaded = LatencyLaw.load(law)
     if allow_extrapolation:
         loaded.max_extrapolation = None
-    sizes["batch_size"] = batch_size or sizes.pop("concurrency")
-    sizes.pop("concurrency", None)
+    given |= {"request_rate": request_rate} if request_rate is not None else {}
     if table is not None:
         check_table_options(sizes)
         defaults = given | ({"phase": phase} if phase else {})
         _predict_table(loaded, table, output, level, defaults, as_json)
         return
+    _check_load(batch_size, concurrency, request_rate)
     points = _grid(sizes, phase, given)
     _predict_points(loaded, points, level, as_json, output)
 
@@ -190,11 +203,21 @@ def _report(report: StreamReport, output: Path) -> None:
                                  remedy="see the column problem of the output")  # fmt: skip
 
 
+def _check_load(batch_size: Text, concurrency: Text, request_rate: float | None) -> None:
+    load = concurrency or request_rate
+    if batch_size and load:
+        raise InputError(
+            "a point has a batch (sequences of a step) or a load (requests in flight), not both",
+            got=f"--batch-size {batch_size} and a load of {load}",
+            remedy="leave one of them out; under load the engine makes the batches",
+        )
+
+
 def _grid(sizes: dict[str, Text], phase: Text, labels: dict[str, Any]) -> pd.DataFrame:
-    """Make the points of all combinations of sizes."""
+    """Make the points of all combinations of sizes; under load they have no batch."""
     import pandas as pd
 
-    phase, names, rows = combinations(sizes, phase)
+    phase, names, rows = combinations(sizes, phase, loaded="request_rate" in labels)
     grid = pd.DataFrame(rows, columns=names)
     grid.insert(0, "phase", phase)
     return grid.assign(**labels)

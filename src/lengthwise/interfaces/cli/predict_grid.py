@@ -14,9 +14,11 @@ NEEDED = {"prefill": ("isl",), "decode": ("context_len",), "request": ("isl", "o
 
 
 def combinations(
-    sizes: Mapping[str, str | None], phase: str | None
+    sizes: Mapping[str, str | None], phase: str | None, *, loaded: bool = False
 ) -> tuple[str, list[str], list[tuple[int, ...]]]:
     """Give the phase, the names of the sizes and their values point by point.
+
+    A batch of 1 is assumed unless there is a load, among the sizes or elsewhere (``loaded``).
 
     >>> combinations({"isl": "1024,2048", "osl": "64", "batch_size": None}, None)
     ('request', ['isl', 'osl', 'batch_size'], [(1024, 64, 1), (2048, 64, 1)])
@@ -27,7 +29,7 @@ def combinations(
         if name not in values:
             raise InputError(f"a {phase} needs {_option(name)}", got="none",
                              remedy=f"add {_option(name)} 4096")  # fmt: skip
-    if "concurrency" not in values:
+    if "concurrency" not in values and not loaded:
         values.setdefault("batch_size", [1])
     rows = list(product(*values.values()))
     if len(rows) > MAX_GRID:

@@ -20,7 +20,7 @@ COLUMNS = {
 def describe(row: pd.Series[Any], level: float) -> str:
     """Answer one point in a few lines."""
     phase = str(row["phase"])
-    batch = f"batch {format_tokens(row['batch_size'])}"
+    batch = _load(row)
     if phase == "request":
         head = f"request of {format_tokens(row['isl'])} + {format_tokens(row['osl'])} tokens"
         lines = [f"{head}, {batch}"]
@@ -40,7 +40,7 @@ def table_rows(answers: pd.DataFrame) -> list[list[Any]]:
     rows = []
     for _, row in answers.iterrows():
         beyond = f"{row['extrapolation_factor']:.3g}x" if row["extrapolation_factor"] > 1 else None
-        batch = format_tokens(row["batch_size"])
+        batch = _load(row).removeprefix("batch ")
         tail = [beyond, row["regime"]]
         if row["phase"] == "request":
             times = [format_ms(row[f"{name}_ms"]) for name in ("ttft", "tpot", "e2e")]
@@ -51,6 +51,17 @@ def table_rows(answers: pd.DataFrame) -> list[list[Any]]:
             head = [format_tokens(length), batch, format_ms(row["latency_ms"])]
             rows.append([*head, _interval(row, ""), *tail])
     return rows
+
+
+def _load(row: pd.Series[Any]) -> str:
+    """Say how many sequences, or how many requests in flight or per second."""
+    known = [
+        text.format(format_tokens(row[name]))
+        for name, text in (("batch_size", "batch {}"), ("concurrency", "{} in flight"))
+        if name in row
+    ]
+    known += [f"{row['request_rate']:g} a second"] if "request_rate" in row else []
+    return ", ".join(known) or "batch 1"
 
 
 def _with_interval(row: pd.Series[Any], prefix: str, level: float) -> str:

@@ -13,6 +13,7 @@ from lengthwise.calibration.groups import Group
 from lengthwise.calibration.intervals import Calibration
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.phase_law import PhaseLaw
+from lengthwise.data.load import load_in
 from lengthwise.evaluation.ablation import AblationResult
 from lengthwise.evaluation.result import EvaluationResult
 from lengthwise.reporting.figures.chart import (
@@ -63,11 +64,15 @@ def points_at(
 ) -> pd.DataFrame:
     """Make the points of one deployment at some lengths, to ask a law about.
 
+    Under load (``concurrency`` or ``request_rate`` among the labels) they have no batch.
+
     >>> points_at("decode", {"model": "m"}, np.array([8.0]), 2).to_dict("records")
     [{'phase': 'decode', 'context_len': 8.0, 'batch_size': 2, 'model': 'm'}]
     """
     column = "context_len" if phase == "decode" else "isl"
-    frame = pd.DataFrame({"phase": phase, column: lengths, "batch_size": batch_size})
+    frame = pd.DataFrame({"phase": phase, column: lengths})
+    if not load_in(labels):
+        frame["batch_size"] = batch_size
     known: dict[str, Any] = {name: value for name, value in labels.items() if value is not None}
     return frame.assign(**known)
 
