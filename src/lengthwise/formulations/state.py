@@ -16,6 +16,7 @@ from lengthwise.errors import ArtifactError, InputError
 from lengthwise.formulations import registry
 from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.hachiya_patias import HachiyaPatias, scaling, spline
+from lengthwise.formulations.hachiya_patias.blend import Blend
 from lengthwise.formulations.hachiya_patias.correction import Correction
 from lengthwise.formulations.typed_json import (
     REMEDY,
@@ -31,7 +32,7 @@ from lengthwise.formulations.typed_json import (
 
 FORMS: dict[str, Any] = {
     form.name: form
-    for form in (scaling.Off, scaling.Floor, scaling.Hill, scaling.Tilt, spline.Spline)
+    for form in (scaling.Off, scaling.Floor, scaling.Hill, scaling.Tilt, spline.Spline, Blend)
 }
 """Forms of E2 by name."""
 

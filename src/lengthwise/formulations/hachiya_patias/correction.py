@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lengthwise.domain.work import Work, thinned
-from lengthwise.formulations.hachiya_patias.surface import Base, Surface, fit_surface
+from lengthwise.formulations.hachiya_patias.surface import Base, Surface, fit_surface, tabulate
 from lengthwise.units import FloatArray
 
 CAP = float(np.log(1.5))
@@ -25,6 +25,8 @@ ISOTONIC_MIN_POINTS = 30
 FADE = float(np.log(4.0))
 MARGIN = 1.15
 MAX_POINTS = 400
+NEGLIGIBLE = 0.001
+"""A correction below this everywhere is left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +87,29 @@ def fit(kind: str, work: Work, y_s: FloatArray, base: Base, sigma: float) -> Cor
     return Correction()
 
 
+def krige(work: Work, delta: Base, base: Base) -> Correction:
+    """Tabulate a correction that is known everywhere, as long as it matters and stays monotone.
+
+    Parameters
+    ----------
+    work
+        Steps that were measured.
+    delta
+        The correction in ln t at any steps.
+    base
+        The law without correction.
+    """
+    if np.abs(delta(work)).max() < NEGLIGIBLE:
+        return Correction()
+    return _tame(tabulate(work, delta, base, CAP), work, base)
+
+
 def _residual(work: Work, y_s: FloatArray, base: Base, sigma: float) -> Correction:
-    surface = fit_surface(work, y_s, base, sigma, CAP)
+    return _tame(fit_surface(work, y_s, base, sigma, CAP), work, base)
+
+
+def _tame(surface: Surface, work: Work, base: Base) -> Correction:
+    """Shrink a surface until the corrected law is monotone."""
     for amplitude in (1.0, 0.5, 0.25, 0.125):
         if _is_monotone(surface.scaled(amplitude * MARGIN), work, base):
             return Correction("residual", surface.scaled(amplitude))

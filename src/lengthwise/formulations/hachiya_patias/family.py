@@ -79,6 +79,10 @@ class HachiyaPatias(Formulation):
         Posterior covariance of theta_, shape (size, size).
     sigma_
         Relative noise.
+    tau_
+        Discrepancy of an averaged law, ln t per root of ln tokens; 0 for a single structure.
+    gap_
+        Typical distance of a measured step from the nearest other one, ln tokens.
     log_evidence_
         For comparing kinds on the same rows.
 
@@ -127,6 +131,8 @@ class HachiyaPatias(Formulation):
     reference_: float
     span_: nonlinear.Span
     correction_: e3_forms.Correction
+    tau_: float = 0.0
+    gap_: float = 0.0
 
     def _fit(self, work: Work, y_s: FloatArray, weight: FloatArray) -> None:
         self._check_kinds()

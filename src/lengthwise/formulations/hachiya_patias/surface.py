@@ -120,8 +120,33 @@ def fit_surface(work: Work, y_s: FloatArray, base: Base, sigma: float, cap: floa
     delta = np.clip(AMPLITUDE**2 / len(SCALES) * np.asarray(delta), -cap, cap)
     for rim in (delta, delta.T):
         rim[[0, -1]] = 0.0
-    ground = KEEP * np.log(base(_grid(work.phase, tokens, context))).reshape(delta.shape)
-    delta = _monotone(delta + ground, _allowed(work.phase, tokens, context)) - ground
+    return _surface(work.phase, tokens, context, delta, base, cap)
+
+
+def tabulate(work: Work, delta: Base, base: Base, cap: float) -> Surface:
+    """Tabulate a correction that is known everywhere around the measured steps.
+
+    Parameters
+    ----------
+    work
+        Training steps.
+    delta
+        Log-correction at any steps.
+    base, cap
+        As for :func:`fit_surface`.
+    """
+    tokens, context = (_nodes(np.log(a)) for a in (work.new_tokens, work.context_len))
+    grid = _grid(work.phase, tokens, context)
+    value = np.clip(delta(grid), -cap, cap).reshape(len(tokens), len(context))
+    return _surface(work.phase, tokens, context, value, base, cap)
+
+
+def _surface(
+    phase: str, tokens: FloatArray, context: FloatArray, delta: FloatArray, base: Base, cap: float
+) -> Surface:  # fmt: skip
+    """Make the corrected law monotone at the nodes."""
+    ground = KEEP * np.log(base(_grid(phase, tokens, context))).reshape(delta.shape)
+    delta = _monotone(delta + ground, _allowed(phase, tokens, context)) - ground
     return Surface(float(tokens[0]), float(context[0]), STEP, np.clip(delta, -cap, cap))
 
 

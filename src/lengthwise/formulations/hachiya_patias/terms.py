@@ -6,6 +6,8 @@ r"""The linear terms of the law beside the scaled tokens, and which of them data
     E1 basis     s/pair          architecture (see priors)
     KV           s/KV token      bytes of KV against bytes of weights (see priors)
     B            s/sequence      5 tokens per sequence, sd 2
+    KV_root      s/KV token      the same as KV: B sqrt(c 10,000), decode steps of engines that look at
+                                 part of a long context only
     1            s               50 tokens, sd 3; only when E2 is off (a floor replaces it)
     fresh        s/token         a twentieth of a token, sd 2: T where nothing was cached
     resumed      s/token         the same: T on top of a cached prefix
@@ -37,6 +39,8 @@ NLOGN_SHARE = LogNormal(math.log(0.2), 2.0)
 KERNELS = ("fresh", "resumed")
 """Tokens with nothing cached, and tokens on top of a cached prefix."""
 KERNEL_TOKENS = LogNormal(math.log(0.05), 2.0)
+ROOT_TOKENS = 10_000.0
+"""Context at which KV_root equals KV, tokens."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +89,17 @@ def phi(name: str, work: Work, e1: str, span: Span, reference: float, power: flo
     """Compute the basis of one term, shape (n,)."""
     if name == "E1":
         return basis(e1, work, span, reference, power)
+    return linear_basis(name, work)
+
+
+def linear_basis(name: str, work: Work) -> FloatArray:
+    """Compute the basis of a term that has no shape of its own, E1 being quadratic; shape (n,)."""
+    if name == "E1":
+        return work.attention_pairs
     if name == "KV":
         return work.kv_tokens
+    if name == "KV_root":
+        return work.sequences * np.sqrt(work.context_len * ROOT_TOKENS)
     if name == "B":
         return work.sequences
     if name in KERNELS:

@@ -1,0 +1,185 @@
+r"""The average over members, as one law of the family.
+
+    t(x) = sum_m w_m law_m(x) exp(W_m(x))
+
+w are posterior weights, W the discrepancy that the measured steps give every member (kriging). Linear
+terms of laws with positive coefficients add up, so without W the sum is a law of the family again:
+the mean coefficient of every term, and a blend of the floors. What W adds is taken apart: its value
+at the longest measured step goes into alpha_1, the rest is E3, a surface over tokens and context.
+
+The covariance of theta holds what the members say of each coefficient and how far they disagree: with
+v = coefficient over its mean,
+
+    Cov(v) = sum_m w_m [(v_m - 1)(v_m - 1)' + v_m v_m' * G Sigma_m G'],   ln t = sum_j share_j v_j
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lengthwise.domain.work import Work
+from lengthwise.formulations.hachiya_patias.blend import Blend
+from lengthwise.formulations.hachiya_patias.members import Members
+from lengthwise.formulations.hachiya_patias.discrepancy import distances
+from lengthwise.formulations.hachiya_patias.scaling import Floor, Off, Scaling
+from lengthwise.formulations.hachiya_patias.structures import effective_tokens
+from lengthwise.formulations.hachiya_patias.terms import linear_basis
+from lengthwise.units import FloatArray
+
+NEGLIGIBLE = 1e-3
+"""Members below this share of the best one's weight, and floors below it, are left out."""
+
+
+@dataclass(frozen=True)
+class Flat:
+    """Members that matter, one after another, M in all.
+
+    Attributes
+    ----------
+    weight
+        Shape (M,), sum 1.
+    theta, covariance, present
+        Shapes (M, P), (M, P, P), (M, P).
+    sharpness
+        k of the short end, shape (M,).
+    alpha
+        K^-1 residual, shape (M, n).
+    tau_index
+        Which pair of noise each member has, shape (M,).
+    """
+
+    members: Members
+    weight: FloatArray
+    theta: FloatArray
+    covariance: FloatArray
+    present: FloatArray
+    sharpness: FloatArray
+    alpha: FloatArray
+    noise_index: FloatArray
+
+    @classmethod
+    def of(cls, members: Members) -> Flat:
+        """Take the members that matter."""
+        s, h = np.nonzero(members.weight > NEGLIGIBLE * members.weight.max())
+        weight = members.weight[s, h]
+        whiten = members.whiten[h]
+        white = np.matmul(whiten, members.residual[s, h][..., None])
+        alpha = np.matmul(np.swapaxes(whiten, 1, 2), white)[..., 0]
+        return cls(
+            members, weight / weight.sum(), members.theta[s, h], members.covariance[s, h],
+            members.design.present[s], members.design.sharpness[s], alpha,
+            h // len(members.hypotheses),
+        )  # fmt: skip
+
+    def log_times(self, at: Work) -> FloatArray:
+        """ln t of every member without its discrepancy, shape (M, len(at))."""
+        linear, _ = effective_tokens(
+            at.new_tokens, np.exp(self.theta[:, 1:2]), self.sharpness[:, None]
+        )
+        for j, name in enumerate(self.members.design.names, start=2):
+            rate = np.exp(self.theta[:, j]) * self.present[:, j]
+            linear = linear + rate[:, None] * linear_basis(name, at)
+        return np.asarray(self.theta[:, :1] + np.log(linear))
+
+    def discrepancy(self, at: Work) -> FloatArray:
+        """W of every member given the measured steps, shape (M, len(at))."""
+        used, position = np.unique(self.noise_index, return_inverse=True)
+        kernel = self.members.noise.take(used).kernel(distances(at, self.members.work))
+        return np.asarray(np.matmul(kernel[position], self.alpha[..., None])[..., 0])
+
+    def correction(self, at: Work) -> FloatArray:
+        """How far the average with W lies from the one without, ln, shape (len(at),)."""
+        plain = self.log_times(at)
+        shift = plain.max(axis=0)
+        base = self.weight @ np.exp(plain - shift)
+        full = self.weight @ np.exp(plain - shift + self.discrepancy(at))
+        return np.asarray(np.log(full) - np.log(base))
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """Coefficients of the average: what ``HachiyaPatias.set_fitted`` takes."""
+
+    form: Scaling
+    names: tuple[str, ...]
+    theta: FloatArray
+    covariance: FloatArray
+
+
+def coefficients(flat: Flat) -> Averaged:
+    """Average the members' coefficients."""
+    rate = np.exp(flat.theta[:, 0])
+    n0 = np.exp(flat.theta[:, 1])
+    names, values, rows = ["tokens"], [rate], [_row(flat, 0)]
+    for j, name in enumerate(flat.members.design.names, start=2):
+        value = rate * np.exp(flat.theta[:, j]) * flat.present[:, j]
+        if (flat.weight @ value) > 0.0:
+            names.append(name)
+            values.append(value)
+            rows.append(_row(flat, 0, j))
+    over = rate * n0 * (flat.sharpness == 1.0)
+    if (flat.weight @ over) > 0.0:
+        names.append("overhead")
+        values.append(over)
+        rows.append(_row(flat, 0, 1))
+    form, floors = _form(flat, rate, n0)
+    mean = flat.weight @ np.array(values).T
+    relative = np.array(values).T / mean
+    spread = [relative[:, 0] - 1.0, *(relative[:, 1:] - 1.0).T]
+    scale, gradient = [relative[:, 0], *relative[:, 1:].T], rows
+    psi = _psi(form)
+    if len(psi):
+        inside = (flat.sharpness > 1.0).astype(float)
+        spread.insert(1, inside * np.clip(np.log(n0) - np.log(floors), -3.0, 3.0))
+        scale.insert(1, inside)
+        gradient.insert(1, _row(flat, 1))
+    covariance = _covariance(flat, np.array(spread).T, np.array(scale).T, np.array(gradient))
+    turn = np.eye(len(covariance))
+    turn[1 + len(psi) :, 0] = -1.0
+    theta = np.concatenate([[np.log(mean[0])], psi, np.log(mean[1:] / mean[0])])
+    return Averaged(form, tuple(names[1:]), theta, turn @ covariance @ turn.T)
+
+
+def _row(flat: Flat, *columns: int) -> FloatArray:
+    """Gradient of the logarithm of a coefficient: a sum of parameters."""
+    row = np.zeros(flat.theta.shape[1])
+    row[list(columns)] = 1.0
+    return row
+
+
+def _covariance(
+    flat: Flat, spread: FloatArray, scale: FloatArray, gradient: FloatArray
+) -> FloatArray:
+    within = np.einsum("ip,mpq,jq->mij", gradient, flat.covariance, gradient)
+    within *= scale[:, :, None] * scale[:, None, :]
+    between = spread[:, :, None] * spread[:, None, :]
+    return np.asarray(np.einsum("m,mij->ij", flat.weight, within + between))
+
+
+def _form(flat: Flat, rate: FloatArray, n0: FloatArray) -> tuple[Scaling, FloatArray]:
+    """Blend the floors; also the floor of the blend that each member went into, shape (M,)."""
+    mass = flat.weight * rate
+    total, floors = float(mass.sum()), np.ones_like(n0)
+    shares, ks, tokens = [], [], []
+    for k in (2, 4):
+        of_k = flat.sharpness == k
+        share = float(mass[of_k].sum()) / total
+        if share > NEGLIGIBLE:
+            shares.append(share)
+            ks.append(k)
+            tokens.append(float((mass * n0)[of_k].sum() / mass[of_k].sum()))
+            floors[of_k] = tokens[-1]
+    if not shares:
+        return Off(), floors
+    if len(shares) == 1 and shares[0] > 1.0 - NEGLIGIBLE:
+        return Floor(ks[0], prior_tokens=tokens[0]), floors
+    return Blend(tuple(shares), tuple(ks), tuple(tokens)), floors
+
+
+def _psi(form: Scaling) -> FloatArray:
+    """Values of the parameters of a form that was just built."""
+    if isinstance(form, Floor):
+        return np.array([np.log(form.prior_tokens)])
+    return np.zeros(len(form.parameters))
