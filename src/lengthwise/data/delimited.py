@@ -7,14 +7,17 @@ import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as compute
-import pyarrow.csv as pc
 
 from lengthwise.data.schema import COLUMNS
 from lengthwise.errors import FileFormatError
+
+if TYPE_CHECKING:
+    import pyarrow.csv as pc
 
 MAX_CELL_BYTES = 1 << 20
 """Longest cell that is read; longer ones are not measurements."""
@@ -48,6 +51,8 @@ def iter_delimited(path: Path, rows: int, delimiter: str) -> Iterator[pd.DataFra
 
 
 def _open(path: Path, names: list[str], lines: int, delimiter: str) -> pc.CSVStreamingReader:
+    import pyarrow.csv as pc  # here: points without a file should not wait for it
+
     # Everything is read as text first: a type inferred from the first block can be wrong later.
     return pc.open_csv(
         pa.input_stream(str(path), compression="gzip" if is_packed(path) else None),

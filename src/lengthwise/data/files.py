@@ -16,7 +16,6 @@ from typing import IO, Any, Literal
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lengthwise.data.delimited import is_packed, iter_delimited
 from lengthwise.errors import FileFormatError
@@ -196,6 +195,8 @@ def _delimiter(path: Path, kind: Format) -> str:
 
 
 def _iter_parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+    import pyarrow.parquet as pq  # here: points without a file should not wait for it
+
     try:
         # pre_buffer would keep the bytes of the whole file, however small the batches.
         with pq.ParquetFile(path, pre_buffer=False) as file:
