@@ -40,7 +40,7 @@ class StepAnswer:
         seconds = law.law.predict_work(work)
         measured = law.n_points > 0
         inside = np.asarray(law.domain.contains(work), dtype=bool) & measured
-        relatives = sum(phase == law.phase for _, phase in laws.laws_)
+        relatives = sum(p == law.phase and not one.load for (_, p), one in laws.laws_.items())
         return cls(
             seconds, laws.half_width(law, work, level), inside, law.domain.factor(work),
             law.regime(work, seconds), provenance_of(law, relatives),
