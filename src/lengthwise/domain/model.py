@@ -282,10 +282,10 @@ def _parts(block: Layer, hidden: int) -> list[tuple[str, int]]:
 def find_model(name: str) -> ModelSpec | None:
     """Look a model up by any usual spelling of its name; None if it is not known.
 
-    Case, path, organisation (``meta-llama/``), tuning (``-hf``, ``-Instruct``), date, context length
-    and quantisation (``-Q8_0-GGUF``, ``-FP8``) do not matter; a quantisation in the name sets
-    ``weight_format``. Family, version and size must match exactly: nothing is guessed. A finetune
-    is known by its base, where the name says it (:mod:`lengthwise.domain.names`).
+    Case, path, organisation (``meta-llama/``), tuning (``-hf``, ``-Instruct``), date, context
+    length and quantisation (``-Q8_0-GGUF``, ``-FP8``) do not matter; a quantisation in the name
+    sets ``weight_format``. Family, version and size must match exactly: nothing is guessed. A
+    finetune is known by its base, where the name says it (:mod:`lengthwise.domain.names`).
 
     >>> find_model("deepseek_r1_distill_qwen_14b").layers
     48

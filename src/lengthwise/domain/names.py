@@ -30,11 +30,13 @@ _TOKEN = re.compile(
     r"|\d+[ek](?![a-z0-9])|[a-z]\d+(?:\.\d+)?(?:[a-z]\d*)?(?![a-z0-9])|\d+(?:\.\d+)*|[a-z]+"
 )
 _SIZE = re.compile(r"\d+x\d+(?:\.\d+)?b|\d+bx?\d+e?|\d+(?:\.\d+)?b")
-_ACTIVE = re.compile(r"a\d+(?:\.\d+)?b")
+_SPARSE = re.compile(r"a\d+(?:\.\d+)?b|\d+x\d+(?:\.\d+)?b|oss")  # these are mixtures anyway
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _REVISION = re.compile(r"v\d+(?:\.\d+)?")
+_RELEASE = re.compile(r"v0\.\d|v1(?:\.\d)?")
 _DATE = re.compile(r"(?:2[3-9](?:0[1-9]|1[0-2])|(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])|20[12]\d{5})")
 _CONTEXT = re.compile(r"\d+k|[1-9]\d?m")
+_LONG_CONTEXT = re.compile(r"\d+k|[124]m")  # no model has so few parameters; 19m may be a size
 _EXTENSION = re.compile(r"\.(?:gguf|json|safetensors|bin|pt|pth|onnx|engine|xml)$")
 _FOLDER = re.compile(r"snapshots|resolve|blob|main|models?|config|[0-9a-f]{12,40}")
 
@@ -62,7 +64,7 @@ def model_key(name: str) -> str:
     >>> model_key("qwen2.5-7b-instruct-q4_0-00001-of-00002.gguf")
     'qwen-2.5-7b'
     """
-    return "-".join(_without_versions(_tokens(name)))
+    return "-".join(_tokens(name))
 
 
 def candidate_keys(name: str, families: Collection[str]) -> Iterator[str]:
@@ -113,16 +115,15 @@ def _split(text: str) -> list[str]:
     text = re.sub(r"(?<=\S) [a-d]$", "", text.strip())  # runs of one set-up, told apart by a letter
     tokens = [str(token) for token in _TOKEN.findall(_without_organisation(text))]
     sized = any(_SIZE.fullmatch(token) for token in tokens)
-    sparse = any(_ACTIVE.fullmatch(token) for token in tokens) or "oss" in tokens
-    kept = [
+    sparse = any(_SPARSE.fullmatch(token) for token in tokens)
+    return [
         token
         for token in tokens
         if token not in NEUTRAL
         and not _DATE.fullmatch(token)
-        and not (_CONTEXT.fullmatch(token) and (sized or token.endswith("k")))
+        and not (_CONTEXT if sized else _LONG_CONTEXT).fullmatch(token)
         and not (token == "moe" and sparse)
     ]
-    return kept
 
 
 def _without_organisation(text: str) -> str:
@@ -135,8 +136,8 @@ def _without_organisation(text: str) -> str:
 
 
 def _without_versions(tokens: list[str]) -> list[str]:
-    """Leave out ``v0.1`` and the like, which are releases of the same layers."""
-    return [token for token in tokens if not re.fullmatch(r"v0\.\d", token)]
+    """Leave out ``v0.3`` or ``v1``, which are releases of the same layers unless a key has them."""
+    return [token for token in tokens if not _RELEASE.fullmatch(token)]
 
 
 def _base_of_finetune(tokens: list[str], families: Collection[str]) -> list[str] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from lengthwise.domain.catalog import (
     deepseek,
+    glm,
     latent,
     llama,
     minimax,
@@ -23,7 +24,7 @@ from lengthwise.domain.model import ModelSpec
 __all__ = ["ALIASES", "CONFIG", "MODELS", "PUBLISHED"]
 
 MODELS: tuple[ModelSpec, ...] = (
-    *llama.MODELS, *qwen.MODELS, *deepseek.MODELS, *latent.MODELS, *windowed.MODELS,
+    *llama.MODELS, *qwen.MODELS, *deepseek.MODELS, *latent.MODELS, *glm.MODELS, *windowed.MODELS,
     *minimax.MODELS, *nemotron.MODELS, *older.MODELS,
 )  # fmt: skip
 """Every known model."""

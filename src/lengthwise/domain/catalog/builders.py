@@ -51,7 +51,7 @@ def stacked(
     because they are below one percent of it.
     """
     mixer = attention(hidden, heads, kv_heads, head_dim)
-    blocks = [Layer(layers if full is None else full, mixer, ffn)]
+    blocks = [Layer(layers if full is None else full, mixer, ffn)] if full != 0 else []
     if full is not None:
         local = attention(hidden, heads, kv_heads, head_dim, window=window)
         blocks.insert(0, Layer(layers - full, local, ffn))
@@ -103,9 +103,9 @@ def latent_moe(
     dims: tuple[int, int, int], ffn: tuple[int, int, int], active: int, experts: int, vocab: int,
     *, index: tuple[int, int, int] | None = None, borrowing: int = 0, context: int | None = None,
     weights: str = "bf16", parts: tuple[tuple[str, str], ...] = (), other: float = 0.0,
-    draft: int = 0, source: str = CONFIG,
+    draft: int = 0, source: str = CONFIG, shared: int = 1,
 ) -> ModelSpec:  # fmt: skip
-    """Write multi-head latent attention with a mixture of experts and one shared expert.
+    """Write multi-head latent attention with a mixture of experts and ``shared`` experts.
 
     ``ranks`` are those of queries and of keys and values; ``dims`` the position-free, rotary and
     value sizes of a head; ``ffn`` the dense layers, their inner size and that of an expert;
@@ -116,7 +116,7 @@ def latent_moe(
     own = latent(hidden, heads, ranks, dims, selected=selected, index_heads=index_heads,
                  index_dim=index_dim)  # fmt: skip
     first, inner, expert = ffn
-    routed = Experts(expert, True, experts, active, expert)
+    routed = Experts(expert, True, experts, active, shared * expert)
     blocks = [Layer(first, own, FeedForward(inner))]
     if borrowing:
         blocks.append(

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from lengthwise.domain.blocks import compressed
-from lengthwise.domain.catalog.builders import latent_moe, model
+from lengthwise.domain.catalog.builders import PUBLISHED, latent_moe, model
 from lengthwise.domain.layers import Experts, Layer
 from lengthwise.domain.model import ModelSpec
+
+SECOND = (
+    latent_moe("deepseek-v2-lite", 27, 2048, 16, (0, 512), (128, 64, 128), (1, 10944, 1408), 6, 64,
+               102400, context=163840, source=PUBLISHED, shared=2),
+    *(
+        latent_moe(name, 60, 5120, 128, (1536, 512), (128, 64, 128), (1, 12288, 1536), 6, 160,
+                   102400, context=163840, source=PUBLISHED, shared=2)
+        for name in ("deepseek-v2", "deepseek-v2.5")
+    ),
+)  # fmt: skip
 
 
 def _third(name: str, index: tuple[int, int, int] | None = None) -> ModelSpec:
@@ -32,6 +42,7 @@ def _fourth(
 
 
 MODELS = (
+    *SECOND,
     _third("deepseek-v3"),
     _third("deepseek-v3.1"),
     _third("deepseek-r1"),

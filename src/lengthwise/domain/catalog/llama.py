@@ -12,6 +12,8 @@ LLAMA = (
     dense("llama-13b", 40, 5120, 40, 40, 128, 13824, 32000, context=2048),
     dense("llama2-7b", 32, 4096, 32, 32, 128, 11008, 32000, context=4096),
     dense("llama2-13b", 40, 5120, 40, 40, 128, 13824, 32000, context=4096),
+    dense("codellama-34b", 48, 8192, 64, 8, 128, 22016, 32000, context=16384),
+    dense("tinyllama-1.1b", 22, 2048, 32, 4, 64, 5632, 32000, context=2048),
     dense("llama2-70b", 80, 8192, 64, 8, 128, 28672, 32000, context=4096, tables=True),
     dense("llama3-8b", 32, 4096, 32, 8, 128, 14336, 128256, context=8192),
     dense("llama3-70b", 80, 8192, 64, 8, 128, 28672, 128256, context=8192),
@@ -25,9 +27,13 @@ LLAMA = (
     dense("deepseek-r1-distill-llama-70b", 80, 8192, 64, 8, 128, 28672, 128256, context=131072),
 )
 MISTRAL = (
+    dense(
+        "mistral-7b-v0.1", 32, 4096, 32, 8, 128, 14336, 32000, full=0, window=4096, context=32768
+    ),
     dense("mistral-7b", 32, 4096, 32, 8, 128, 14336, 32768, context=32768),
     dense("mistral-nemo-12b", 40, 5120, 32, 8, 128, 14336, 131072, context=131072),
     dense("mistral-small-24b", 40, 5120, 32, 8, 128, 32768, 131072, context=32768),
+    dense("mistral-large-123b", 88, 12288, 96, 8, 128, 28672, 32768, context=131072),
     moe("mixtral-8x7b", 32, 4096, 32, 8, 128, 14336, 2, 8, 32000, context=32768),
     moe("mixtral-8x22b", 56, 6144, 48, 8, 128, 16384, 2, 8, 32000, context=65536),
 )

@@ -22,6 +22,8 @@ OLDER = (
     dense("starcoder", 40, 6144, 48, 1, 128, 24576, 49152, gate=False, tied=True),
     dense("phi-2", 32, 2560, 32, 32, 80, 10240, 51200, gate=False),
     dense("phi-3-mini", 32, 3072, 32, 32, 96, 8192, 32064),
+    dense("phi-4-mini", 32, 3072, 24, 8, 128, 8192, 200064, tied=True, context=131072),
+    dense("yi-34b", 60, 7168, 56, 8, 128, 20480, 64000, context=4096),
     dense("mimo-7b", 36, 4096, 32, 8, 128, 11008, 151680, context=32768, draft=1, source=CONFIG),
     dense("phi-4", 40, 5120, 40, 10, 128, 17920, 100352),
 )

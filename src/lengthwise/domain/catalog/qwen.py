@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lengthwise.domain.blocks import attention, gated_delta
-from lengthwise.domain.catalog.builders import CONFIG, dense, model, moe
+from lengthwise.domain.catalog.builders import CONFIG, PUBLISHED, dense, model, moe
 from lengthwise.domain.layers import Experts, FeedForward, Layer
 from lengthwise.domain.model import ModelSpec
 
@@ -60,17 +60,24 @@ QWEN3_VL = (
 
 def _qwen35(
     name: str, layers: int, hidden: int, heads: tuple[int, int], states: int,
-    ffn: FeedForward | Experts, vision: float,
+    ffn: FeedForward | Experts, vision: float, vocab: int = 248320, source: str = CONFIG,
 ) -> ModelSpec:  # fmt: skip
-    """Write Qwen3.5: three layers of the gated delta rule, then one of gated attention."""
+    """Write Qwen3.5: three layers of the gated delta rule, then one of gated attention.
+
+    Qwen3-Next is alike, with another vocabulary.
+    """
     query_heads, kv_heads = heads
     full = attention(hidden, query_heads, kv_heads, 256, gate=query_heads * 256)
     linear = gated_delta(hidden, 16, states, 128, 128)
     blocks = (Layer(layers - layers // 4, linear, ffn), Layer(layers // 4, full, ffn))
-    return model(name, hidden, 248320, blocks, context=_LONG, other=vision, draft=1)
+    return model(
+        name, hidden, vocab, blocks, context=_LONG, other=vision, draft=1, source=source
+    )  # fmt: skip
 
 
 QWEN35 = (
+    _qwen35("qwen3-next-80b-a3b", 48, 2048, (16, 2), 32, Experts(512, True, 512, 10, 512), 0.0,
+            _SMALL, PUBLISHED),
     _qwen35("qwen3.5-27b", 64, 5120, (24, 4), 48, FeedForward(17408), 0.461e9),
     _qwen35("qwen3.5-35b-a3b", 40, 2048, (16, 2), 32, Experts(512, True, 256, 8, 512), 0.446e9),
     _qwen35("qwen3.5-122b-a10b", 48, 3072, (32, 2), 64, Experts(1024, True, 256, 8, 1024), 0.451e9),
