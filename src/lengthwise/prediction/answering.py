@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -12,12 +13,14 @@ import pandas as pd
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.data.identity import deployment_of
+from lengthwise.domain.work import Work
 from lengthwise.prediction.advice import check_reach
 from lengthwise.prediction.answers import AnswerTable, StepAnswer
 from lengthwise.prediction.chunked import prefill_answer, prefill_seconds
 from lengthwise.prediction.compiled import request_laws
 from lengthwise.prediction.points import is_request
 from lengthwise.prediction.requests import Requests, chunk_of, decode_total
+from lengthwise.prediction.uniform import predict_uniform
 from lengthwise.units import FloatArray, s_to_ms
 
 Index = npt.NDArray[np.intp]
@@ -47,18 +50,24 @@ class Answering:
     level: float
 
     def times(self, points: pd.DataFrame) -> FloatArray:
-        """Give times only, shape (n,), milliseconds; E2E of requests."""
+        """Return times only, shape (n,), milliseconds; E2E of requests."""
+        alike = predict_uniform(self.laws, points, partial(self._steps, points))
+        if alike is not None:
+            return alike
         seconds = np.empty(len(points))
         asked = is_request(points)
         steps = np.flatnonzero(~asked)
         for index, law, work in self.laws.parts(points.iloc[steps]) if len(steps) else ():
-            check_reach(self.laws, law, work, self.max_extrapolation)
-            chunk = _chunk(points, steps[index], law)
-            seconds[steps[index]] = prefill_seconds(law.law, work, chunk)
+            seconds[steps[index]] = self._steps(points, law, work, steps[index])
         for index, prefill, decode, requests in self._requests(points, np.flatnonzero(asked)):
             first = prefill_seconds(prefill.law, requests.prefill(), requests.prefill_chunk)
             seconds[index] = first + decode_total(decode.law, requests)
         return np.asarray(s_to_ms(seconds))
+
+    def _steps(self, points: pd.DataFrame, law: PhaseLaw, work: Work, rows: Index) -> FloatArray:
+        """Predict steps of one law, which are these rows of points, shape (n,), seconds."""
+        check_reach(self.laws, law, work, self.max_extrapolation)
+        return prefill_seconds(law.law, work, _chunk(points, rows, law))
 
     def table(self, points: pd.DataFrame) -> pd.DataFrame:
         """Give points with times, intervals, domain, regime and provenance."""

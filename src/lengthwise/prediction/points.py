@@ -58,6 +58,23 @@ def is_request(points: pd.DataFrame) -> BoolArray:
     return np.asarray(points["phase"] == "request")
 
 
+def is_constant(values: pd.Series) -> bool:
+    """Tell whether a column holds the same in every row, nothing being a value too.
+
+    >>> is_constant(pd.Series(["h100", "h100"])), is_constant(pd.Series([2.0, None]))
+    (True, False)
+    """
+    if not len(values):
+        return True
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes = values.cat.codes.to_numpy()
+        return bool(codes.min() == codes.max())
+    if values.dtype == object and values.tolist().count(values.iloc[0]) == len(values):
+        return True  # one string object in all rows compares by its identity
+    missing = values.isna().to_numpy()
+    return bool(missing.all() or (not missing.any() and (values == values.iloc[0]).all()))
+
+
 def clean_labels(labels: Mapping[str, Any]) -> dict[str, Any]:
     """Check labels given as keywords (a load is one), and drop those that are None.
 
@@ -153,6 +170,8 @@ def implied_phase(points: pd.DataFrame, phases: set[str]) -> str:
 
 
 def _check_phases(values: pd.Series) -> None:
+    if is_constant(values):
+        values = values.iloc[:1]
     bad = ~values.isin(PHASES).to_numpy()
     if bad.any():
         row = int(np.argmax(bad))
