@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from lengthwise import LatencyLaw
-from lengthwise.errors import ColumnError, InputError, RefusedError
+from lengthwise.errors import ColumnError, FitWarning, InputError, RefusedError
 from lengthwise.prediction.points import is_constant
 from lengthwise.prediction.uniform import BLOCK, predict_uniform
 
@@ -79,6 +79,24 @@ def test_other_columns_count_as_in_short_tables(
 def test_labels_choose_the_law(law: LatencyLaw, model: str) -> None:
     frame = points("decode", model=model)
     np.testing.assert_array_equal(law.predict(frame), one_by_one(law, frame))
+
+
+def test_loads_choose_the_law() -> None:
+    rows = [{"phase": "request", "isl": n, "osl": 1, "concurrency": c, "ttft_ms": c * (9 + n / 10)}
+            for n in (64, 128, 256, 512, 1024, 2048) for c in (2, 8)]  # fmt: skip
+    with pytest.warns(FitWarning, match="concurrency=2; concurrency=8"):
+        law = LatencyLaw(max_extrapolation=None).fit(pd.DataFrame(rows))
+    for flight in (8, np.where(np.arange(ROWS) % 7, 8, 2)):
+        frame = points("prefill", concurrency=flight).drop(columns="batch_size")
+        np.testing.assert_allclose(law.predict(frame), one_by_one(law, frame), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["str", "category", "object"])
+def test_labels_are_cleaned_alike_whatever_their_type(law: LatencyLaw, kind: str) -> None:
+    names = pd.Series([" a", "a ", "a", "b", " b "] * 20).astype(kind)
+    frame = points("decode").head(100).assign(model=names)
+    clean = frame.assign(model=names.astype(str).str.strip())
+    np.testing.assert_array_equal(law.predict(frame), law.predict(clean))
 
 
 def test_tables_of_several_kinds_are_split(law: LatencyLaw) -> None:

@@ -149,8 +149,15 @@ def _check_load(values: pd.Series) -> None:
 
 def _clean(values: pd.Series) -> pd.Series:
     # As data.table.prepare does, so that tp=2 and tp=2.0 name the same deployment.
-    number = COLUMNS[str(values.name)].kind in ("count", "rate")
-    return to_numbers(values) if number else to_text(values)
+    if COLUMNS[str(values.name)].kind in ("count", "rate"):
+        return to_numbers(values)
+    if not isinstance(values.dtype, (pd.StringDtype, pd.CategoricalDtype)):
+        return to_text(values)
+    codes, names = pd.factorize(values, use_na_sentinel=False)  # few names, many rows
+    text = to_text(pd.Series(names))
+    if text.equals(pd.Series(names)):
+        return values
+    return pd.Series(text.array.take(codes), index=values.index, name=values.name)
 
 
 def implied_phase(points: pd.DataFrame, phases: set[str]) -> str:

@@ -42,13 +42,12 @@ def predict_uniform(laws: LawSet, points: pd.DataFrame, predict: Seconds) -> Flo
 
     Returns
     -------
-    array of shape (n,), milliseconds, or None: the table is short or of several kinds, or a row
-    cannot be answered, and the caller is to say which.
+    array of shape (n,), milliseconds, or None: the table is short, of several kinds or under
+    load, or a row cannot be answered, and the caller is to say which.
     """
     named = [name for name in ("phase", *DEPLOYMENT) if name in points]
-    if len(points) <= BLOCK or not all(is_constant(points[name]) for name in named):
-        return None
-    if is_loaded(points).any():  # a law for each load
+    alike = len(points) > BLOCK and all(is_constant(points[name]) for name in named)
+    if not alike or is_loaded(points).any():  # there is a law for each load
         return None
     phase = str(points["phase"].iloc[0])
     if phase == "request":
