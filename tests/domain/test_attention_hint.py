@@ -20,9 +20,10 @@ SPARSE = (
 NONE = ("linear attention", "Linear-Attention", "RWKV-7", "rwkv.cpp", "mamba.py", "Mamba2")
 SILENT = (
     "transformers FlashAttention-2", "vLLM", "SGLang", "vLLM FlashAttention-2",
-    "transformers Dense", "llama.cpp", "ik_llama.cpp", "mainline llama.cpp", "TensorRT-LLM", "ds4 Metal", "openvino",
-    "llama.cpp (turboquant)", "FlashInfer", "FlashMLA", "transformers sdpa", "transformers eager",
-    "sparsity 2:4 weights", "vLLM marlin sparse-marlin", "xFormers", "PagedAttention", "linear",
+    "transformers Dense", "llama.cpp", "ik_llama.cpp", "mainline llama.cpp", "TensorRT-LLM",
+    "ds4 Metal", "openvino", "llama.cpp (turboquant)", "FlashInfer", "FlashMLA",
+    "transformers sdpa", "transformers eager", "sparsity 2:4 weights", "vLLM marlin sparse-marlin",
+    "xFormers", "PagedAttention", "linear",
 )  # fmt: skip
 
 

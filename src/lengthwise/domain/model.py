@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from lengthwise.domain import blocks as build
+from lengthwise.domain.known import known_as
 from lengthwise.domain.layers import (
     Attention,
     Experts,
@@ -292,6 +293,8 @@ def find_model(name: str) -> ModelSpec | None:
     >>> find_model("qwen3moe 30B.A3B Q8_0").name, find_model("Qwen3-30B") is None
     ('qwen3-30b-a3b', True)
     """
+    if (given := known_as(name)) is not None:
+        return given
     known, families = _by_key()
     keys = (key for key in candidate_keys(name, families) if key in known)
     found, fmt = next((known[key] for key in keys), None), format_of_name(name)

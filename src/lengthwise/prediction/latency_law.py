@@ -16,6 +16,8 @@ from lengthwise.data.checks import usable
 from lengthwise.data.table import load as load_table
 from lengthwise.data.work import work_of
 from lengthwise.domain.estimate import Estimate, Regime
+from lengthwise.domain.known import also_known
+from lengthwise.domain.model import ModelSpec
 from lengthwise.errors import InputError
 from lengthwise.formulations.estimator import Estimator
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
@@ -25,6 +27,7 @@ from lengthwise.prediction.arrays import predict_blocks
 from lengthwise.prediction.artifact import Errors, read_law, write_law
 from lengthwise.prediction.compiled import compile_request, find_law
 from lengthwise.prediction.estimates import RequestEstimate
+from lengthwise.prediction.models import with_model
 from lengthwise.prediction.points import check_no_batch, clean_labels, points_of, with_batch
 from lengthwise.prediction.scalar import compile_decode, compile_prefill, reach
 from lengthwise.prediction.training import HeldOutError, Training
@@ -78,7 +81,7 @@ class LatencyLaw(Estimator):
     training_: Training
     errors_: Errors
 
-    def fit(self, table: Points, y: None = None) -> Self:
+    def fit(self, table: Points, y: None = None, *, model: ModelSpec | str | None = None) -> Self:
         """Learn one law per deployment and phase of a measurement table or its path.
 
         Parameters
@@ -87,18 +90,22 @@ class LatencyLaw(Estimator):
             Measurement table, times in milliseconds (see :mod:`lengthwise.data.schema`).
         y
             Not used: the table holds the times.
+        model
+            Model of the rows that do not name one, and of all rows when the table has one
+            deployment: a spec, a name or a ``config.json``.
 
         Raises
         ------
         NothingUsableError
             If no row is left after unusable ones are set aside.
         InputError
-            If the table or a parameter breaks a rule.
+            If the table or a parameter breaks a rule, or the model is not known.
         """
         self._check_parameters()
-        frame = load_table(table)
+        frame, known = with_model(load_table(table), model)
         laws = LawSet(self.formulation, e1=self.e1, e2=self.e2, e3=self.e3, pooling=self.pooling)
-        self.law_set_ = laws.fit(frame)
+        with also_known(known):
+            self.law_set_ = laws.fit(frame)
         self.training_ = Training.of(frame)
         self.errors_ = {key: HeldOutError.of(law) for key, law in self.law_set_.laws_.items()}
         return self

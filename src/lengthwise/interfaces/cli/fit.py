@@ -49,6 +49,13 @@ def command(
     by: Annotated[
         Literal["deployment"], typer.Option(help="What gets a law of its own (with its phase).")
     ] = "deployment",
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Model of rows that name none, and of a table of one deployment: a name, or its "
+            "config.json."
+        ),
+    ] = None,
     prior: Annotated[
         Path | None,
         typer.Option(help="Step law to start from: a few samples then correct it."),
@@ -69,6 +76,8 @@ def command(
 
     lengthwise fit table.csv -o law.json --formulation linear --max-mape 10
 
+    lengthwise fit table.csv -o law.json --model llama3.1-8b
+
     The formulation step calibrates the step law on requests or steps of any deployments; with
     --prior, a few samples correct one that was learnt from many:
 
@@ -80,18 +89,24 @@ def command(
         from lengthwise.interfaces.cli.fit_step import fit_step
 
         _check(output, max_mape)
+        _check_no_model(model)
         fit_step(table, output, formulation, prior, max_mape, as_json)
         return
     from lengthwise.data.checks import check_table
+    from lengthwise.data.identity import deployment_of
     from lengthwise.data.table import load
+    from lengthwise.domain.known import also_known
     from lengthwise.prediction.latency_law import LatencyLaw
+    from lengthwise.prediction.models import unknown_models, with_model
 
     _check(output, max_mape)
-    frame = load(table)
+    frame, known = with_model(load(table), model)
     flags = [flag for flag in check_table(frame) if flag.severity != "info"]
     for flag in flags:
         log(f"{flag.severity}: {flag}")
-    law = LatencyLaw(formulation, e1=e1, e2=e2, e3=e3, pooling=pooling).fit(frame)
+    with also_known(known):
+        _say_unknown(unknown_models(frame), several=deployment_of(frame).nunique() > 1)
+        law = LatencyLaw(formulation, e1=e1, e2=e2, e3=e3, pooling=pooling).fit(frame)
     if output is not None:
         law.save(output)
     if as_json:
@@ -159,6 +174,20 @@ def _check(output: Path | None, max_mape: float | None) -> None:
     if max_mape is not None and not 0 < max_mape < float("inf"):
         raise InputError("max-mape must be a positive percentage", got=f"{max_mape}",
                          remedy="write 6 for 6 %")  # fmt: skip
+
+
+def _check_no_model(model: str | None) -> None:
+    if model is not None:
+        raise InputError("--model belongs to laws of length", got="--formulation step",
+                         remedy="write the model's name in the table's column model")  # fmt: skip
+
+
+def _say_unknown(names: list[str], *, several: bool) -> None:
+    """Say in one line that the law starts without the architecture of these models."""
+    if names:
+        others = f" and {counted(len(names) - 1, 'other')}" if names[1:] else ""
+        one = "write its public name in the column model" if several else "add --model config.json"
+        log(f"model {names[0]!r}{others} not known: fitted without its architecture; {one}")
 
 
 def _check_gate(law: LatencyLaw, max_mape: float) -> None:
