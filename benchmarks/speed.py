@@ -3,7 +3,8 @@
     LENGTHWISE_DATA=... OMP_NUM_THREADS=1 python benchmarks/speed.py
 
 CPU time on one thread, medians of repetitions; about two CPU minutes. Limits: fit of one deployment
-1 CPU s, one scalar prediction 20 us, 10 million points per CPU second, import and --help 0.3 CPU s.
+1 CPU s, one scalar prediction 20 us, 10 million points per CPU second (of arrays, and of rows of a
+DataFrame of one deployment), import and --help 0.3 CPU s, ``predict`` with a law file 0.7 CPU s.
 """
 
 from __future__ import annotations
@@ -118,6 +119,28 @@ def points_per_cpu_s(law: LatencyLaw, phase: str) -> float:
     return POINTS / cpu_s(lambda: law.predict_arrays(phase, **{name: length}, batch_size=batch))
 
 
+def rows_per_cpu_s(law: LatencyLaw, phase: str, kind: str) -> float:
+    """Rows per CPU second of ``predict`` on a DataFrame whose column ``phase`` is of a kind."""
+    rng = np.random.default_rng(0)
+    length = np.exp(rng.uniform(np.log(16), np.log(100_000), POINTS)).astype(int)
+    name = "isl" if phase == "prefill" else "context_len"
+    frame = pd.DataFrame({
+        "phase": pd.Series([phase] * POINTS, dtype=kind), name: length,
+        "batch_size": rng.integers(1, 64, POINTS),
+    })  # fmt: skip
+    return POINTS / cpu_s(lambda: law.predict(frame))
+
+
+def predict_cold_cpu_s(law: LatencyLaw) -> float:
+    """CPU time of ``lengthwise predict`` on a law file, the start of Python included, seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/law.json"
+        law.save(path)
+        return child_cpu_s(
+            ["-m", "lengthwise", "predict", path, "--phase", "prefill", "--isl", "65536"]
+        )
+
+
 def child_cpu_s(words: list[str], repeats: int = 9) -> float:
     """Median CPU time of a process, user and system, seconds."""
 
@@ -180,8 +203,13 @@ def main() -> None:
         phase: spread([points_per_cpu_s(law, phase) / 1e6 for law in laws], 1)
         for phase in ("prefill", "decode")
     }
+    result["million_rows_per_cpu_s_dataframe"] = {
+        f"{phase}, {kind}": spread([rows_per_cpu_s(law, phase, kind) / 1e6 for law in laws], 1)
+        for phase in ("prefill", "decode") for kind in ("category", "object")
+    }  # fmt: skip
     result["import_cpu_s"] = child_cpu_s(["-c", "import lengthwise"])
     result["help_cpu_s"] = child_cpu_s(["-m", "lengthwise", "--help"])
+    result["predict_cold_cpu_s"] = predict_cold_cpu_s(laws[0])
     result["bare_python_cpu_s"] = child_cpu_s(["-c", "pass"])
     result["stream"] = [stream(laws[0], rows) for rows in STREAM_ROWS]
     OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
