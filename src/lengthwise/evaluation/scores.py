@@ -160,6 +160,30 @@ def interval_pinball_ms(actual_ms: Any, lo_ms: Any, hi_ms: Any, level: float) ->
     return 0.5 * (pinball_ms(actual_ms, lo_ms, tail) + pinball_ms(actual_ms, hi_ms, 1.0 - tail))
 
 
+def interval_score_percent(actual_ms: Any, lo_ms: Any, hi_ms: Any, level: float) -> FloatArray:
+    """Interval score of each point relative to the actual time, shape (n,), percent.
+
+    The width, and 2 / (1 - level) times the distance of an actual time outside: no interval scores
+    better on average than the true quantiles (Gneiting and Raftery 2007). Smaller is better.
+
+    Raises
+    ------
+    InputError
+        If the level is not in (0, 1), lengths differ or an actual time is not positive.
+
+    Examples
+    --------
+    >>> interval_score_percent([100.0, 100.0], [90.0, 60.0], [110.0, 95.0], 0.9).round(6).tolist()
+    [20.0, 135.0]
+    """
+    if not 0 < level < 1:
+        raise InputError("level must lie in (0, 1)", got=f"level={level}")
+    actual, lo = _pair(actual_ms, lo_ms)
+    _, hi = _pair(actual_ms, hi_ms)
+    outside = np.maximum(lo - actual, 0.0) + np.maximum(actual - hi, 0.0)
+    return np.asarray(100.0 * (hi - lo + 2.0 / (1.0 - level) * outside) / actual)
+
+
 def noise_floor(times_ms: Any, point: Any) -> float:
     """Median relative deviation of repeats from the median of their point, percent.
 
