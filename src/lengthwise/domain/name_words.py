@@ -22,11 +22,11 @@ QUANTISATION = re.compile(
 """Weight formats and file formats; they may stand anywhere in a name."""
 
 NEUTRAL = frozenset({
-    "hf", "instruct", "chat", "it", "base", "sft", "dpo", "rlhf", "pt", "qat", "thinking", "think",
-    "reasoning", "coder", "code", "math", "preview", "exp", "experimental", "static", "pertensor",
-    "tensor", "channel", "dynamic", "quantized", "quantised", "mostly", "json", "text", "only",
-    "fast", "latest", "final", "original", "converted", "turbo", "abliterated", "uncensored",
-    "unsloth", "terminus", "speciale", "heretic",
+    "hf", "instruct", "chat", "it", "base", "sft", "dpo", "rl", "rlhf", "pt", "qat", "thinking",
+    "think", "reasoning", "coder", "code", "math", "preview", "exp", "experimental", "static",
+    "pertensor", "tensor", "channel", "dynamic", "quantized", "quantised", "mostly", "json", "text",
+    "only", "fast", "latest", "final", "original", "converted", "turbo", "abliterated",
+    "uncensored", "unsloth", "terminus", "speciale", "heretic",
 })  # fmt: skip
 """Tuning and packaging: the layers stay as they are."""
 
@@ -55,7 +55,8 @@ CHANGING = frozenset({
     "matformer", "distilled", "lolcats", "hedgehog", "mla", "gqa", "mha", "swa", "converter",
     "encoder", "embed", "half", "double", "deep", "shallow", "wide", "random", "dummy", "self",
     "frankenmerge", "franken", "solar", "bert", "t5", "flan", "embedding", "reranker", "reward",
-    "clip", "llava",
+    "clip", "siglip", "llava", "blip", "instructblip", "minigpt", "idefics", "internvl", "cogvlm",
+    "ocr", "vila", "mplug", "flamingo", "encodec", "whisper",
 })  # fmt: skip
 """Words after which the layers may be others than those of the model named beside them."""
 
