@@ -99,7 +99,7 @@ def test_every_way_of_asking_agrees(law: LatencyLaw, tmp_path: Path) -> None:
     file = tmp_path / "law.json"
     law.save(file)
     table = tmp_path / "points.csv"
-    table.write_text("phase,isl,osl,prefill_chunk\nrequest,4096,16,256\nrequest,4096,16,\n")
+    table.write_text("phase,isl,osl,prefill_chunk\nrequest,4096,16,256\nrequest,4096,16,4096\n")
     out = str(tmp_path / "out.csv")
     done = CliRunner().invoke(app, ["predict", str(file), "--table", str(table), "-o", out])
     assert done.exit_code == 0, done.output

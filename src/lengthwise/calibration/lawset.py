@@ -181,11 +181,7 @@ class LawSet(Estimator):
             self.population_[phase].law_for(labels) if phase in self.population_
             else self.fallback_[phase]
         )  # fmt: skip
-        domain = Domain(*(
-            (min(getattr(r.domain, axis)[0] for r in relatives),
-             max(getattr(r.domain, axis)[1] for r in relatives))
-            for axis in ("length", "new_tokens", "sequences")
-        ))  # fmt: skip
+        domain = Domain.around([r.domain for r in relatives])
         return PhaseLaw(deployment, phase, labels, law, domain, n_points=0, n_rows=0)
 
     def _populations(self, groups: list[Group]) -> dict[str, list[Population]]:

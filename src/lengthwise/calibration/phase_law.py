@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,32 +18,64 @@ from lengthwise.units import FloatArray
 
 RELATIVE_STEP = 0.05
 """Growth of all work by which the local exponent is taken."""
+SAME = 1.001
+"""Sizes that differ by less than this factor are the same."""
 
 
 @dataclass(frozen=True)
 class Domain:
-    """Ranges that were measured, each (least, greatest)."""
+    """What was measured.
+
+    Attributes
+    ----------
+    length, new_tokens, sequences
+        Ranges (least, greatest): tokens per sequence, new tokens of a step, sequences.
+    chunk
+        Largest number of new tokens per sequence, where steps of that size, and none larger, were
+        measured on top of cached tokens: the engine takes longer prompts in such steps. None where
+        whole prompts were measured.
+    """
 
     length: tuple[float, float]
     new_tokens: tuple[float, float]
     sequences: tuple[float, float]
+    chunk: float | None = None
 
     @classmethod
     def of(cls, work: Work) -> Domain:
         """Take the ranges of measured steps."""
-        return cls(*(
-            (float(a.min()), float(a.max()))
-            for a in (work.length, work.new_tokens, work.sequences)
-        ))  # fmt: skip
+        axes = (work.length, work.new_tokens, work.sequences)
+        length, new_tokens, sequences = ((float(a.min()), float(a.max())) for a in axes)
+        return cls(length, new_tokens, sequences, chunk_of(work))
+
+    @classmethod
+    def around(cls, domains: Sequence[Domain]) -> Domain:
+        """Take the ranges of several laws together; a chunk if all have one, the largest.
+
+        >>> one, two = Domain((8, 64), (8, 8), (1, 1), 8), Domain((16, 32), (16, 16), (1, 4), 16)
+        >>> Domain.around([one, two])
+        Domain(length=(8, 64), new_tokens=(8, 16), sequences=(1, 4), chunk=16)
+        """
+        ends = [
+            (min(getattr(d, axis)[0] for d in domains), max(getattr(d, axis)[1] for d in domains))
+            for axis in ("length", "new_tokens", "sequences")
+        ]
+        chunks = [d.chunk for d in domains if d.chunk is not None]
+        return cls(
+            ends[0], ends[1], ends[2], max(chunks) if len(chunks) == len(domains) else None
+        )  # fmt: skip
 
     def contains(self, work: Work) -> FloatArray:
         """Tell which steps lie inside all ranges, boolean of shape (n,)."""
+        low, high = self.new_tokens
+        fits = (work.new_tokens >= low / SAME) & (work.new_tokens <= high * SAME)
+        return np.asarray(np.logical_and(fits, self.reached(work)))
+
+    def reached(self, work: Work) -> FloatArray:
+        """Tell which prompts end at a measured length and batch, however many steps they take."""
         inside = np.ones(len(work), dtype=bool)
-        for (low, high), axis in (
-            (self.length, work.length), (self.new_tokens, work.new_tokens),
-            (self.sequences, work.sequences),
-        ):  # fmt: skip
-            inside &= (axis >= low * 0.999) & (axis <= high * 1.001)
+        for (low, high), axis in ((self.length, work.length), (self.sequences, work.sequences)):
+            inside &= (axis >= low / SAME) & (axis <= high * SAME)
         return inside
 
     def factor(self, work: Work) -> FloatArray:
@@ -52,6 +85,22 @@ class Domain:
     def reach(self, work: Work) -> Reach:
         """Doublings beyond the longest length and the largest batch measured."""
         return Reach.of(work, self.length[1], self.sequences[1])
+
+
+def chunk_of(work: Work) -> float | None:
+    """Find the chunk of prefills measured step by step, tokens; None where there is none.
+
+    It is the largest number of new tokens, if it was measured at several depths of the cache.
+
+    >>> steps = Work.of("prefill", query_len=[128, 512, 512], context_len=[128, 512, 4096])
+    >>> chunk_of(steps), chunk_of(steps.take([0, 1]))
+    (512.0, None)
+    """
+    if work.phase != "prefill" or not len(work):
+        return None
+    query = work.new_tokens / work.sequences
+    depth = work.context_len[query * SAME >= query.max()]
+    return float(query.max()) if depth.max() > depth.min() * SAME else None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from lengthwise.data.load import load_text
 from lengthwise.domain.work import Work
 from lengthwise.errors import RefusedError
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
+from lengthwise.prediction.chunked import in_own_chunks
 from lengthwise.units import FloatArray, format_tokens
 
 NEARLY_BEST = 1.05
@@ -48,6 +49,8 @@ class Suggestion:
         without a posterior.
     load
         Load to measure it under, in the place of a batch; empty for none.
+    cached_tokens
+        Prompt tokens cached before: with a law measured in chunks, all but the last chunk.
 
     Examples
     --------
@@ -61,9 +64,11 @@ class Suggestion:
     sd_before: float
     sd_after: float
     load: str = ""
+    cached_tokens: float = 0.0
 
     def __str__(self) -> str:
         length = f"{LENGTH_NAME[self.phase]}={self.length:.0f}"
+        length += f", cached_tokens={self.cached_tokens:.0f}" if self.cached_tokens else ""
         if self.load:
             return f"measure requests for their {self.phase} at {length}, {self.load}"
         return f"measure {self.phase} at {length}, batch_size={self.batch_size:g}"
@@ -85,19 +90,23 @@ def suggest(
     gamma
         Error per doubling beyond the data, in ln t.
     """
+    query = _last_step(law, query)
     length, batch = float(query.length[0]), float(query.sequences[0])
     lengths = _candidate_lengths(law, length, max_extrapolation)
     points = [(n, b) for n in lengths for b in sorted({batch, 1.0})]
     load = load_text(law.load) if law.load else ""
+    chunk = law.domain.chunk or math.inf
     if not isinstance(law.law, HachiyaPatias):
-        return Suggestion(law.phase, *points[-1], math.nan, math.nan, load)
-    now, then = _variances(law.law, query, _work(law.phase, points))
+        cached = max(points[-1][0] - chunk, 0.0)
+        return Suggestion(law.phase, *points[-1], math.nan, math.nan, load, cached)
+    now, then = _variances(law.law, query, _work(law.phase, points, chunk))
     longest = np.maximum([law.domain.length[1], *(n for n, _ in points)], law.domain.length[1])
     drift = (gamma * np.maximum(np.log2(length / longest), 0.0)) ** 2
     before, after = math.sqrt(now + drift[0]), np.sqrt(then + drift[1:])
     best = float(after.min()) * NEARLY_BEST
     chosen = next(i for i, sd in enumerate(after) if sd <= best)
-    return Suggestion(law.phase, *points[chosen], before, float(after[chosen]), load)
+    cached = max(points[chosen][0] - chunk, 0.0)
+    return Suggestion(law.phase, *points[chosen], before, float(after[chosen]), load, cached)
 
 
 def gamma_of(laws: LawSet, phase: str) -> float:
@@ -143,11 +152,19 @@ def _candidate_lengths(
     return lengths
 
 
-def _work(phase: str, points: list[tuple[float, float]]) -> Work:
+def _last_step(law: PhaseLaw, query: Work) -> Work:
+    """Take the last step of a prompt that a law answers as a sum of steps."""
+    if not in_own_chunks(law, query, np.full(len(query), np.nan)).any():
+        return query
+    return Work.of(query.phase, query_len=law.domain.chunk, context_len=query.context_len,
+                   batch_size=query.sequences)  # fmt: skip
+
+
+def _work(phase: str, points: list[tuple[float, float]], chunk: float) -> Work:
     length, batch = np.array(points).T
     if phase == "mixed":  # a whole prompt alone in its step
         return Work.of("mixed", query_len=length, context_len=length, batch_size=batch)
-    query = length if phase == "prefill" else np.ones_like(length)
+    query = np.minimum(length, chunk) if phase == "prefill" else np.ones_like(length)
     return Work.of(phase, query_len=query, context_len=length, batch_size=batch)
 
 

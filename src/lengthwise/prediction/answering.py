@@ -16,7 +16,12 @@ from lengthwise.data.identity import deployment_of
 from lengthwise.domain.work import Work
 from lengthwise.prediction.advice import check_reach
 from lengthwise.prediction.answers import AnswerTable, StepAnswer
-from lengthwise.prediction.chunked import prefill_answer, prefill_seconds
+from lengthwise.prediction.chunked import (
+    chunk_text,
+    in_own_chunks,
+    prefill_answer,
+    prefill_seconds,
+)
 from lengthwise.prediction.compiled import request_laws
 from lengthwise.prediction.points import is_request
 from lengthwise.prediction.requests import Requests, chunk_of, decode_total
@@ -60,14 +65,14 @@ class Answering:
         for index, law, work in self.laws.parts(points.iloc[steps]) if len(steps) else ():
             seconds[steps[index]] = self._steps(points, law, work, steps[index])
         for index, prefill, decode, requests in self._requests(points, np.flatnonzero(asked)):
-            first = prefill_seconds(prefill.law, requests.prefill(), requests.prefill_chunk)
+            first = prefill_seconds(prefill, requests.prefill(), requests.prefill_chunk)
             seconds[index] = first + decode_total(decode.law, requests)
         return np.asarray(s_to_ms(seconds))
 
     def _steps(self, points: pd.DataFrame, law: PhaseLaw, work: Work, rows: Index) -> FloatArray:
         """Predict steps of one law, which are these rows of points, shape (n,), seconds."""
         check_reach(self.laws, law, work, self.max_extrapolation)
-        return prefill_seconds(law.law, work, _chunk(points, rows, law))
+        return prefill_seconds(law, work, _chunk(points, rows, law))
 
     def table(self, points: pd.DataFrame) -> pd.DataFrame:
         """Give points with times, intervals, domain, regime and provenance."""
@@ -84,6 +89,9 @@ class Answering:
             out.write(steps[index], dict(zip(STEP_TIMES, times, strict=True)))
             out.write_flags(steps[index], answer.in_domain, answer.factor, answer.regime,
                             answer.provenance)  # fmt: skip
+            own = in_own_chunks(law, work, chunk)
+            if own.any():
+                out.write_source(steps[index][own], answer.provenance + chunk_text(law))
         for index, prefill, decode, requests in self._requests(points, np.flatnonzero(asked)):
             self._write_requests(out, index, prefill, decode, requests)
         return out.attach(points)
@@ -109,9 +117,8 @@ class Answering:
         self, out: AnswerTable, index: Index, prefill: PhaseLaw, decode: PhaseLaw,
         requests: Requests,
     ) -> None:  # fmt: skip
-        first = prefill_answer(
-            self.laws, prefill, requests.prefill(), requests.prefill_chunk, self.level
-        )
+        prompts, chunk = requests.prefill(), requests.prefill_chunk
+        first = prefill_answer(self.laws, prefill, prompts, chunk, self.level)
         steps = [StepAnswer.of(self.laws, decode, requests.decode_at(where), self.level)
                  for where in ("middle", "first", "last")]  # fmt: skip
         total = decode_total(decode.law, requests)
@@ -129,12 +136,17 @@ class Answering:
         inside = first.in_domain & (single | (steps[1].in_domain & steps[2].in_domain))
         factor = np.maximum(first.factor, np.where(single, 1.0, steps[2].factor))
         regime = np.where(total > first.time_s, steps[0].regime, first.regime)
-        sources = f"prefill: {first.provenance}; decode: {steps[0].provenance}"
-        out.write_flags(index, inside, factor, regime, sources)
+        sources = "prefill: {}{}; decode: {}"
+        plain = sources.format(first.provenance, "", steps[0].provenance)
+        out.write_flags(index, inside, factor, regime, plain)
+        own = in_own_chunks(prefill, prompts, chunk)
+        if own.any():
+            said = sources.format(first.provenance, chunk_text(prefill), steps[0].provenance)
+            out.write_source(index[own], said)
 
 
 def _chunk(points: pd.DataFrame, rows: Index, law: PhaseLaw) -> FloatArray:
-    """Most prompt tokens of a step, shape of ``rows``; only prefills are taken in chunks."""
+    """Most prompt tokens of a step that points ask for, shape of ``rows``; NaN for none."""
     if law.phase != "prefill" or "prefill_chunk" not in points:
-        return np.full(len(rows), np.inf)
+        return np.full(len(rows), np.nan)
     return chunk_of(points.iloc[rows])

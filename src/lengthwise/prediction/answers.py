@@ -87,6 +87,10 @@ class AnswerTable:
         for code, name in enumerate(REGIMES):
             codes[np.asarray(regime) == name] = code
         self.regime[index] = codes
+        self.write_source(index, provenance)
+
+    def write_source(self, index: Any, provenance: str) -> None:
+        """Write where the answers of some points come from."""
         if provenance not in self._sources:
             self._sources.append(provenance)
         self.source[index] = self._sources.index(provenance)

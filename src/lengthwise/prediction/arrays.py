@@ -6,13 +6,46 @@ from typing import Any
 
 import numpy as np
 
+from lengthwise.calibration.phase_law import SAME, PhaseLaw
 from lengthwise.domain.work import Work
 from lengthwise.errors import ColumnError
 from lengthwise.formulations.base import Formulation
+from lengthwise.prediction.chunked import prefill_seconds
 from lengthwise.units import MS_PER_S, FloatArray
 
 BLOCK = 16_384
 """Points per block: half a dozen arrays of doubles fit a second-level cache of 1 MiB."""
+
+
+def predict_all(
+    law: PhaseLaw, length: Any, batch_size: Any = 1.0, cached_tokens: Any = 0.0
+) -> FloatArray:
+    """Predict steps, and prompts longer than the chunk a law was measured in, milliseconds.
+
+    Parameters
+    ----------
+    law
+        A law of ``prefill`` or ``decode``.
+    length
+        ``isl`` or ``context_len``, tokens.
+    batch_size, cached_tokens
+        Numbers or arrays; all broadcast.
+
+    Returns
+    -------
+    array of the broadcast shape.
+    """
+    times = predict_blocks(law.law, law.phase, length, batch_size, cached_tokens)
+    if law.domain.chunk is None:
+        return times
+    shapes = (np.asarray(v, dtype=float) for v in (length, batch_size, cached_tokens))
+    context, batch, cached = np.broadcast_arrays(*shapes)
+    rows = context - cached > law.domain.chunk * SAME
+    if rows.any():
+        work = Work.of("prefill", query_len=(context - cached)[rows], context_len=context[rows],
+                       batch_size=batch[rows])  # fmt: skip
+        times[rows] = MS_PER_S * prefill_seconds(law, work, np.full(len(work), np.nan))
+    return times
 
 
 def predict_blocks(

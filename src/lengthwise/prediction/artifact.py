@@ -13,7 +13,8 @@
         equation, terms                 the law in words
         coefficients                    name, unit, value, lo, hi (90 %), identified
         n_points, n_rows, noise         behind the fit; noise of repeats, relative
-        domain                          length, new_tokens, sequences: [least, greatest]
+        domain                          length, new_tokens, sequences: [least, greatest]; chunk:
+                                        largest step of prompts measured in steps, or null
         errors                          held out, in range and at the long end, percent
         trials                          sets of terms that were tried, with held-out errors
         state                           parameters and fitted attributes; what predictions use
@@ -181,6 +182,8 @@ def _try(law: PhaseLaw, where: str) -> None:
     ends = np.array(law.domain.length)
     if not (np.isfinite(ends).all() and (ends > 0).all()):
         raise wrong(f"{where}.domain.length must be positive", law.domain.length)
+    if law.domain.chunk is not None and not law.domain.chunk >= 1:
+        raise wrong(f"{where}.domain.chunk must be at least 1", law.domain.chunk)
     query = ends if law.phase == "prefill" else np.ones(2)
     work = Work.of(law.phase, query_len=query, context_len=ends)
     try:

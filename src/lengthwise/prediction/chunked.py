@@ -10,6 +10,10 @@ than C tokens is finished before the next one begins (first come, first served, 
 vLLM, SGLang, llama.cpp and OpenVINO do it, Agrawal et al. 2024, arXiv 2403.02310; steps that hold
 the end of one prompt and the start of the next are counted as two). The bounds of a sum are sums of
 bounds: steps of one law miss to the same side.
+
+C is what points ask for. Where they do not, and the law was measured in steps of a chunk only
+(:class:`lengthwise.calibration.phase_law.Domain`), it is that chunk for longer prompts: such a law
+knows nothing of larger steps.
 """
 
 from __future__ import annotations
@@ -23,10 +27,12 @@ import pandas as pd
 
 from lengthwise.calibration.intervals import Calibration
 from lengthwise.calibration.lawset import LawSet
-from lengthwise.calibration.phase_law import PhaseLaw
+from lengthwise.calibration.phase_law import SAME, PhaseLaw
 from lengthwise.domain.work import Work
+from lengthwise.errors import InputError
 from lengthwise.formulations.base import Formulation
 from lengthwise.prediction.answers import StepAnswer
+from lengthwise.prediction.requests import MOST_STEPS
 from lengthwise.units import FloatArray, s_to_ms
 
 BLOCK = 65_536
@@ -94,14 +100,78 @@ def chunk_steps(work: Work, chunk: FloatArray) -> ChunkSteps:
     return ChunkSteps(np.concatenate([owner, odd]), count, steps)
 
 
-def prefill_seconds(law: Formulation, work: Work, chunk: FloatArray) -> FloatArray:
+def in_own_chunks(law: PhaseLaw, work: Work, asked: FloatArray) -> npt.NDArray[np.bool_]:
+    """Tell which prefills are summed over steps because the law knows no larger ones, shape (n,).
+
+    Parameters
+    ----------
+    law
+        The law that answers.
+    work
+        Prefills of equal prompts, whole; shape (n,).
+    asked
+        Most prompt tokens of a step that points ask for, shape (n,); NaN where they do not.
+    """
+    if law.domain.chunk is None or work.phase != "prefill":
+        return np.zeros(len(work), dtype=bool)
+    query = work.new_tokens / work.sequences
+    return np.asarray(np.isnan(asked) & (query > law.domain.chunk * SAME))
+
+
+def chunk_for(law: PhaseLaw, work: Work, asked: FloatArray) -> FloatArray:
+    """Give the most prompt tokens of a step: as asked, else as the law was measured, shape (n,).
+
+    Raises
+    ------
+    InputError
+        If a prompt would take more than ``MOST_STEPS`` steps.
+    """
+    own = in_own_chunks(law, work, asked)
+    chunk = np.where(np.isnan(asked), np.inf, asked)
+    if own.any():
+        assert law.domain.chunk is not None
+        longest = float((work.new_tokens / work.sequences)[own].max())
+        if longest > MOST_STEPS * law.domain.chunk:
+            raise InputError(
+                f"a prompt takes at most {MOST_STEPS:,} steps",
+                got=f"{longest:g} tokens in steps of {law.domain.chunk:g}",
+                remedy="correct isl, or say the size of the steps with prefill_chunk",
+            )
+        chunk[own] = law.domain.chunk
+    return chunk
+
+
+def chunk_text(law: PhaseLaw) -> str:
+    """Say in what steps a law answers for prompts longer than any step measured."""
+    return f", as the sum of steps of {law.domain.chunk:g} tokens, the largest measured"
+
+
+def prefill_seconds(law: PhaseLaw, work: Work, asked: FloatArray) -> FloatArray:
+    """Predict prefills, those in chunks as the sum of their steps, shape (n,), seconds.
+
+    Parameters
+    ----------
+    law
+        The law that answers.
+    work
+        Prefills of equal prompts, whole; shape (n,).
+    asked
+        Most prompt tokens of a step that points ask for, shape (n,); NaN where they do not.
+    """
+    whole = law.domain.chunk is None and bool(np.isnan(asked).all())
+    if whole or law.phase != "prefill":
+        return law.law.predict_work(work)
+    return _summed(law.law, work, chunk_for(law, work, asked))
+
+
+def _summed(law: Formulation, work: Work, chunk: FloatArray) -> FloatArray:
     """Predict prefills in chunks, shape (n,), seconds.
 
     >>> import pandas as pd
     >>> from lengthwise.formulations.linear import Linear
     >>> law = Linear().fit(pd.DataFrame({"phase": "prefill", "isl": [100, 200]}), [0.2, 0.3])
     >>> whole = Work.of("prefill", query_len=[400.0], context_len=[400.0])
-    >>> prefill_seconds(law, whole, np.array([100.0])).round(3).tolist()  # 4 steps of 0.2 s
+    >>> _summed(law, whole, np.array([100.0])).round(3).tolist()  # 4 steps of 0.2 s
     [0.8]
     """
     seconds = law.predict_work(work)
@@ -112,13 +182,15 @@ def prefill_seconds(law: Formulation, work: Work, chunk: FloatArray) -> FloatArr
 
 
 def prefill_answer(
-    laws: LawSet, law: PhaseLaw, work: Work, chunk: FloatArray, level: float
+    laws: LawSet, law: PhaseLaw, work: Work, asked: FloatArray, level: float
 ) -> StepAnswer:  # fmt: skip
-    """Predict prefills in chunks with everything there is to say about them.
+    """Predict prefills, those in chunks as the sum of their steps, with all there is to say.
 
-    The regime is that of the last step, the longest; the domain that of all.
+    The regime is that of the last step, the longest. The domain is that of all steps where points
+    ask for a chunk, and the context reached where the chunk is the one measured.
     """
     answer = StepAnswer.of(laws, law, work, level)
+    chunk = chunk_for(law, work, asked)
     for rows in _blocks(work, chunk):
         n = len(rows)
         steps = chunk_steps(work.take(rows), chunk[rows])
@@ -131,6 +203,9 @@ def prefill_answer(
         order = np.argsort(steps.work.context_len, kind="stable")
         last[steps.owner[order]] = order
         answer.regime[rows] = each.regime[last]
+    own = in_own_chunks(law, work, asked)
+    if law.n_points > 0:
+        answer.in_domain[own] = law.domain.reached(work)[own]
     return answer
 
 
@@ -162,7 +237,7 @@ class InChunks:
         """Predict points, shape (n,), milliseconds; a prefill is the sum of its steps."""
         seconds = np.empty(len(points))
         for index, law, work in self.laws.parts(points):
-            seconds[index] = prefill_seconds(law.law, work, self._chunk(work))
+            seconds[index] = prefill_seconds(law, work, self._chunk(work))
         return np.asarray(s_to_ms(seconds))
 
     def predict_interval(self, points: pd.DataFrame, level: float = 0.9) -> FloatArray:
@@ -184,5 +259,4 @@ def _blocks(work: Work, chunk: FloatArray) -> Iterator[npt.NDArray[np.intp]]:
         return
     steps = np.ceil(work.new_tokens[rows] / work.sequences[rows] / chunk[rows])
     number = np.cumsum(steps) // BLOCK
-    for value in np.unique(number):
-        yield rows[number == value]
+    yield from np.split(rows, np.flatnonzero(np.diff(number)) + 1)

@@ -23,7 +23,7 @@ from lengthwise.formulations.estimator import Estimator
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.prediction import advice, text
 from lengthwise.prediction.answering import Answering
-from lengthwise.prediction.arrays import predict_blocks
+from lengthwise.prediction.arrays import predict_all
 from lengthwise.prediction.artifact import Errors, read_law, write_law
 from lengthwise.prediction.compiled import compile_request, find_law
 from lengthwise.prediction.estimates import RequestEstimate
@@ -236,7 +236,7 @@ class LatencyLaw(Estimator):
         if length.size and length.max() > reach(law, self.max_extrapolation):
             longest = pd.DataFrame({"phase": [phase], advice.LENGTH_NAME[phase]: [length.max()]})
             advice.check_reach(self.law_set_, law, work_of(longest, phase), self.max_extrapolation)
-        return predict_blocks(law.law, phase, length, batch_size, cached_tokens)
+        return predict_all(law, length, batch_size, cached_tokens)
 
     def suggest(
         self, *, phase: str = "prefill", isl: float | None = None, context_len: float | None = None,

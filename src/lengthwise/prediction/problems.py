@@ -83,6 +83,23 @@ def check_values(points: pd.DataFrame) -> tuple[Problems, pd.DataFrame]:
     return problems, points
 
 
+def check_steps(problems: Problems, points: pd.DataFrame, chunk: float) -> None:
+    """Find prompts that take too many steps of the chunk that laws were measured in.
+
+    Parameters
+    ----------
+    problems
+        Those found so far; more are added.
+    points
+        Points with numbers, n rows.
+    chunk
+        Smallest chunk of the laws, tokens; infinite for none.
+    """
+    own = np.isnan(_values(points, "prefill_chunk")) & (points["phase"] != "decode").to_numpy()
+    many = _values(points, "isl") > MOST_STEPS * chunk
+    problems.add(own & many, f"a prompt takes at most {MOST_STEPS:,} steps of {chunk:g} tokens")
+
+
 def _check_phase(problems: Problems, points: pd.DataFrame, rows: BoolArray, phase: str) -> None:
     if not rows.any():
         return

@@ -96,15 +96,15 @@ class Requests:
 
 
 def chunk_of(points: pd.DataFrame) -> FloatArray:
-    """Read the most prompt tokens of a step, shape (n,); infinite where a prompt is one step.
+    """Read the most prompt tokens of a step, shape (n,); NaN where points do not say.
 
     Chunks so small that a prompt takes over ``MOST_STEPS`` of them are refused.
 
     >>> chunk_of(pd.DataFrame({"isl": [9, 9], "prefill_chunk": [4, None]})).tolist()
-    [4.0, inf]
+    [4.0, nan]
     """
-    chunk = _numbers(points, "prefill_chunk", np.inf)
-    _refuse("prefill_chunk", chunk, ~(chunk >= 1), "at least 1, or empty for whole prompts")
+    chunk = _numbers(points, "prefill_chunk", np.nan)
+    _refuse("prefill_chunk", chunk, chunk < 1, "at least 1, or empty")
     too_small = _numbers(points, "isl") > MOST_STEPS * chunk
     _refuse("prefill_chunk", chunk, too_small, TOO_SMALL)
     return chunk

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from lengthwise.calibration.phase_law import PhaseLaw
+from lengthwise.calibration.phase_law import SAME, PhaseLaw
 from lengthwise.data.load import Load
 from lengthwise.domain.work import Work
 from lengthwise.errors import InputError
@@ -23,6 +23,8 @@ from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.formulations.hachiya_patias.correction import Correction
 from lengthwise.formulations.hachiya_patias.nonlinear import scalar_basis
 from lengthwise.formulations.hachiya_patias.surface import Surface
+from lengthwise.prediction.chunk_totals import ChunkTotals
+from lengthwise.prediction.chunked import prefill_seconds
 from lengthwise.prediction.points import batch_under_load
 from lengthwise.units import MS_PER_S
 
@@ -97,17 +99,45 @@ def _compile_surface(surface: Surface) -> Callable[[float, float, float], float]
 
 
 def compile_prefill(law: PhaseLaw, limit: float) -> Callable[..., float]:
-    """Make ``predict(isl, batch_size=1, cached_tokens=0) -> ms``; longer than ``limit`` refuses."""
+    """Make ``predict(isl, batch_size=1, cached_tokens=0) -> ms``; longer than ``limit`` refuses.
+
+    Prompts longer than the chunk a law was measured in are the sum of their steps.
+    """
     step, (least, most) = compile_step(law), batches(law)
+    largest = math.inf if law.domain.chunk is None else law.domain.chunk * SAME
+    in_steps = compile_chunks(law, step)
 
     def predict(isl: float, batch_size: float = 1.0, cached_tokens: float = 0.0) -> float:
         query = isl - cached_tokens
         if not (0.0 < query <= isl <= limit and least < batch_size < most):
             _refuse("isl", isl, limit, batch_size, cached_tokens, law.load)
+        if query > largest:
+            return MS_PER_S * in_steps(query, isl, batch_size)
         pairs = batch_size * (query * isl - 0.5 * query * (query - 1.0))
         return MS_PER_S * step(batch_size, batch_size * query, pairs, batch_size * isl, isl)
 
     return predict
+
+
+def compile_chunks(law: PhaseLaw, step: StepSeconds) -> Callable[[float, float, float], float]:
+    """Make ``(new tokens, context, sequences) -> seconds`` of prompts in steps of the law's chunk.
+
+    Prompts of a batch take turns. What has no running total is summed as arrays are.
+    """
+
+    def one(new: float, context: float) -> float:
+        return step(1.0, new, new * context - 0.5 * new * (new - 1.0), context, context)
+
+    totals = ChunkTotals(one, law.domain.chunk or math.inf)
+
+    def seconds(query: float, context: float, sequences: float) -> float:
+        found = totals.seconds(query, context - query) if sequences % 1.0 == 0.0 else None
+        if found is not None:
+            return sequences * found
+        work = Work.of("prefill", query_len=query, context_len=context, batch_size=sequences)
+        return float(prefill_seconds(law, work, np.array([np.nan]))[0])
+
+    return seconds
 
 
 def compile_decode(law: PhaseLaw, limit: float) -> Callable[..., float]:

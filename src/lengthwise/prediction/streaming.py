@@ -6,6 +6,7 @@ says why in the column ``problem``; the report counts them.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from lengthwise.prediction.answering import REQUEST_TIMES, STEP_TIMES, Answering
 from lengthwise.prediction.answers import FLAGS
 from lengthwise.prediction.latency_law import LatencyLaw
 from lengthwise.prediction.points import implied_phase, points_of
-from lengthwise.prediction.problems import Problems, check_values
+from lengthwise.prediction.problems import Problems, check_steps, check_values
 from lengthwise.prediction.table_writer import open_writer
 
 ROWS = 200_000
@@ -94,6 +95,7 @@ def predict_piece(
     if "phase" not in asked:
         asked = asked.assign(phase=implied_phase(asked, {phase for _, phase in laws}))
     problems, numbers = check_values(asked)
+    check_steps(problems, numbers, min(one.domain.chunk or math.inf for one in laws.values()))
     answers = _answer(law, numbers, level, problems)
     limit = law.max_extrapolation
     if limit is not None:
