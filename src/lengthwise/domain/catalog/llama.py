@@ -1,4 +1,4 @@
-"""Llama and Mistral models, and the distillations built on Llama."""
+"""Llama and Mistral models, and those of others built like Llama."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ LLAMA = (
     dense("llama-13b", 40, 5120, 40, 40, 128, 13824, 32000, context=2048),
     dense("llama2-7b", 32, 4096, 32, 32, 128, 11008, 32000, context=4096),
     dense("llama2-13b", 40, 5120, 40, 40, 128, 13824, 32000, context=4096),
+    dense("llama2-70b", 80, 8192, 64, 8, 128, 28672, 32000, context=4096, tables=True),
     dense("codellama-34b", 48, 8192, 64, 8, 128, 22016, 32000, context=16384),
     dense("tinyllama-1.1b", 22, 2048, 32, 4, 64, 5632, 32000, context=2048),
-    dense("llama2-70b", 80, 8192, 64, 8, 128, 28672, 32000, context=4096, tables=True),
     dense("llama3-8b", 32, 4096, 32, 8, 128, 14336, 128256, context=8192),
     dense("llama3-70b", 80, 8192, 64, 8, 128, 28672, 128256, context=8192),
     dense("llama3.1-8b", 32, 4096, 32, 8, 128, 14336, 128256, context=131072, source=CONFIG),
