@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api import types
 
-from lengthwise.data.neighbours import check_neighbours
 from lengthwise.data.report import Flag, Severity
 from lengthwise.data.schema import STEP_PHASES, TIMES
 from lengthwise.domain.model import ModelSpec, find_model
@@ -52,6 +51,8 @@ def check_table(frame: pd.DataFrame) -> list[Flag]:
     >>> [flag.rule for flag in check_table(prepare(rows))]
     ['time not positive']
     """
+    from lengthwise.data.neighbours import check_neighbours
+
     good = usable(frame)
     flags = [
         *_check_times(frame), *_check_units(frame), *_check_physics(frame),
