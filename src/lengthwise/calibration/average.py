@@ -20,7 +20,7 @@ from lengthwise.domain.work import Work, thinned
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.formulations.hachiya_patias import correction as e3_forms
 from lengthwise.formulations.hachiya_patias.average import Flat, coefficients
-from lengthwise.formulations.hachiya_patias.discrepancy import Noise, distances
+from lengthwise.formulations.hachiya_patias.discrepancy import Discrepancy, Noise, gap
 from lengthwise.formulations.hachiya_patias.members import Members, Spoilt, fit_members
 from lengthwise.formulations.hachiya_patias.priors import LogNormal
 from lengthwise.formulations.hachiya_patias.structures import Design, Structure, structures_of
@@ -71,9 +71,7 @@ class Knowledge:
             found += (Term("KV_root", kv.unit, kv.prior),)
         return found
 
-    def priors(
-        self, terms: tuple[Term, ...], y_s: FloatArray
-    ) -> dict[str, LogNormal]:
+    def priors(self, terms: tuple[Term, ...], y_s: FloatArray) -> dict[str, LogNormal]:
         """Priors of all parameters."""
         found = self.prior.priors(terms, self.spec, float(y_s.min()))
         return found | {k: LogNormal(*v) for k, v in (self.borrowed or {}).items()}
@@ -114,10 +112,21 @@ def members_of(work: Work, y_s: FloatArray, knowledge: Knowledge) -> Members:
         work.phase, terms, e1=knowledge.e1, e2=knowledge.e2, flat=flat
     )  # fmt: skip
     fit = _Fit(work, y_s, terms, structures, knowledge)
+    if knowledge.corrected and _two_axes(work):
+        some = thinned(work, FIRST_POINTS)
+        rough = fit.members(some, knowledge.prior.grid(), ((),))
+        fit = replace(fit, discrepancy=Discrepancy(Flat.of(rough).share_of_tokens))
     if len(work) <= FIRST_POINTS:
         return fit.with_spoilt_points(np.arange(len(work)))
     first = fit.with_spoilt_points(thinned(work, FIRST_POINTS))
     return fit.refined(first, thinned(work, MOST_POINTS))
+
+
+def _two_axes(work: Work) -> bool:
+    """Tell whether tokens and context vary apart, so that their discrepancies can be told apart."""
+    pairs = np.unique(np.column_stack([work.new_tokens, work.context_len]), axis=0)
+    tokens, context = (len(np.unique(pairs[:, i])) for i in (0, 1))
+    return len(pairs) > max(tokens, context) and min(tokens, context) > 1
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,7 @@ class _Fit:
     terms: tuple[Term, ...]
     structures: tuple[Structure, ...]
     knowledge: Knowledge
+    discrepancy: Discrepancy = Discrepancy()
 
     def members(
         self, points: FloatArray, noise: Noise, hypotheses: tuple[Spoilt, ...],
@@ -136,7 +146,7 @@ class _Fit:
         work, y_s = self.work.take(points), self.y_s[points]
         weights = self.knowledge.prior.log_weights(chosen, self.knowledge.attention)
         design = Design.of(work, y_s, chosen, self.knowledge.priors(self.terms, y_s), weights)
-        return fit_members(work, y_s, chosen, design, noise, hypotheses)
+        return fit_members(work, y_s, chosen, design, noise, hypotheses, self.discrepancy)
 
     def with_spoilt_points(self, points: FloatArray) -> Members:
         noise = self.knowledge.prior.grid(discrepancy=self.knowledge.corrected)
@@ -183,16 +193,8 @@ def law_of(members: Members, knowledge: Knowledge) -> HachiyaPatias:
     )  # fmt: skip
     law.n_points_, law.log_evidence_ = len(work), members.log_evidence
     law.tau_ = members.mean_square(members.noise.tau)
-    law.gap_ = _gap(work)
+    law.gap_ = gap(work)
+    law.tokens_ = (float(work.new_tokens.min()), float(work.new_tokens.max()))
     if knowledge.corrected:
         law.correction_ = e3_forms.krige(work, lambda at: flat.correction(at) - level, law._base)
     return law
-
-
-def _gap(work: Work) -> float:
-    """Typical distance of a measured step from the nearest other one, in ln tokens."""
-    if len(work) < 2:
-        return 0.0
-    apart = distances(work, work)
-    np.fill_diagonal(apart, np.inf)
-    return float(np.median(apart.min(axis=1)))

@@ -9,14 +9,24 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from lengthwise.calibration.average import Knowledge, average
 from lengthwise.calibration.folds import batch_folds, is_interior, length_folds, spread_folds
 from lengthwise.calibration.groups import Group, groups_of
+from lengthwise.calibration.held_out import (
+    HeldOut,
+    held_out,
+    left_out_one_by_one,
+    reach_of,
+    refits,
+)
 from lengthwise.calibration.intervals import Calibration, calibrate
+from lengthwise.calibration.learned import KindPrior, attention_of, kind_of, learned
 from lengthwise.calibration.loads import warn_of_loads
 from lengthwise.calibration.match import match_deployment
 from lengthwise.calibration.phase_law import Domain, PhaseLaw
 from lengthwise.calibration.pooling import Population, borrowed, populations_of
-from lengthwise.calibration.select import MIN_POINTS, HeldOut, choose, held_out, reach_of
+from lengthwise.calibration.single import is_averaged, single
+from lengthwise.calibration.trials import trials_of
 from lengthwise.data.identity import deployment_of, labels_of
 from lengthwise.data.schema import DEPLOYMENT
 from lengthwise.data.table import load
@@ -31,6 +41,8 @@ from lengthwise.units import FloatArray, s_to_ms
 
 OWN = HachiyaPatias.name
 BASELINE_FOLDS = 4
+MIN_POINTS = 6
+"""Deployments with fewer points borrow from their relatives."""
 
 
 class LawSet(Estimator):
@@ -48,6 +60,9 @@ class LawSet(Estimator):
         Whether deployments with few points borrow from the others.
     intervals
         Whether to hold points out for conformal intervals.
+    learned
+        Priors by kind of group (see :mod:`lengthwise.calibration.learned`); those of all public
+        curves when None.
 
     Attributes
     ----------
@@ -70,10 +85,11 @@ class LawSet(Estimator):
     def __init__(
         self, formulation: str = OWN, *, e1: str = "auto", e2: str = "auto", e3: str = "auto",
         pooling: bool = True, intervals: bool = True,
+        learned: dict[str, KindPrior] | None = None,
     ) -> None:  # fmt: skip
         self.formulation = formulation
         self.e1, self.e2, self.e3 = e1, e2, e3
-        self.pooling, self.intervals = pooling, intervals
+        self.pooling, self.intervals, self.learned = pooling, intervals, learned
 
     laws_: dict[tuple[str, str], PhaseLaw]
     calibration_: dict[str, Calibration]
@@ -199,20 +215,31 @@ class LawSet(Estimator):
     def _fit_group(self, group: Group, populations: list[Population]) -> PhaseLaw:
         if self.formulation != OWN:
             return self._fit_baseline(group)
-        fixed = {k: v for k in ("e1", "e2", "e3") if (v := getattr(self, k)) != "auto"}
-        if self.e3 == "offset":
-            fixed["e3"] = "off"  # offsets live between deployments, not in one law
+        work, y_s = group.work, group.y_s
+        kinds = {"e1": self.e1, "e2": self.e2, "e3": self.e3}
+        far = [*length_folds(work), *batch_folds(work)]
+        if not is_averaged(kinds):
+            fit = single(work, y_s, group.spec, kinds)
+            held = refits(fit, work, y_s, [*spread_folds(work), *far] if self.intervals else [])
+            return PhaseLaw.of(group, fit.law, [], held_out(held, work, y_s))
         relatives = populations if len(group) < MIN_POINTS else []
-        chosen = [
-            choose(group.work, group.y_s, group.spec, fixed, prior, sharpness)
-            for prior, sharpness in borrowed(group, relatives)
-        ] or [choose(group.work, group.y_s, group.spec, fixed)]
-        law, trials = max(chosen, key=lambda c: c[0].log_evidence_)
+        fitted = average(work, y_s, self._knowledge(group, borrowed(group, relatives)))
         if not self.intervals:
-            return PhaseLaw.of(group, law, trials, None)
-        folds = [*spread_folds(group.work), *length_folds(group.work), *batch_folds(group.work)]
-        enough = [f for f in folds if len(f.train) >= 2]
-        return PhaseLaw.of(group, law, trials, held_out(law, group.work, group.y_s, enough))
+            return PhaseLaw.of(group, fitted.law, [], None)
+        found = refits(fitted, work, y_s, far)
+        trials = trials_of(fitted, found[: len(length_folds(work))], work, y_s)
+        near = left_out_one_by_one(fitted.members, fitted.law)
+        held = HeldOut.join([near, held_out(found, work, y_s)])
+        return PhaseLaw.of(group, fitted.law, trials, held)
+
+    def _knowledge(
+        self, group: Group, borrowed: list[tuple[dict[str, tuple[float, float]], int]]
+    ) -> Knowledge:  # fmt: skip
+        prior = (self.learned or learned())[kind_of(group.work)]
+        return Knowledge(
+            prior, group.spec, attention_of(group.spec, group.labels), self.e1, self.e2,
+            self.e3 in ("auto", "residual"), borrowed[0][0] if borrowed else None,
+        )  # fmt: skip
 
     def _fit_baseline(self, group: Group) -> PhaseLaw:
         law = registry.make(self.formulation)

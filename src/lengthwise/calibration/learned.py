@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from lengthwise.domain.attention_hint import attention_hint
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias.discrepancy import SIGMAS, TAUS, Noise
@@ -136,6 +137,28 @@ def kind_of(work: Work) -> str:
     if work.phase != "prefill":
         return work.phase
     return "prompt" if bool(work.is_fresh.all()) else "chunk"
+
+
+def attention_of(spec: ModelSpec | None, labels: Mapping[str, object]) -> str | None:
+    """Tell what is known of the attention: ``full``, ``sparse`` or None.
+
+    Parameters
+    ----------
+    spec
+        Architecture, when known.
+    labels
+        Deployment labels: names of model and engine may say that attention is sparse or linear.
+
+    Examples
+    --------
+    >>> attention_of(None, {"engine": "transformers MInference"})
+    'sparse'
+    """
+    if attention_hint(labels) is not None:
+        return "sparse"
+    if spec is None:
+        return None
+    return "full" if spec.flops_per_pair else "sparse"
 
 
 @cache

@@ -9,7 +9,8 @@ import numpy as np
 
 from lengthwise.calibration.folds import Reach
 from lengthwise.calibration.groups import Group
-from lengthwise.calibration.select import HeldOut, Trial
+from lengthwise.calibration.held_out import HeldOut
+from lengthwise.calibration.trials import Trial
 from lengthwise.data.load import Load, load_in
 from lengthwise.domain.work import Work
 from lengthwise.formulations.base import Formulation
@@ -154,7 +155,7 @@ class PhaseLaw:
     def log_scale(self, work: Work) -> FloatArray:
         """Compute the standard deviation s of ln t before conformal calibration, shape (n,)."""
         if isinstance(self.law, HachiyaPatias):
-            return np.sqrt(self.law.sigma_**2 + self.law.log_sd(work) ** 2)
+            return self.law.log_scale(work)
         return np.ones(len(work))
 
     def regime(self, work: Work, seconds: FloatArray) -> FloatArray:

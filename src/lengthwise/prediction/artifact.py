@@ -41,7 +41,7 @@ from lengthwise.calibration.intervals import Calibration
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.phase_law import Domain, PhaseLaw
 from lengthwise.calibration.pooling import Population
-from lengthwise.calibration.select import Trial
+from lengthwise.calibration.trials import Trial
 from lengthwise.domain.work import Work
 from lengthwise.errors import ArtifactError
 from lengthwise.formulations.state import from_state, to_state

@@ -22,7 +22,6 @@ import numpy as np
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias.blend import Blend
 from lengthwise.formulations.hachiya_patias.members import Members
-from lengthwise.formulations.hachiya_patias.discrepancy import distances
 from lengthwise.formulations.hachiya_patias.scaling import Floor, Off, Scaling
 from lengthwise.formulations.hachiya_patias.structures import effective_tokens
 from lengthwise.formulations.hachiya_patias.terms import linear_basis
@@ -60,9 +59,12 @@ class Flat:
     noise_index: FloatArray
 
     @classmethod
-    def of(cls, members: Members) -> Flat:
-        """Take the members that matter."""
-        s, h = np.nonzero(members.weight > NEGLIGIBLE * members.weight.max())
+    def of(cls, members: Members, structure: int | None = None) -> Flat:
+        """Take the members that matter, of all structures or of one."""
+        weights = members.weight
+        if structure is not None:
+            weights = np.where(np.arange(len(weights))[:, None] == structure, weights, 0.0)
+        s, h = np.nonzero(weights > NEGLIGIBLE * weights.max())
         weight = members.weight[s, h]
         whiten = members.whiten[h]
         white = np.matmul(whiten, members.residual[s, h][..., None])
@@ -85,17 +87,29 @@ class Flat:
 
     def discrepancy(self, at: Work) -> FloatArray:
         """W of every member given the measured steps, shape (M, len(at))."""
-        used, position = np.unique(self.noise_index, return_inverse=True)
-        kernel = self.members.noise.take(used).kernel(distances(at, self.members.work))
-        return np.asarray(np.matmul(kernel[position], self.alpha[..., None])[..., 0])
+        shared = self.alpha @ self.members.discrepancy.kernel(self.members.work, at)
+        return np.asarray(self.members.noise.tau[self.noise_index, None] ** 2 * shared)
 
     def correction(self, at: Work) -> FloatArray:
         """How far the average with W lies from the one without, ln, shape (len(at),)."""
-        plain = self.log_times(at)
-        shift = plain.max(axis=0)
-        base = self.weight @ np.exp(plain - shift)
-        full = self.weight @ np.exp(plain - shift + self.discrepancy(at))
-        return np.asarray(np.log(full) - np.log(base))
+        return np.asarray(self.log_mean(at) - _log_mean(self.weight, self.log_times(at)))
+
+    def share_of_tokens(self, at: Work) -> FloatArray:
+        """Part of the average that the scaled tokens take, overhead included, shape (len(at),)."""
+        linear, _ = effective_tokens(
+            at.new_tokens, np.exp(self.theta[:, 1:2]), self.sharpness[:, None]
+        )
+        tokens = self.weight @ (np.exp(self.theta[:, :1]) * linear)
+        return np.asarray(tokens / (self.weight @ np.exp(self.log_times(at))))
+
+    def log_mean(self, at: Work) -> FloatArray:
+        """ln of the average with W, shape (len(at),)."""
+        return _log_mean(self.weight, self.log_times(at) + self.discrepancy(at))
+
+
+def _log_mean(weight: FloatArray, log_t: FloatArray) -> FloatArray:
+    shift = log_t.max(axis=0)
+    return np.asarray(shift + np.log(weight @ np.exp(log_t - shift)))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ ISOTONIC_MIN_POINTS = 30
 FADE = float(np.log(4.0))
 MARGIN = 1.15
 MAX_POINTS = 400
+WIDE_CAP = float(np.log(8.0))
 NEGLIGIBLE = 0.001
 """A correction below this everywhere is left out."""
 
@@ -101,7 +102,7 @@ def krige(work: Work, delta: Base, base: Base) -> Correction:
     """
     if np.abs(delta(work)).max() < NEGLIGIBLE:
         return Correction()
-    return _tame(tabulate(work, delta, base, CAP), work, base)
+    return _tame(tabulate(work, delta, base, WIDE_CAP), work, base)
 
 
 def _residual(work: Work, y_s: FloatArray, base: Base, sigma: float) -> Correction:

@@ -1,9 +1,9 @@
 r"""What a law misses: its discrepancy, which grows with the distance between steps, and noise.
 
-    ln t_i = ln law(x_i) + W(x_i) + e_i,     Cov W(x, x') = tau^2 L exp(-d(x, x') / L),  L = 10
-    e_i ~ N(0, sigma^2),                     d: distance in the logarithms of tokens and context
+    ln t_i = ln law(x_i) + W_T(ln T_i) + W_c(ln c_i) + e_i,     e_i ~ N(0, sigma^2)
+    Cov W_T(u, u') = s tau^2 L exp(-|u - u'| / L),  L = 10;     W_c: the same with its own s
 
-W is an Ornstein-Uhlenbeck process: over distances well below L the variance of its increments is
+Both are Ornstein-Uhlenbeck processes: over distances d well below L the variance of W's increments is
 2 tau^2 d, so a fit that knows of it listens to steps near each other, and to the long end when it is
 asked beyond it, without being told to. sigma and tau are not estimated but averaged over a grid, with
 weights that measured curves teach (see lengthwise.calibration.learned). After Kennedy and O'Hagan
@@ -12,6 +12,7 @@ weights that measured curves teach (see lengthwise.calibration.learned). After K
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ TAUS = (0.0005, 0.002, 0.008, 0.03, 0.1, 0.3)
 MEMORY = 10.0
 """L, the distance over which W is forgotten, in ln tokens."""
 JITTER = 1e-10
+PARTS = {"prefill": (0.9, 0.1), "mixed": (0.9, 0.1), "decode": (1.0, 0.5)}
+"""Variance of W_T and of W_c, in tau^2 L."""
 
 
 @dataclass(frozen=True)
@@ -51,27 +54,51 @@ class Noise:
         """Keep some of the pairs."""
         return Noise(self.sigma[index], self.tau[index], self.log_weight[index])
 
-    def covariance(self, distance: FloatArray) -> FloatArray:
-        """Covariance of measured log-times for every pair, shape (H, n, n)."""
-        noise = (self.sigma**2 + JITTER)[:, None, None] * np.eye(len(distance))
-        return self.kernel(distance) + noise
-
-    def kernel(self, distance: FloatArray) -> FloatArray:
-        """Covariance of W between steps at these distances, shape (H, *distance.shape)."""
-        shape = (-1, *(1,) * distance.ndim)
-        return self.tau.reshape(shape) ** 2 * MEMORY * np.exp(-distance / MEMORY)
+    def covariance(self, kernel: FloatArray) -> FloatArray:
+        """Covariance of measured log-times for every pair of sigma and tau, shape (H, n, n)."""
+        noise = (self.sigma**2 + JITTER)[:, None, None] * np.eye(len(kernel))
+        return self.tau[:, None, None] ** 2 * kernel + noise
 
 
-def distances(a: Work, b: Work) -> FloatArray:
-    """Distance of every step of ``a`` from every one of ``b``, shape (len(a), len(b)).
+@dataclass(frozen=True)
+class Discrepancy:
+    """Covariance of W between steps.
 
-    Batch and context of a decode step differ apart and their distances add up; the tokens and the
-    context of a prompt grow together, and the larger of the two distances counts.
-
-    >>> one, two = (Work.of("prefill", query_len=[n], context_len=[n]) for n in (100.0, 200.0))
-    >>> float(distances(one, two)[0, 0].round(3))
-    0.693
+    Attributes
+    ----------
+    share
+        Part of the time that products of matrices, launches and weights take, by steps; None where
+        tokens and context say the same. W_T acts on that part only: a batch that makes its products
+        dear does not make its cache dear.
     """
-    context = np.abs(np.log(a.context_len)[:, None] - np.log(b.context_len)[None])
-    tokens = np.abs(np.log(a.new_tokens)[:, None] - np.log(b.new_tokens)[None])
-    return context + tokens if a.phase == "decode" else np.maximum(context, tokens)
+
+    share: Callable[[Work], FloatArray] | None = None
+
+    def kernel(self, a: Work, b: Work) -> FloatArray:
+        """Covariance at tau = 1, shape (len(a), len(b)).
+
+        >>> one, two = (
+        ...     Work.of("prefill", query_len=[n], context_len=[n]) for n in (100.0, 200.0)
+        ... )
+        >>> float(Discrepancy().kernel(one, one)[0, 0])
+        10.0
+        """
+        context = np.abs(np.log(a.context_len)[:, None] - np.log(b.context_len)[None])
+        tokens = np.abs(np.log(a.new_tokens)[:, None] - np.log(b.new_tokens)[None])
+        of_tokens, of_context = PARTS[a.phase]
+        scale: FloatArray | float = of_tokens
+        if self.share is not None:
+            scale = of_tokens * self.share(a)[:, None] * self.share(b)[None, :]
+        total = scale * np.exp(-tokens / MEMORY) + of_context * np.exp(-context / MEMORY)
+        return np.asarray(MEMORY * total)
+
+
+def gap(work: Work) -> float:
+    """Typical distance of a measured step from the nearest other one, ln tokens."""
+    if len(work) < 2:
+        return 0.0
+    apart = np.abs(np.log(work.context_len)[:, None] - np.log(work.context_len)[None])
+    apart = apart + np.abs(np.log(work.new_tokens)[:, None] - np.log(work.new_tokens)[None])
+    np.fill_diagonal(apart, np.inf)
+    both = work.phase == "prefill" and bool(work.is_fresh.all())
+    return float(np.median(apart.min(axis=1))) / (2.0 if both else 1.0)

@@ -83,6 +83,8 @@ class HachiyaPatias(Formulation):
         Discrepancy of an averaged law, ln t per root of ln tokens; 0 for a single structure.
     gap_
         Typical distance of a measured step from the nearest other one, ln tokens.
+    tokens_
+        Least and greatest number of new tokens measured; used with ``tau_``.
     log_evidence_
         For comparing kinds on the same rows.
 
@@ -133,6 +135,7 @@ class HachiyaPatias(Formulation):
     correction_: e3_forms.Correction
     tau_: float = 0.0
     gap_: float = 0.0
+    tokens_: nonlinear.Span = (1.0, 1.0)
 
     def _fit(self, work: Work, y_s: FloatArray, weight: FloatArray) -> None:
         self._check_kinds()
@@ -307,6 +310,21 @@ class HachiyaPatias(Formulation):
         variance = np.einsum("ij,jk,ik->i", gradient, self.covariance_, gradient)
         return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
+    def log_scale(self, work: Work) -> FloatArray:
+        """Standard deviation of ln t of a measurement: noise, parameters, discrepancy; shape (n,).
+
+        The discrepancy counts half the typical gap inside the measured contexts and token counts,
+        and the distance from them outside.
+        """
+        variance = self.sigma_**2 + self.log_sd(work) ** 2
+        if self.tau_ > 0.0:
+            context = _outside(work.context_len, self.span_)
+            tokens = _outside(work.new_tokens, self.tokens_)
+            away = context + tokens if work.phase == "decode" else np.maximum(context, tokens)
+            away = 2.0 * np.maximum(away, 0.5 * self.gap_)
+            variance = variance + self.tau_**2 * away
+        return np.asarray(np.sqrt(variance))
+
     def log_gradient(self, work: Work) -> FloatArray:
         """Gradient of ln t in theta, the correction left out, shape (n, size of theta)."""
         size = len(self.scaling_.parameters)
@@ -336,6 +354,12 @@ class HachiyaPatias(Formulation):
         self.log_evidence_ = float("nan")
         self._prepare()
         return self
+
+
+def _outside(values: FloatArray, span: nonlinear.Span) -> FloatArray:
+    """Distance of values from a measured range, in their logarithm."""
+    return np.asarray(np.maximum(np.log(values / span[1]), 0.0)
+                      + np.maximum(np.log(span[0] / values), 0.0))  # fmt: skip
 
 
 def _usable_tiles(tokens: FloatArray) -> tuple[int, ...]:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lengthwise.domain.work import Work
-from lengthwise.formulations.hachiya_patias.discrepancy import Noise, distances
+from lengthwise.formulations.hachiya_patias.discrepancy import Discrepancy, Noise
 from lengthwise.formulations.hachiya_patias.structures import Design, Structure
 from lengthwise.units import FloatArray
 
@@ -36,7 +36,7 @@ SETTLED = 1e-3
 """Gain of the log-posterior below which a member has settled."""
 LARGEST_DAMPING = 1e5
 WORTHLESS = 12.0
-"""A member this far below the best one in ln posterior is not waited for."""
+"""A member this far below the best one in ln posterior is waited for only while it catches up."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Members:
     ----------
     work, log_y
         Measured steps and the logarithms of their times, shape (n,).
-    structures, design, noise, hypotheses
+    structures, design, noise, discrepancy, hypotheses
         What was fitted.
     theta
         Posterior modes, shape (S, H, P).
@@ -70,6 +70,7 @@ class Members:
     structures: tuple[Structure, ...]
     design: Design
     noise: Noise
+    discrepancy: Discrepancy
     hypotheses: tuple[Spoilt, ...]
     theta: FloatArray
     covariance: FloatArray
@@ -101,7 +102,7 @@ class Members:
 
 def fit_members(
     work: Work, y_s: FloatArray, structures: tuple[Structure, ...], design: Design, noise: Noise,
-    hypotheses: tuple[Spoilt, ...] = ((),),
+    hypotheses: tuple[Spoilt, ...] = ((),), discrepancy: Discrepancy | None = None,
 ) -> Members:  # fmt: skip
     """Fit all members.
 
@@ -115,12 +116,15 @@ def fit_members(
         Pairs of sigma and tau.
     hypotheses
         Sets of points to take for spoilt, each in turn.
+    discrepancy
+        Covariance of what the laws miss.
     """
+    discrepancy = discrepancy or Discrepancy()
     log_y = np.log(y_s)
     marks = np.zeros((len(hypotheses), len(log_y)))
     for mark, points in zip(marks, hypotheses, strict=True):
         mark[list(points)] = 1.0
-    base = noise.covariance(distances(work, work))
+    base = noise.covariance(discrepancy.kernel(work, work))
     spread = SPOILT_SD**2 * marks[:, :, None] * np.eye(len(log_y))
     covariance = (base[:, None] + spread).reshape(-1, *base.shape[1:])
     whiten, log_det = _whitening(covariance)
@@ -135,8 +139,8 @@ def fit_members(
     found = (solver.theta, solver.covariance(), solver.residual, solver.jacobian)
     theta, sigma, residual, jacobian = (a.reshape(*shape, *a.shape[1:]) for a in found)
     return Members(
-        work, log_y, structures, design, noise, hypotheses, theta, sigma, whiten, residual,
-        jacobian, np.exp(evidence - total), total,
+        work, log_y, structures, design, noise, discrepancy, hypotheses, theta, sigma, whiten,
+        residual, jacobian, np.exp(evidence - total), total,
     )  # fmt: skip
 
 
@@ -167,6 +171,8 @@ class _Solver:
         self.precision = np.einsum("spq,spr->sqr", design.rows, design.rows)
         self.theta = design.start()[self.structure]
         every = np.arange(len(self.theta))
+        log_t = design.times(self.theta, self.structure)[0]
+        self.theta[:, 0] += np.median(target[self.column] - log_t, axis=1)
         self.cost, self.residual, self.jacobian = self._evaluate(self.theta, every)
 
     def run(self) -> None:
@@ -183,8 +189,9 @@ class _Solver:
             self.residual[moved], self.jacobian[moved] = residual[better], jacobian[better]
             damping[active] = np.where(better, damping[active] / 5.0, damping[active] * 6.0)
             loss = self.cost + self.log_det[self.column]
+            behind = loss[active] - loss.min() - WORTHLESS
             going = np.where(better, gain > SETTLED, damping[active] < LARGEST_DAMPING)
-            active = active[going & (loss[active] < loss.min() + WORTHLESS)]
+            active = active[going & ((behind < 0.0) | ~better | (gain > 0.05 * behind))]
             if not len(active):
                 break
 

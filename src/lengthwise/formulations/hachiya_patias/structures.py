@@ -96,9 +96,7 @@ def structures_of(
         depth = ((), ("KV",), ("KV_root",)) if phase == "decode" else ((), ("KV",))
     if phase == "mixed":
         depth = (("KV",),)
-    return tuple(
-        Structure(end, (*p, *d, *names)) for end, p, d in product(ends, pairs, depth)
-    )
+    return tuple(Structure(end, (*p, *d, *names)) for end, p, d in product(ends, pairs, depth))
 
 
 def _short_ends(e2: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ that may leave a constant beyond the data.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -112,7 +112,7 @@ def fit_surface(work: Work, y_s: FloatArray, base: Base, sigma: float, cap: floa
     residual = np.clip(np.log(y_s) - np.log(base(work)), -cap, cap)
     noise = sigma**2 * np.eye(len(work))
     weights = np.linalg.solve(_covariance(at, at) + noise, residual)
-    tokens, context = (_nodes(u) for u in at)
+    tokens, context = (_nodes(u, FADE) for u in at)
     delta = sum(
         _bell(tokens, at[0], scale) @ (weights[:, None] * _bell(at[1], context, scale))
         for scale in SCALES
@@ -120,11 +120,12 @@ def fit_surface(work: Work, y_s: FloatArray, base: Base, sigma: float, cap: floa
     delta = np.clip(AMPLITUDE**2 / len(SCALES) * np.asarray(delta), -cap, cap)
     for rim in (delta, delta.T):
         rim[[0, -1]] = 0.0
-    return _surface(work.phase, tokens, context, delta, base, cap)
+    surface = _surface(work, tokens, context, delta, base)
+    return replace(surface, delta=np.clip(surface.delta, -cap, cap))
 
 
 def tabulate(work: Work, delta: Base, base: Base, cap: float) -> Surface:
-    """Tabulate a correction that is known everywhere around the measured steps.
+    """Tabulate a correction that is known everywhere over the measured ranges; the rim holds beyond.
 
     Parameters
     ----------
@@ -135,19 +136,41 @@ def tabulate(work: Work, delta: Base, base: Base, cap: float) -> Surface:
     base, cap
         As for :func:`fit_surface`.
     """
-    tokens, context = (_nodes(np.log(a)) for a in (work.new_tokens, work.context_len))
+    tokens, context = (_nodes(np.log(a), 0.0) for a in (work.new_tokens, work.context_len))
     grid = _grid(work.phase, tokens, context)
     value = np.clip(delta(grid), -cap, cap).reshape(len(tokens), len(context))
-    return _surface(work.phase, tokens, context, value, base, cap)
+    return _surface(work, tokens, context, value, base)
 
 
 def _surface(
-    phase: str, tokens: FloatArray, context: FloatArray, delta: FloatArray, base: Base, cap: float
+    work: Work, tokens: FloatArray, context: FloatArray, delta: FloatArray, base: Base
 ) -> Surface:  # fmt: skip
-    """Make the corrected law monotone at the nodes."""
-    ground = KEEP * np.log(base(_grid(phase, tokens, context))).reshape(delta.shape)
-    delta = _monotone(delta + ground, _allowed(phase, tokens, context)) - ground
-    return Surface(float(tokens[0]), float(context[0]), STEP, np.clip(delta, -cap, cap))
+    """Make the corrected law monotone: the surface may fall by what the base surely grows."""
+    ground = KEEP * (_growth_in_tokens(work, tokens, base)[:, None]
+                     + _growth_in_context(work, context, base)[None, :])  # fmt: skip
+    delta = _monotone(delta + ground, _allowed(work.phase, tokens, context)) - ground
+    return Surface(float(tokens[0]), float(context[0]), STEP, delta)
+
+
+def _growth_in_tokens(work: Work, tokens: FloatArray, base: Base) -> FloatArray:
+    """ln of a law that grows with the tokens of a step no faster than ``base`` does anywhere.
+
+    Attention and the cache only add growth, more sequences only add to what does not grow. One node
+    earlier, because the local exponent grows from node to node.
+    """
+    t = np.exp(tokens - STEP)
+    batch = t if work.phase == "decode" else np.full_like(t, work.sequences.max())
+    none = np.zeros_like(t)
+    return np.log(base(Work(work.phase, batch, t, none, none, t, np.ones_like(t))))
+
+
+def _growth_in_context(work: Work, context: FloatArray, base: Base) -> FloatArray:
+    """The same for the context, at the fewest tokens measured."""
+    c = np.exp(context - STEP)
+    t = np.full_like(c, work.new_tokens.min())
+    batch = t if work.phase == "decode" else np.full_like(t, work.sequences.max())
+    kv = t * c if work.phase == "decode" else c
+    return np.log(base(Work(work.phase, batch, t, t * c, kv, c, c)))
 
 
 def _covariance(a: tuple[FloatArray, FloatArray], b: tuple[FloatArray, FloatArray]) -> FloatArray:
@@ -159,10 +182,10 @@ def _bell(a: FloatArray, b: FloatArray, scale: float) -> FloatArray:
     return np.asarray(np.exp(-0.5 * ((a[:, None] - b[None, :]) / scale) ** 2))
 
 
-def _nodes(u: FloatArray) -> FloatArray:
-    """Even nodes, on whole multiples of the step so that both axes share them."""
-    first, last = np.floor((u.min() - FADE) / STEP), np.ceil((u.max() + FADE) / STEP)
-    return np.asarray(STEP * np.arange(first, last + 1.0))
+def _nodes(u: FloatArray, beyond: float) -> FloatArray:
+    """Even nodes over the data and ``beyond``, on whole multiples of the step for both axes."""
+    first, last = np.floor((u.min() - beyond) / STEP), np.ceil((u.max() + beyond) / STEP)
+    return np.asarray(STEP * np.arange(first, max(last, first + 1.0) + 1.0))
 
 
 def _grid(phase: str, tokens: FloatArray, context: FloatArray) -> Work:
