@@ -19,11 +19,15 @@ from lengthwise.calibration.phase_law import chunk_of
 from lengthwise.data.checks import usable
 from lengthwise.data.datasets import table as dataset
 from lengthwise.data.identity import deployment_of
+from lengthwise.data.table import load as load_table
 from lengthwise.domain.estimate import Estimate
 from lengthwise.domain.work import Work
 from lengthwise.errors import ArtifactError, RefusedError
 from lengthwise.interfaces.cli.main import app
 from lengthwise.prediction.streaming import predict_file
+from lengthwise.reporting.comparison import compare
+from lengthwise.reporting.figures.prepare import law_chart
+from lengthwise.reporting.sources import Source
 
 CHUNK = 512
 NAMES = ("phase", "isl", "cached_tokens", "query_len", "batch_size", "model", "hardware", "engine",
@@ -215,3 +219,17 @@ def test_few_depths_of_measured_chunks_predict_whole_prompts(
             assert found.latency_ms == pytest.approx(measured, rel=0.15)
             giant = estimate(law, isl=isl, prefill_chunk=isl).latency_ms
             assert abs(found.latency_ms / measured - 1) < abs(giant / measured - 1)
+
+
+def test_charts_and_comparisons_show_prompts(law: LatencyLaw) -> None:
+    prefill = law.law_set_.laws_["(all)", "prefill"]
+    chart = law_chart(law.law_set_, prefill)
+    for line in chart.lines:
+        for isl, time in list(zip(line.x, line.y, strict=True))[::9]:
+            free = LatencyLaw.predict_arrays(law, "prefill", isl=[isl])[0]
+            assert time == pytest.approx(free, rel=1e-9)
+    slow = table().assign(latency_ms=2 * table()["latency_ms"])
+    sources = [Source(f"{n}.csv", n, load_table(rows)) for n, rows in (("a", table()), ("b", slow))]
+    found = compare(*sources)
+    ratio = next(pair.ratio for pair in found.pairs if pair.phase == "prefill")
+    assert ratio == pytest.approx(np.full(len(ratio), 2.0), rel=0.02)

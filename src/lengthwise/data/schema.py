@@ -45,7 +45,7 @@ _ALL = (
     Column("query_len", "tokens", "tokens", "new tokens of a sequence in the step"),
     Column("cached_tokens", "tokens", "tokens", "prompt tokens already in the KV cache"),
     Column("batch_size", "count", "sequences", "sequences in the step (1 if absent)"),
-    Column("concurrency", "count", "requests", "requests in flight at the client"),
+    Column("concurrency", "count", "requests", "requests in flight at the client; not a batch"),
     Column("request_rate", "rate", "requests/s", "offered load"),
     Column("sum_query_len", "tokens", "tokens", "mixed: sum of query_len over the step"),
     Column("sum_context_len", "tokens", "tokens", "mixed: sum of context_len over the step"),

@@ -217,7 +217,7 @@ class InChunks:
     laws
         Fitted on the steps.
     chunk
-        Most prompt tokens of a step.
+        Most prompt tokens of a step; NaN for the chunk each law was measured in.
     """
 
     def __init__(self, laws: LawSet, chunk: float) -> None:

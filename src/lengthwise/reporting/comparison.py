@@ -6,6 +6,7 @@ has one law of a phase left, these two are matched, whatever they are called.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -18,9 +19,10 @@ from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.errors import NothingUsableError
 from lengthwise.evaluation.scores import mape
+from lengthwise.prediction.chunked import InChunks
 from lengthwise.prediction.coefficients import coefficients_of, terms_of
 from lengthwise.reporting.figures.chart import Axis, Chart, Line, Points, plain
-from lengthwise.reporting.figures.prepare import LENGTH_LABEL, TIME_LABEL, points_at
+from lengthwise.reporting.figures.prepare import LENGTH_LABEL, TIME_LABEL, plain_steps, points_at
 from lengthwise.reporting.sources import Source
 from lengthwise.units import FloatArray, s_to_ms
 
@@ -209,7 +211,7 @@ def _pair(
     doublings = 2.0 ** np.arange(np.ceil(np.log2(low)), np.floor(np.log2(high)) + 1)
     lengths = np.unique([*np.geomspace(low, max(high, low * 1.01), GRID_POINTS), *doublings])
     times = [
-        laws_of.predict(points_at(phase, law.labels, lengths, batch))
+        InChunks(laws_of, math.nan).predict(points_at(phase, law.labels, lengths, batch))
         for laws_of, law in zip(sets, laws, strict=True)
     ]
     ratio = times[1] / times[0]
@@ -262,7 +264,7 @@ def _chart(
     points = []
     for i, group in enumerate(groups):
         if group is not None:
-            rows = group.work.sequences == batch
+            rows = (group.work.sequences == batch) & plain_steps(group)
             points.append(Points("", group.work.length[rows], s_to_ms(group.y_s[rows]), i))
     return Chart(
         f"{phase}, batch {batch:g}", Axis(LENGTH_LABEL[phase], "tokens"),

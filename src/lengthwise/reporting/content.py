@@ -6,6 +6,7 @@ points are predictions one can check; coefficients are those of the law fitted o
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -26,6 +27,7 @@ from lengthwise.evaluation.ablation import AblationResult, ablation
 from lengthwise.evaluation.leaderboard import leaderboard
 from lengthwise.evaluation.protocol import Progress, SplitName, evaluate, split_table
 from lengthwise.evaluation.result import EvaluationResult
+from lengthwise.prediction.chunked import InChunks
 from lengthwise.prediction.coefficients import (
     Coefficient,
     coefficients_of,
@@ -273,10 +275,11 @@ def _group_content(
 ) -> GroupContent:  # fmt: skip
     key = (group.deployment, group.phase)
     known = {name: laws for name, laws in curves.items() if key in laws.laws_}
+    prompts = {name: InChunks(laws, math.nan) for name, laws in known.items()}
     charts: list[Chart] = []
     scores: dict[str, float] = {}
     if known:
-        charts.append(curve_chart(group, known, level=options.level, cut=cut))
+        charts.append(curve_chart(group, prompts, level=options.level, cut=cut))
     if result is not None:
         name = f"{group.deployment} | {group.phase}"
         charts.append(residual_chart(result, name, options.formulations))

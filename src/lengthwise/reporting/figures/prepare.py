@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -16,6 +17,7 @@ from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.data.load import load_in
 from lengthwise.evaluation.ablation import AblationResult
 from lengthwise.evaluation.result import EvaluationResult
+from lengthwise.prediction.chunked import InChunks
 from lengthwise.reporting.figures.chart import (
     HELD_OUT,
     MEASURED,
@@ -79,8 +81,8 @@ def points_at(
 
 def base_batch(group: Group) -> float:
     """Give the batch size measured at the most lengths; the smallest among equals."""
-    sizes = np.unique(group.work.sequences[_plain(group)])
-    counts = [len(np.unique(group.work.length[_plain(group) & (group.work.sequences == b)]))
+    sizes = np.unique(group.work.sequences[plain_steps(group)])
+    counts = [len(np.unique(group.work.length[plain_steps(group) & (group.work.sequences == b)]))
               for b in sizes]  # fmt: skip
     return float(sizes[int(np.argmax(counts))]) if len(sizes) else 1.0
 
@@ -105,7 +107,7 @@ def curve_chart(
         How far past the longest measured length the curves go.
     """
     batch = base_batch(group)
-    rows = _plain(group) & (group.work.sequences == batch)
+    rows = plain_steps(group) & (group.work.sequences == batch)
     length, time = group.work.length[rows], s_to_ms(group.y_s[rows])
     if group.phase == "mixed" or not len(length):
         return Chart(f"{group.phase}", _length_axis(group.phase), _time_axis(group.phase))
@@ -129,7 +131,7 @@ def curve_chart(
 
 def batch_chart(group: Group, law: LawSet, *, cut: float | None = None) -> Chart:
     """One law at each measured batch size, with its points."""
-    plain = _plain(group)
+    plain = plain_steps(group)
     sizes = np.unique(group.work.sequences[plain])
     if len(sizes) > MOST_BATCHES:
         sizes = sizes[np.unique(np.linspace(0, len(sizes) - 1, MOST_BATCHES).astype(int))]
@@ -251,7 +253,7 @@ def _measured(length: FloatArray, time: FloatArray, end: float) -> tuple[Points,
     return tuple(p for p in parts if len(p.x))
 
 
-def _plain(group: Group) -> npt.NDArray[np.bool_]:
+def plain_steps(group: Group) -> npt.NDArray[np.bool_]:
     """Find steps without cached prefixes or chunks, whose length says everything."""
     work = group.work
     if group.phase == "decode":
@@ -275,19 +277,23 @@ def _ratio_ends(series: Sequence[Points]) -> tuple[float, float]:
 
 
 def law_chart(laws: LawSet, law: PhaseLaw, *, level: float = 0.9, beyond: float = 2.0) -> Chart:
-    """Draw a law without its data: its curve over the measured range and beyond."""
+    """Draw a law without its data: its curve over the measured range and beyond.
+
+    A law measured in chunks is drawn as the prompts it answers for, sums of steps.
+    """
     low, high = law.domain.length
     empty = Chart(law.phase, _length_axis(law.phase), _time_axis(law.phase))
     if law.phase == "mixed" or not low > 0:
         return empty
     grid = np.unique(np.append(np.geomspace(low, high * beyond, GRID_POINTS), high))
     asked = points_at(law.phase, law.labels, grid, law.domain.sequences[0])
+    prompts = InChunks(laws, math.nan)
     bands: tuple[Band, ...] = ()
     if law.phase in laws.calibration_:
-        lo, hi = laws.predict_interval(asked, level).T
+        lo, hi = prompts.predict_interval(asked, level).T
         bands = (Band(f"{level:.0%} interval", grid, lo, hi),)
     return Chart(
         title=f"{law.phase}, batch {law.domain.sequences[0]:g}", x=empty.x, y=empty.y,
-        lines=tuple(_two_lines(law.law.name, grid, laws.predict(asked), high, 0)), bands=bands,
+        lines=tuple(_two_lines(law.law.name, grid, prompts.predict(asked), high, 0)), bands=bands,
         domain=(low, high), note="shaded: measured lengths",
     )  # fmt: skip
