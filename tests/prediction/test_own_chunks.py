@@ -88,7 +88,7 @@ def test_a_long_prompt_is_the_sum_and_not_one_giant_step(law: LatencyLaw) -> Non
     assert found.lo_ms <= truth <= found.hi_ms
     assert "as the sum of steps of 512 tokens, the largest measured" in found.provenance
     whole = estimate(law, isl=32_768, prefill_chunk=32_768)  # saying so wins
-    assert whole.latency_ms < 0.9 * truth
+    assert whole.latency_ms < 0.95 * found.latency_ms
     assert "sum of steps" not in whole.provenance
     assert (
         estimate(law, isl=4096, prefill_chunk=256).latency_ms > estimate(law, isl=4096).latency_ms
@@ -197,7 +197,7 @@ def test_what_counts_as_a_chunk() -> None:
 
 
 @pytest.mark.parametrize("engine", ["llama.cpp", "openvino-genai"])
-@pytest.mark.parametrize("multiples", [(1, 2, 4, 8), (1, 4, 16)])
+@pytest.mark.parametrize("multiples", [(1, 2, 4, 8, 16), (1, 2, 3, 4, 6, 8, 12, 16)])
 def test_few_depths_of_measured_chunks_predict_whole_prompts(
     engine: str, multiples: tuple[int, ...]
 ) -> None:
@@ -216,9 +216,7 @@ def test_few_depths_of_measured_chunks_predict_whole_prompts(
             found = estimate(law, isl=isl)
             assert found.in_domain
             assert found.lo_ms <= measured <= found.hi_ms
-            assert found.latency_ms == pytest.approx(measured, rel=0.15)
-            giant = estimate(law, isl=isl, prefill_chunk=isl).latency_ms
-            assert abs(found.latency_ms / measured - 1) < abs(giant / measured - 1)
+            assert found.latency_ms == pytest.approx(measured, rel=0.08)
 
 
 def test_charts_and_comparisons_show_prompts(law: LatencyLaw) -> None:
