@@ -27,6 +27,7 @@ from field_summary import check, intervals, summary
 from results_files import RESULTS
 
 from lengthwise.calibration.lawset import OWN, LawSet
+from lengthwise.calibration.learned import learned
 from lengthwise.data import datasets
 from lengthwise.evaluation.estimator import Estimator
 
@@ -43,11 +44,8 @@ def law_for(name: str, source: str | None) -> Estimator:
 
 
 def learned_without(source: str | None) -> dict[str, Any]:
-    """Return the options of a law that has learnt nothing from ``source``.
-
-    Nothing is learnt from public curves so far, so there is nothing to leave out.
-    """
-    return {}
+    """Return the option of a law that has learnt from every source but this one."""
+    return {"learned": learned(without=source)}
 
 
 def named_points(law: Estimator) -> tuple[int, ...]:
