@@ -70,6 +70,14 @@ def test_a_measured_load_is_predicted_in_range(law: LatencyLaw, load: int, isl: 
     assert found.e2e.in_domain
 
 
+def test_outputs_unlike_the_measured_ones_are_outside(law: LatencyLaw, law_file: Path) -> None:
+    for one in (law, LatencyLaw.load(law_file)):
+        long = estimate(one, isl=700, osl=512, concurrency=8).ttft
+        assert not long.in_domain
+        assert "of concurrency=8, outputs of 56 to 72 tokens" in long.provenance
+        assert estimate(one, isl=700, osl=512).ttft.in_domain  # nobody to wait for
+
+
 def test_intervals_of_a_load_hold_what_was_not_seen(law: LatencyLaw) -> None:
     inside = []
     for load in LOADED:

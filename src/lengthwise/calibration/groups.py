@@ -45,6 +45,8 @@ class Group:
         The deployment columns with their values, and the load if there was one.
     spec
         Architecture of the model, when known.
+    outputs
+        Generated tokens (least, greatest) of requests under load, None otherwise.
     """
 
     deployment: str
@@ -55,6 +57,7 @@ class Group:
     noise: float
     labels: dict[str, object]
     spec: ModelSpec | None
+    outputs: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.y_s)
@@ -141,4 +144,11 @@ def _group(deployment: str, phase: str, rows: pd.DataFrame) -> Group:
         float(deviation[repeated].median()) if repeated.any() else float("nan"),
         labels,
         find_model(str(name)) if name is not None else None,
+        _outputs(rows) if load_in(labels) else None,
     )
+
+
+def _outputs(rows: pd.DataFrame) -> tuple[float, float] | None:
+    if "osl" not in rows or rows["osl"].isna().all():
+        return None
+    return float(rows["osl"].min()), float(rows["osl"].max())

@@ -31,7 +31,8 @@ def warn_of_loads(groups: Sequence[Group]) -> None:
     if loads:
         warnings.warn(
             f"laws of requests under load hold for the loads measured only ({loads_text(loads)}), "
-            f"and their TTFT contains queueing; {OTHER_LOADS}",
+            "and for outputs of the length measured: their TTFT contains queueing; "
+            f"{OTHER_LOADS}",
             FitWarning, stacklevel=2,
         )  # fmt: skip
 
@@ -54,9 +55,10 @@ def load_not_measured(asked: Load, measured: Iterable[Load], deployment: str = "
     >>> error.rule, error.got
     ('the load must be one that was measured (no load; concurrency=4)', 'concurrency=6')
     """
+    measured = list(measured)
     known = loads_text(measured)
     got = load_text(asked) + (f" for {deployment}" if deployment else "")
     remedy = f"ask for a load that was measured; {OTHER_LOADS}"
-    if "concurrency" in asked:
+    if "concurrency" in asked and {} in measured:
         remedy += f"; batch_size={asked['concurrency']:g} asks for steps of a known batch"
     return InputError(f"the load must be one that was measured ({known})", got=got, remedy=remedy)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from lengthwise.calibration.folds import Reach
 from lengthwise.calibration.groups import Group
@@ -35,27 +36,31 @@ class Domain:
         Largest number of new tokens per sequence, where steps of that size, and none larger, were
         measured on top of cached tokens: the engine takes longer prompts in such steps. None where
         whole prompts were measured.
+    outputs
+        Generated tokens (least, greatest) of requests under load, whose TTFT holds the outputs of
+        others; None without load or where rows do not say.
     """
 
     length: tuple[float, float]
     new_tokens: tuple[float, float]
     sequences: tuple[float, float]
     chunk: float | None = None
+    outputs: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, work: Work) -> Domain:
-        """Take the ranges of measured steps."""
+    def of(cls, work: Work, outputs: tuple[float, float] | None = None) -> Domain:
+        """Take the ranges of measured steps, and those of outputs under load."""
         axes = (work.length, work.new_tokens, work.sequences)
         length, new_tokens, sequences = ((float(a.min()), float(a.max())) for a in axes)
-        return cls(length, new_tokens, sequences, chunk_of(work))
+        return cls(length, new_tokens, sequences, chunk_of(work), outputs)
 
     @classmethod
     def around(cls, domains: Sequence[Domain]) -> Domain:
         """Take the ranges of several laws together; a chunk if all have one, the largest.
 
         >>> one, two = Domain((8, 64), (8, 8), (1, 1), 8), Domain((16, 32), (16, 16), (1, 4), 16)
-        >>> Domain.around([one, two])
-        Domain(length=(8, 64), new_tokens=(8, 16), sequences=(1, 4), chunk=16)
+        >>> Domain.around([one, two]).length, Domain.around([one, two]).chunk
+        ((8, 64), 16)
         """
         ends = [
             (min(getattr(d, axis)[0] for d in domains), max(getattr(d, axis)[1] for d in domains))
@@ -78,6 +83,11 @@ class Domain:
         for (low, high), axis in ((self.length, work.length), (self.sequences, work.sequences)):
             inside &= (axis >= low / SAME) & (axis <= high * SAME)
         return inside
+
+    def answers_outputs(self, osl: FloatArray) -> npt.NDArray[np.bool_]:
+        """Tell which outputs lie in the range measured under load, all without one; shape (n,)."""
+        low, high = self.outputs or (0.0, np.inf)
+        return np.asarray((osl >= low / SAME) & (osl <= high * SAME))
 
     def factor(self, work: Work) -> FloatArray:
         """Length over the longest length measured, at least 1, shape (n,)."""
@@ -143,7 +153,7 @@ class PhaseLaw:
     ) -> PhaseLaw:
         """Describe the law fitted to ``group``."""
         return cls(
-            group.deployment, group.phase, group.labels, law, Domain.of(group.work),
+            group.deployment, group.phase, group.labels, law, Domain.of(group.work, group.outputs),
             len(group), int(group.repeats.sum()), group.noise, tuple(trials), held_out,
         )  # fmt: skip
 

@@ -133,7 +133,8 @@ class Answering:
             out.write(index, {f"ttft_{end}ms": head, f"tpot_{end}ms": rest / gaps,
                               f"e2e_{end}ms": head + rest})  # fmt: skip
         single = requests.osl <= 1
-        inside = first.in_domain & (single | (steps[1].in_domain & steps[2].in_domain))
+        known = prefill.domain.answers_outputs(requests.osl)
+        inside = first.in_domain & known & (single | (steps[1].in_domain & steps[2].in_domain))
         factor = np.maximum(first.factor, np.where(single, 1.0, steps[2].factor))
         regime = np.where(total > first.time_s, steps[0].regime, first.regime)
         sources = "prefill: {}{}; decode: {}"

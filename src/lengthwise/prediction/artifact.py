@@ -14,7 +14,8 @@
         coefficients                    name, unit, value, lo, hi (90 %), identified
         n_points, n_rows, noise         behind the fit; noise of repeats, relative
         domain                          length, new_tokens, sequences: [least, greatest]; chunk:
-                                        largest step of prompts measured in steps, or null
+                                        largest step of prompts measured in steps, or null;
+                                        outputs: [least, greatest] of requests under load, or null
         errors                          held out, in range and at the long end, percent
         trials                          sets of terms that were tried, with held-out errors
         state                           parameters and fitted attributes; what predictions use

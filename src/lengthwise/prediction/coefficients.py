@@ -136,8 +136,16 @@ def provenance_of(law: PhaseLaw, relatives: int = 0) -> str:
         return f"{name}{terms} from {source}; {law.deployment} was never measured"
     return (
         f"{name}{terms} from {counted(law.n_points, 'point')} ({counted(law.n_rows, 'row')}) "
-        f"up to {format_tokens(law.domain.length[1])} tokens of {law.deployment}"
+        f"up to {format_tokens(law.domain.length[1])} tokens of {law.deployment}{_outputs(law)}"
     )
+
+
+def _outputs(law: PhaseLaw) -> str:
+    """Say whose outputs a request waits for under load."""
+    if law.domain.outputs is None:
+        return ""
+    low, high = (format_tokens(tokens) for tokens in law.domain.outputs)
+    return f", outputs of {low}" + (f" to {high} tokens" if low != high else " tokens")
 
 
 def _family(law: HachiyaPatias) -> list[Coefficient]:

@@ -12,7 +12,7 @@ from lengthwise.interfaces.cli.common import AsJson, Output, log, print_json, pr
 from lengthwise.interfaces.cli.knob_options import KnobSettings, with_knobs
 from lengthwise.interfaces.cli.predict_grid import RANGES, check_table_options, combinations
 from lengthwise.interfaces.cli.predict_step import StepRequest, is_step_law, predict_step
-from lengthwise.interfaces.cli.predict_text import COLUMNS, describe, table_rows
+from lengthwise.interfaces.cli.predict_text import columns, describe, table_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,7 +174,7 @@ def _predict_points(
     elif len(answers) == 1:
         print(describe(answers.iloc[0], level))
     else:
-        print_table(COLUMNS[str(answers["phase"].iloc[0])], table_rows(answers),
+        print_table(columns(answers), table_rows(answers),
                     title=f"with {level * 100:g} % intervals")  # fmt: skip
 
 

@@ -17,6 +17,12 @@ COLUMNS = {
 }
 
 
+def columns(answers: pd.DataFrame) -> tuple[str, ...]:
+    """Head the columns of a table of predictions of one phase."""
+    names = COLUMNS[str(answers["phase"].iloc[0])]
+    return names if "batch_size" in answers else tuple(n.replace("batch", "load") for n in names)
+
+
 def describe(row: pd.Series[Any], level: float) -> str:
     """Answer one point in a few lines."""
     phase = str(row["phase"])
