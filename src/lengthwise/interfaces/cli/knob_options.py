@@ -63,7 +63,7 @@ def with_knobs(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _with_all(command: Callable[..., None], own: list[inspect.Parameter]) -> Callable[..., None]:
-    """Give a command all its options."""
+    """Return a command with all its options."""
     from lengthwise.formulations.step.knobs.registry import knobs, parse_knobs
 
     taken = {p.name for p in own}
