@@ -1,7 +1,7 @@
-"""Write the committed benchmark results into the README, between its markers.
+"""Write the committed benchmark results into the README and a page of the docs, between markers.
 
-python benchmarks/tables.py           rewrite README.md
-python benchmarks/tables.py --check   fail when README.md differs from the results
+python benchmarks/tables.py           rewrite README.md and docs/reference/field.md
+python benchmarks/tables.py --check   fail when one of them differs from the results
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent))
 
 from results_files import result
+from tables_field import CORPUS
 from tables_service import service
 from tables_step import step_law
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/reference/field.md")
 OURS, LINE, TREES, TREND = "hachiya-patias", "linear", "gradient-boosting", "trend-boosting"
 
 
@@ -210,7 +212,7 @@ def _demo_line(name: str, found: dict[str, Any]) -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     "headline": headline, "curves": curves, "field": field, "extrapolation": extrapolation,
     "in-range": in_range, "measuring": measuring, "speed": speed, "step-law": step_law,
-    "service": service,
+    "service": service, **CORPUS,
 }  # fmt: skip
 
 
@@ -225,17 +227,20 @@ def render(text: str) -> str:
 
 
 def main() -> int:
-    """Rewrite or check the README."""
+    """Rewrite or check the pages."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
-    text = README.read_text()
-    new = render(text)
-    if parser.parse_args().check:
-        if new != text:
-            print("README.md differs from benchmarks/results: run python benchmarks/tables.py")
-        return int(new != text)
-    README.write_text(new)
-    return 0
+    only_check = parser.parse_args().check
+    stale = False
+    for page in PAGES:
+        text = (ROOT / page).read_text()
+        new = render(text)
+        if not only_check:
+            (ROOT / page).write_text(new)
+        elif new != text:
+            stale = True
+            print(f"{page} differs from benchmarks/results: run python benchmarks/tables.py")
+    return int(stale)
 
 
 if __name__ == "__main__":
