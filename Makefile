@@ -40,9 +40,10 @@ docs: $(VENV)/.docs
 examples: $(VENV)/.dev
 	@for script in examples/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-bench: $(VENV)/.dev  ## run every benchmark again (LENGTHWISE_DATA must be set; about 20 minutes)
+bench: $(VENV)/.dev  ## run every benchmark again (LENGTHWISE_DATA must be set; about 30 minutes)
 	$(BIN)/python benchmarks/attention_prior.py
 	$(BIN)/python benchmarks/accuracy.py
+	$(BIN)/python benchmarks/field.py
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/client.py
