@@ -51,7 +51,8 @@ class KindPrior:
         Prior probabilities of the alternatives of a structure, by name.
     coefficients
         Priors by parameter: mean and standard deviation of the logarithm. ``E1`` and ``KV`` are
-        ratios to alpha_1 and to the fastest step.
+        ratios to alpha_1 and to the fastest step; ``E1_dense``, ``E1_experts`` and ``KV_known`` are
+        deviations from what the architecture of a known model says.
     """
 
     noise: FloatArray
@@ -96,6 +97,13 @@ class KindPrior:
         weights = np.exp(np.array(found) - max(found))
         return np.asarray(np.log(weights / weights.sum()))
 
+    def _attention(self, spec: ModelSpec | None) -> LogNormal:
+        """Prior of E1 over alpha_1: from the architecture, else from all curves."""
+        if spec is None or not spec.flops_per_pair:
+            return LogNormal(*self.coefficients["E1"])
+        shift, sd = self.coefficients["E1_experts" if has_experts(spec) else "E1_dense"]
+        return LogNormal(attention_ratio(spec).mean + shift, sd)
+
     def _depth(self, structure: Structure) -> float:
         name = next((n for n in ("KV", "KV_root") if n in structure.terms), "none")
         return self.depth[name]
@@ -117,15 +125,33 @@ class KindPrior:
         found = {t.name: t.prior for t in terms}
         found["ln_n0_tokens"] = LogNormal(*self.coefficients["ln_n0_tokens"])
         if "E1" in found:
-            known = spec is not None and spec.flops_per_pair
-            found["E1"] = attention_ratio(spec) if known else LogNormal(*self.coefficients["E1"])
+            found["E1"] = self._attention(spec)
         for name in ("KV", "KV_root"):
             if name in found:
                 mean, sd = self.coefficients[name]
                 found[name] = LogNormal(mean + math.log(fastest_s), sd, absolute=True)
         if "KV" in found and spec is not None and spec.kv_bytes_per_token:
-            found["KV"] = kv_cost(spec, fastest_s)
+            found["KV"] = _pooled(found["KV"], kv_cost(spec, fastest_s), self.coefficients["KV_known"])
         return found
+
+
+def has_experts(spec: ModelSpec) -> bool:
+    """Tell whether a model uses a part of its weights only, whose products run well below peak.
+
+    >>> from lengthwise.domain.model import find_model
+    >>> has_experts(find_model("mixtral-8x7b")), has_experts(find_model("llama3.1-8b"))
+    (True, False)
+    """
+    return spec.total_parameters > 1.3 * spec.active_parameters
+
+
+def _pooled(general: LogNormal, known: LogNormal, deviation: tuple[float, float]) -> LogNormal:
+    """Combine what all curves and what the architecture say, each with half the weight.
+
+    Engines keep weights and caches in other formats than published, so neither is right alone.
+    """
+    mean = 0.5 * (general.mean + known.mean + deviation[0])
+    return LogNormal(mean, max(0.5 * (general.sd + deviation[1]), 1.0), absolute=True)
 
 
 def kind_of(work: Work) -> str:

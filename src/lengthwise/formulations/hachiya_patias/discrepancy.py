@@ -25,7 +25,7 @@ TAUS = (0.0005, 0.002, 0.008, 0.03, 0.1, 0.3)
 MEMORY = 10.0
 """L, the distance over which W is forgotten, in ln tokens."""
 JITTER = 1e-10
-PARTS = {"prefill": (0.9, 0.1), "mixed": (0.9, 0.1), "decode": (1.0, 0.5)}
+PARTS = {"prefill": (0.9, 0.1), "mixed": (0.9, 0.1), "decode": (3.0, 0.5)}
 """Variance of W_T and of W_c, in tau^2 L."""
 
 

@@ -1,0 +1,243 @@
+r"""Learn from public curves what laws are like, and write ``lengthwise/calibration/learned.json``.
+
+    LENGTHWISE_DATA=... OMP_NUM_THREADS=1 python benchmarks/learn_priors.py
+
+Empirical Bayes by expectation and maximisation: every curve, thinned to twelve points, is fitted under
+the present priors; the weights of noises and structures become the mean of their posteriors, the
+priors of coefficients the mean and spread of theirs. ``PSEUDO`` set-ups of the starting priors take
+part, so that nothing becomes impossible. Set-ups count once; a source with n of them counts n^(1/4).
+Everything is learnt once from all sources and once without each of them.
+
+What is not learnt, because it made a source that was left out worse (experiments/LOG.md): weights of
+structures for whole prompts, where nearly all public curves are of full attention, and standard
+deviations below those of ``LEAST_SD``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from multiprocessing import Pool
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lengthwise.calibration.average import Knowledge, members_of
+from lengthwise.calibration.groups import groups_of
+from lengthwise.calibration.learned import KINDS, KindPrior, attention_of, has_experts, kind_of
+from lengthwise.data import datasets
+from lengthwise.domain.model import ModelSpec
+from lengthwise.domain.work import Work
+from lengthwise.formulations.hachiya_patias.discrepancy import SIGMAS, TAUS
+from lengthwise.formulations.hachiya_patias.priors import attention_ratio, kv_cost
+from lengthwise.units import FloatArray
+
+SOURCES = ("ik_llama_sweep_bench", "ds4_speed_bench", "minference", "krisdcosta_edge",
+           "turboquant_plus")  # fmt: skip
+ROUNDS, PSEUDO, POWER, POINTS = 4, 2.0, 0.25, 12
+EVEN = {"none": 0.25, "overhead": 0.25, "floor2": 0.25, "floor4": 0.25}
+START: dict[str, dict[str, Any]] = {
+    **{
+        kind: {
+            "short_end": EVEN, "e1": {"off": 0.5, "quadratic": 0.5},
+            "depth": {"none": 0.7, "KV": 0.3, "KV_root": 0.01},
+            "coefficients": {
+                "ln_n0_tokens": (5.0, 2.0), "E1": (-9.9, 2.0), "E1_dense": (0.0, 1.0),
+                "E1_experts": (0.0, 1.0), "KV": (-11.5, 2.0), "KV_known": (0.0, 1.5),
+            },
+        }
+        for kind in ("prompt", "chunk")
+    },
+    "decode": {
+        "short_end": {"none": 0.02, "overhead": 0.6, "floor2": 0.28, "floor4": 0.1},
+        "e1": {"off": 1.0, "quadratic": 1.0},
+        "depth": {"none": 0.33, "KV": 0.34, "KV_root": 0.33},
+        "coefficients": {
+            "ln_n0_tokens": (3.4, 2.0), "KV": (-11.7, 2.0), "KV_known": (0.0, 1.5),
+            "KV_root": (-7.0, 2.0),
+        },
+    },
+}  # fmt: skip
+LEARNT = {"prompt": (), "chunk": ("e1", "depth"), "decode": ("depth",)}
+"""Weights of alternatives that are learnt; the others stay as they start."""
+LEAST_SD = {
+    "ln_n0_tokens": 2.0, "E1": 2.0, "E1_dense": 0.7, "E1_experts": 1.0, "KV": 1.5, "KV_known": 1.2,
+    "KV_root": 2.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One thinned curve with its weight."""
+
+    source: str
+    setup: str
+    kind: str
+    work: Work
+    y_s: FloatArray
+    spec: ModelSpec | None
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """Posterior of one curve: weights of noises and alternatives, moments of coefficients."""
+
+    noise: FloatArray
+    shares: dict[str, dict[str, float]]
+    moments: dict[str, FloatArray]
+
+
+def curves(source: str) -> Iterator[Curve]:
+    """Read the curves of a source, at most ``POINTS`` points each, spread over their logarithm."""
+    table = datasets.table(source)
+    for setup, rows in table.groupby("setup", sort=True):
+        for group in groups_of(rows.reset_index(drop=True)):
+            length = np.log(group.work.length)
+            targets = np.linspace(length.min(), length.max(), POINTS)
+            picks = np.unique(np.abs(length[:, None] - targets[None]).argmin(axis=0))
+            if len(picks) >= 3:
+                sparse = attention_of(group.spec, group.labels) == "sparse"
+                yield Curve(source, str(setup), kind_of(group.work), group.work.take(picks),
+                            group.y_s[picks], None if sparse else group.spec)  # fmt: skip
+
+
+def posterior(task: tuple[Curve, KindPrior]) -> Learnt:
+    """Fit one curve under the present priors."""
+    curve, prior = task
+    members = members_of(curve.work, curve.y_s, Knowledge(prior))
+    noises = members.noise
+    weight = members.weight.reshape(len(members.structures), len(noises.sigma), -1).sum(axis=2)
+    noise = np.zeros((len(SIGMAS), len(TAUS)))
+    rows = [SIGMAS.index(s) for s in noises.sigma]
+    columns = [TAUS.index(t) for t in noises.tau]
+    noise[rows, columns] = weight.sum(axis=0)
+    shares: dict[str, dict[str, float]] = {n: defaultdict(float) for n in ("e1", "depth")}
+    for structure, share in zip(members.structures, weight.sum(axis=1), strict=True):
+        depth = next((n for n in ("KV", "KV_root") if n in structure.terms), "none")
+        shares["e1"][structure.e1] += float(share)
+        shares["depth"][depth] += float(share)
+    return Learnt(noise, shares, _moments(members, curve))
+
+
+def _moments(members: Any, curve: Curve) -> dict[str, FloatArray]:
+    """Weight, weighted sum and weighted sum of squares of every coefficient's logarithm."""
+    found = {}
+    fastest = float(np.log(curve.y_s.min()))
+    for j, name in enumerate(("ln_n0_tokens", *members.design.names), start=1):
+        if name not in LEAST_SD:
+            continue
+        weight = members.weight * members.design.present[:, None, j]
+        value = members.theta[..., j]
+        if name in ("KV", "KV_root"):
+            value = value + members.theta[..., 0] - fastest
+        second = value**2 + members.covariance[..., j, j]
+        found[name] = np.array([weight.sum(), (weight * value).sum(), (weight * second).sum()])
+    for name, (known, mean) in _expected(curve.spec).items():
+        if name in found:
+            w, m1, m2 = found[name]
+            found[known] = np.array([w, m1 - mean * w, m2 - 2.0 * mean * m1 + mean**2 * w])
+    return found
+
+
+def _expected(spec: ModelSpec | None) -> dict[str, tuple[str, float]]:
+    """What the architecture says of coefficients, and the name of the deviation from it."""
+    if spec is None:
+        return {}
+    found = {}
+    if spec.flops_per_pair:
+        found["E1"] = ("E1_experts" if has_experts(spec) else "E1_dense", attention_ratio(spec).mean)
+    if spec.kv_bytes_per_token:
+        found["KV"] = ("KV_known", kv_cost(spec, 1.0).mean)
+    return found
+
+
+def learn(every: list[Curve], pool: Any) -> dict[str, dict[str, Any]]:
+    """Run the rounds of expectation and maximisation on some curves."""
+    present = {kind: _start(kind) for kind in START}
+    weights = _weights(every)
+    for _ in range(ROUNDS):
+        tasks = [(c, KindPrior.of(present[c.kind])) for c in every]
+        results = pool.map(posterior, tasks, chunksize=8)
+        present = {
+            kind: _maximised(kind, [(r, w) for c, r, w in zip(every, results, weights, strict=True)
+                                    if c.kind == kind])
+            for kind in START
+        }  # fmt: skip
+    return present | {"mixed": present["chunk"]}
+
+
+def _start(kind: str) -> dict[str, Any]:
+    even = np.full((len(SIGMAS), len(TAUS)), 1.0 / (len(SIGMAS) * len(TAUS)))
+    return {"noise": even.tolist(), **START[kind]}
+
+
+def _weights(every: list[Curve]) -> list[float]:
+    of_setup: dict[tuple[str, str, str], int] = defaultdict(int)
+    setups: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for c in every:
+        of_setup[c.source, c.kind, c.setup] += 1
+        setups[c.source, c.kind].add(c.setup)
+    return [len(setups[c.source, c.kind]) ** (POWER - 1.0) / of_setup[c.source, c.kind, c.setup]
+            for c in every]  # fmt: skip
+
+
+def _maximised(kind: str, found: list[tuple[Learnt, float]]) -> dict[str, Any]:
+    start, total = _start(kind), sum(w for _, w in found)
+    noise = _smooth(np.sum([w * r.noise for r, w in found], axis=0))
+    noise = (noise + PSEUDO * np.array(start["noise"])) / (noise.sum() + PSEUDO)
+    out = start | {"noise": np.round(noise, 5).tolist()}
+    for name in LEARNT[kind]:
+        out[name] = {
+            k: round((sum(w * r.shares[name].get(k, 0.0) for r, w in found) + PSEUDO * p)
+                     / (total + PSEUDO), 4)
+            for k, p in start[name].items()
+        }  # fmt: skip
+    out["coefficients"] = {
+        name: _coefficient(name, pair, found) for name, pair in start["coefficients"].items()
+    }
+    return out
+
+
+def _coefficient(
+    name: str, start: tuple[float, float], found: list[tuple[Learnt, float]]
+) -> tuple[float, float]:  # fmt: skip
+    mean, sd = start
+    total = PSEUDO * np.array([1.0, mean, sd**2 + mean**2])
+    for one, weight in found:
+        total = total + weight * one.moments.get(name, np.zeros(3))
+    centre = total[1] / total[0]
+    spread = float(np.sqrt(max(total[2] / total[0] - centre**2, 0.0)))
+    return round(float(centre), 3), round(max(spread, LEAST_SD[name]), 3)
+
+
+def _smooth(noise: FloatArray) -> FloatArray:
+    """Give a little of every cell to its neighbours."""
+    wide = np.pad(noise, 1)
+    around = wide[2:, 1:-1] + wide[:-2, 1:-1] + wide[1:-1, 2:] + wide[1:-1, :-2]
+    return np.asarray(0.7 * noise + 0.075 * around)
+
+
+def main() -> None:
+    """Learn from all sources and without each, and write the file."""
+    every = [c for source in SOURCES for c in curves(source)]
+    with Pool(2) as pool:
+        priors = {"all": learn(every, pool)}
+        for source in SOURCES:
+            rest = [c for c in every if c.source != source]
+            priors[f"without {source}"] = learn(rest, pool)
+            print(source, {k: priors[f"without {source}"][k]["coefficients"] for k in START})
+    data = {
+        "made_by": "benchmarks/learn_priors.py", "kinds": list(KINDS),
+        "sources": {s: sorted({c.setup for c in every if c.source == s}) for s in SOURCES},
+        "licences": {s: datasets.describe(s).licence for s in SOURCES}, "priors": priors,
+    }  # fmt: skip
+    path = Path(str(files("lengthwise.calibration"))) / "learned.json"
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
