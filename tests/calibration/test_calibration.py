@@ -9,7 +9,7 @@ import pytest
 from lengthwise.calibration.folds import batch_folds, block_folds, is_interior, length_folds
 from lengthwise.calibration.intervals import conformal_quantile
 from lengthwise.calibration.lawset import LawSet
-from lengthwise.calibration.select import choose
+
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work
 from lengthwise.errors import ColumnError, InputError, NothingUsableError

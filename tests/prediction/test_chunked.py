@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from lengthwise.calibration.select import choose
+
 from lengthwise.data.work import work_of
 from lengthwise.domain.estimate import Estimate
 from lengthwise.domain.work import Work

@@ -1,6 +1,6 @@
 r"""The default law of one group: an average over structures, noises and spoilt points.
 
-Nothing is picked. Every structure that the data can tell from the others is fitted under every noise
+Nothing is picked. Every structure that the data can tell from others is fitted under every noise
 (see :mod:`lengthwise.formulations.hachiya_patias.members`), weighted by how well it predicts the
 measured times and by what public curves say of such structures (see learned), and averaged. Many
 points are first thinned: the weights of ``FIRST_POINTS`` of them choose the members that are fitted
@@ -9,12 +9,12 @@ to all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lengthwise.calibration.learned import KindPrior
-from lengthwise.calibration.spoilt import hypotheses_of
+from lengthwise.calibration.spoilt import Fit, hypotheses_of
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work, thinned
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
@@ -25,7 +25,7 @@ from lengthwise.formulations.hachiya_patias.members import Members, Spoilt, fit_
 from lengthwise.formulations.hachiya_patias.priors import LogNormal
 from lengthwise.formulations.hachiya_patias.structures import Design, Structure, structures_of
 from lengthwise.formulations.hachiya_patias.terms import Term, choose_terms
-from lengthwise.units import FloatArray
+from lengthwise.units import FloatArray, IndexArray
 
 FIRST_POINTS = 40
 """Points by which members are weighed first when there are more."""
@@ -52,6 +52,10 @@ class Knowledge:
         Whether E3, the discrepancy, is on.
     borrowed
         Priors by parameter from relatives, mean and standard deviation; they replace the others.
+    averaging
+        Whether the law averages over structures, or keeps the one of greatest weight.
+    spoilt
+        Whether points may be taken for spoilt.
     """
 
     prior: KindPrior
@@ -61,6 +65,8 @@ class Knowledge:
     e2: str = "auto"
     corrected: bool = True
     borrowed: dict[str, tuple[float, float]] | None = None
+    averaging: bool = True
+    spoilt: bool = True
 
     def terms(self, work: Work, y_s: FloatArray) -> tuple[Term, ...]:
         """Linear terms that the steps identify."""
@@ -136,10 +142,10 @@ class _Fit:
     terms: tuple[Term, ...]
     structures: tuple[Structure, ...]
     knowledge: Knowledge
-    discrepancy: Discrepancy = Discrepancy()
+    discrepancy: Discrepancy = field(default_factory=Discrepancy)
 
     def members(
-        self, points: FloatArray, noise: Noise, hypotheses: tuple[Spoilt, ...],
+        self, points: IndexArray, noise: Noise, hypotheses: tuple[Spoilt, ...],
         structures: tuple[Structure, ...] | None = None,
     ) -> Members:  # fmt: skip
         chosen = self.structures if structures is None else structures
@@ -148,11 +154,11 @@ class _Fit:
         design = Design.of(work, y_s, chosen, self.knowledge.priors(self.terms, y_s), weights)
         return fit_members(work, y_s, chosen, design, noise, hypotheses, self.discrepancy)
 
-    def with_spoilt_points(self, points: FloatArray) -> Members:
+    def with_spoilt_points(self, points: IndexArray) -> Members:
         noise = self.knowledge.prior.grid(discrepancy=self.knowledge.corrected)
-        return hypotheses_of(len(points), lambda h: self.members(points, noise, h))
+        return self._weighed(len(points), lambda h: self.members(points, noise, h))
 
-    def refined(self, first: Members, points: FloatArray) -> Members:
+    def refined(self, first: Members, points: IndexArray) -> Members:
         """Fit the members that matter to more points."""
         by = first.weight.reshape(len(first.structures), len(first.noise.sigma), -1)
         structure, noise = by.sum(axis=(1, 2)), by.sum(axis=(0, 2))
@@ -160,12 +166,16 @@ class _Fit:
                 if w > 10 * KEPT * structure.max()]  # fmt: skip
         pairs = first.noise.take(np.argsort(-noise)[:8])
         few = lambda h: self.members(points, pairs, h, tuple(kept))  # noqa: E731
-        return hypotheses_of(len(points), few)
+        return self._weighed(len(points), few)
+
+    def _weighed(self, n: int, fit: Fit) -> Members:
+        return hypotheses_of(n, fit) if self.knowledge.spoilt else fit(((),))
 
 
 def law_of(members: Members, knowledge: Knowledge) -> HachiyaPatias:
     """Turn members into one law of the family."""
-    flat = Flat.of(members)
+    best = None if knowledge.averaging else int(np.argmax(members.weight.sum(axis=1)))
+    flat = Flat.of(members, structure=best)
     found = coefficients(flat)
     work, y_s = members.work, np.exp(members.log_y)
     given = knowledge.priors(knowledge.terms(work, y_s), y_s)

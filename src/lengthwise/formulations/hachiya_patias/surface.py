@@ -153,24 +153,41 @@ def _surface(
 
 
 def _growth_in_tokens(work: Work, tokens: FloatArray, base: Base) -> FloatArray:
-    """ln of a law that grows with the tokens of a step no faster than ``base`` does anywhere.
+    """Least growth of ln ``base`` with the tokens of a step, summed up from the first node on.
 
-    Attention and the cache only add growth, more sequences only add to what does not grow. One node
-    earlier, because the local exponent grows from node to node.
+    Attention and the cache only add growth, sequences only add what does not grow: without the
+    former and with as many sequences as tokens the local exponent is the least there is. It grows
+    from node to node, so that of the interval before holds between two nodes.
     """
-    t = np.exp(tokens - STEP)
-    batch = t if work.phase == "decode" else np.full_like(t, work.sequences.max())
-    none = np.zeros_like(t)
-    return np.log(base(Work(work.phase, batch, t, none, none, t, np.ones_like(t))))
+    t = np.exp(np.concatenate([[tokens[0] - STEP], tokens]) - STEP)
+    one, every = np.ones_like(t), t
+    if work.phase == "decode":
+        one = t
+    alone, most = (_bare(work, b, t, base) for b in (one, every))
+    return _summed(np.diff(alone) / most[1:])
 
 
 def _growth_in_context(work: Work, context: FloatArray, base: Base) -> FloatArray:
     """The same for the context, at the fewest tokens measured."""
-    c = np.exp(context - STEP)
+    c = np.exp(np.concatenate([[context[0] - STEP], context]) - STEP)
     t = np.full_like(c, work.new_tokens.min())
-    batch = t if work.phase == "decode" else np.full_like(t, work.sequences.max())
-    kv = t * c if work.phase == "decode" else c
-    return np.log(base(Work(work.phase, batch, t, t * c, kv, c, c)))
+    batch = t if work.phase == "decode" else np.ones_like(c)
+    with_pairs = base(Work(work.phase, batch, t, t * c, batch * c, c, c))
+    bare = _bare(work, batch, t, base)
+    extra = with_pairs - bare
+    return _summed(np.diff(extra) / (_bare(work, t, t, base) + extra)[1:])
+
+
+def _bare(work: Work, sequences: FloatArray, tokens: FloatArray, base: Base) -> FloatArray:
+    """Time of steps without attention and cache, seconds."""
+    none = np.zeros_like(tokens)
+    return base(Work(work.phase, sequences, tokens, none, none, tokens, np.ones_like(tokens)))
+
+
+def _summed(growth: FloatArray) -> FloatArray:
+    """Log-growth up to each node; ``growth`` is relative to the upper end of its interval."""
+    steps = -np.log1p(-np.clip(growth, 0.0, 0.99))
+    return np.concatenate([[0.0], np.cumsum(steps)])[:-1]
 
 
 def _covariance(a: tuple[FloatArray, FloatArray], b: tuple[FloatArray, FloatArray]) -> FloatArray:
