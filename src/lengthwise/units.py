@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float64]
 """One-dimensional array of float64; docstrings give its shape and unit."""
+IndexArray = npt.NDArray[np.intp]
+"""Positions in an array."""
 
 MS_PER_S = 1e3
 

@@ -1,10 +1,10 @@
 """What a law says of points that its fit did not see.
 
-In range every point is left out once. For an averaged law that needs no other fit: with the posterior
-of a member linearised at its mode, the residual of point i without it is [K^-1 r]_i / Q_ii and its
-variance 1 / Q_ii, Q = K^-1 - K^-1 J H^-1 J' K^-1 (Rasmussen and Williams 2006, section 5.4.2), and
-members are weighed as if the point were missing. Beyond the data, folds predict the long end and the
-large batches from the rest.
+In range every point is left out once. For an averaged law that needs no other fit: with the
+posterior of a member linearised at its mode, the residual of point i without it is
+[K^-1 r]_i / Q_ii and its variance 1 / Q_ii, Q = K^-1 - K^-1 J H^-1 J' K^-1 (Rasmussen and Williams
+2006, section 5.4.2), and members are weighed as if the point were missing. Beyond the data, folds
+predict the long end and the large batches from the rest.
 """
 
 from __future__ import annotations

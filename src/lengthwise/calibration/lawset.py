@@ -220,8 +220,9 @@ class LawSet(Estimator):
         far = [*length_folds(work), *batch_folds(work)]
         if not is_averaged(kinds):
             fit = single(work, y_s, group.spec, kinds)
-            held = refits(fit, work, y_s, [*spread_folds(work), *far] if self.intervals else [])
-            return PhaseLaw.of(group, fit.law, [], held_out(held, work, y_s))
+            folds = [*spread_folds(work), *far] if self.intervals else []
+            held = held_out(refits(fit, work, y_s, folds), work, y_s)
+            return PhaseLaw.of(group, fit.law, [], held)
         relatives = populations if len(group) < MIN_POINTS else []
         fitted = average(work, y_s, self._knowledge(group, borrowed(group, relatives)))
         if not self.intervals:

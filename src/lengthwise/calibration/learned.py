@@ -1,7 +1,7 @@
 r"""What measured curves teach about laws before the first own measurement.
 
-Weights of structures and noises, and priors of their coefficients, are learnt by empirical Bayes from
-public curves of latency against length (see ``benchmarks/learn_priors.py``, which writes
+Weights of structures and noises, and priors of their coefficients, are learnt by empirical Bayes
+from public curves of latency against length (see ``benchmarks/learn_priors.py``, which writes
 ``learned.json``): every set-up counts once, and a source with many set-ups counts as the root of
 their number. Whoever scores a law on one of these sources must take the priors of all others:
 ``learned(without="...")``.
@@ -131,7 +131,8 @@ class KindPrior:
                 mean, sd = self.coefficients[name]
                 found[name] = LogNormal(mean + math.log(fastest_s), sd, absolute=True)
         if "KV" in found and spec is not None and spec.kv_bytes_per_token:
-            found["KV"] = _pooled(found["KV"], kv_cost(spec, fastest_s), self.coefficients["KV_known"])
+            known = kv_cost(spec, fastest_s)
+            found["KV"] = _pooled(found["KV"], known, self.coefficients["KV_known"])
         return found
 
 

@@ -54,7 +54,7 @@ def single(work: Work, y_s: FloatArray, spec: ModelSpec | None, kinds: dict[str,
         Kind of e1, e2 and e3, ``auto`` for ours.
     """
     chosen = {t: REST[t] if k in ("auto", "offset") else k for t, k in kinds.items()}
-    law = HachiyaPatias(**chosen, spec=spec)
+    law = HachiyaPatias(chosen["e1"], chosen["e2"], chosen["e3"], spec=spec)
     some = thinned(work, MOST_POINTS)
     law.fit_work(work.take(some), y_s[some])
     return Single(law.refit(work, y_s) if len(some) < len(work) else law)

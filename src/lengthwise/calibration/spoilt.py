@@ -1,9 +1,9 @@
 r"""Which points are spoilt: hypotheses tried, from none on.
 
 A first measurement on a cold machine, a phone that throttles, a tenant who came and went: one point
-in fifty has a time that no law should follow. Up to ``EVERY`` points each is tried as the spoilt one;
-with more, those that the others predict worst, one after another while the evidence grows, at most a
-fifth of the points.
+in fifty has a time that no law should follow. Up to ``EVERY`` points each is tried as the spoilt
+one; with more, those that the others predict worst, one after another while the evidence grows, at
+most a fifth of the points.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def hypotheses_of(n: int, fit: Fit) -> Members:
         return fit(((),))
     if n <= EVERY:
         return fit(((), *((i,) for i in range(n))))
-    members, best = fit(((),)), ()
+    best: Spoilt = ()
+    members = fit((best,))
     while len(best) < max(1, int(LARGEST_SHARE * n)):
         suspects = _suspects(members, best)
         if not suspects:

@@ -2,13 +2,14 @@ r"""The average over members, as one law of the family.
 
     t(x) = sum_m w_m law_m(x) exp(W_m(x))
 
-w are posterior weights, W the discrepancy that the measured steps give every member (kriging). Linear
-terms of laws with positive coefficients add up, so without W the sum is a law of the family again:
-the mean coefficient of every term, and a blend of the floors. What W adds is taken apart: its value
-at the longest measured step goes into alpha_1, the rest is E3, a surface over tokens and context.
+w are posterior weights, W the discrepancy that the measured steps give every member (kriging).
+Linear terms of laws with positive coefficients add up, so without W the sum is a law of the family
+again: the mean coefficient of every term, and a blend of the floors. What W adds is taken apart:
+its value at the longest measured step goes into alpha_1, the rest is E3, a surface over tokens and
+context.
 
-The covariance of theta holds what the members say of each coefficient and how far they disagree: with
-v = coefficient over its mean,
+The covariance of theta holds what the members say of each coefficient and how far they disagree:
+with v = coefficient over its mean,
 
     Cov(v) = sum_m w_m [(v_m - 1)(v_m - 1)' + v_m v_m' * G Sigma_m G'],   ln t = sum_j share_j v_j
 """
@@ -25,7 +26,7 @@ from lengthwise.formulations.hachiya_patias.members import Members
 from lengthwise.formulations.hachiya_patias.scaling import Floor, Off, Scaling
 from lengthwise.formulations.hachiya_patias.structures import effective_tokens
 from lengthwise.formulations.hachiya_patias.terms import linear_basis
-from lengthwise.units import FloatArray
+from lengthwise.units import FloatArray, IndexArray
 
 NEGLIGIBLE = 1e-3
 """Members below this share of the best one's weight, and floors below it, are left out."""
@@ -45,7 +46,7 @@ class Flat:
         k of the short end, shape (M,).
     alpha
         K^-1 residual, shape (M, n).
-    tau_index
+    noise_index
         Which pair of noise each member has, shape (M,).
     """
 
@@ -56,7 +57,7 @@ class Flat:
     present: FloatArray
     sharpness: FloatArray
     alpha: FloatArray
-    noise_index: FloatArray
+    noise_index: IndexArray
 
     @classmethod
     def of(cls, members: Members, structure: int | None = None) -> Flat:
@@ -76,7 +77,7 @@ class Flat:
         )  # fmt: skip
 
     def log_times(self, at: Work) -> FloatArray:
-        """ln t of every member without its discrepancy, shape (M, len(at))."""
+        """Return ln t of every member without its discrepancy, shape (M, len(at))."""
         linear, _ = effective_tokens(
             at.new_tokens, np.exp(self.theta[:, 1:2]), self.sharpness[:, None]
         )
@@ -103,7 +104,7 @@ class Flat:
         return np.asarray(tokens / (self.weight @ np.exp(self.log_times(at))))
 
     def log_mean(self, at: Work) -> FloatArray:
-        """ln of the average with W, shape (len(at),)."""
+        """Return ln of the average with W, shape (len(at),)."""
         return _log_mean(self.weight, self.log_times(at) + self.discrepancy(at))
 
 

@@ -3,11 +3,11 @@ r"""What a law misses: its discrepancy, which grows with the distance between st
     ln t_i = ln law(x_i) + W_T(ln T_i) + W_c(ln c_i) + e_i,     e_i ~ N(0, sigma^2)
     Cov W_T(u, u') = s tau^2 L exp(-|u - u'| / L),  L = 10;     W_c: the same with its own s
 
-Both are Ornstein-Uhlenbeck processes: over distances d well below L the variance of W's increments is
-2 tau^2 d, so a fit that knows of it listens to steps near each other, and to the long end when it is
-asked beyond it, without being told to. sigma and tau are not estimated but averaged over a grid, with
-weights that measured curves teach (see lengthwise.calibration.learned). After Kennedy and O'Hagan
-2001 (Bayesian calibration of computer models), doi 10.1111/1467-9868.00294.
+Both are Ornstein-Uhlenbeck processes: over distances d well below L the variance of W's increments
+is 2 tau^2 d, so a fit that knows of it listens to steps near each other, and to the long end when
+it is asked beyond it, without being told to. sigma and tau are not estimated but averaged over a
+grid, with weights that measured curves teach (see lengthwise.calibration.learned). After Kennedy and
+O'Hagan 2001 (Bayesian calibration of computer models), doi 10.1111/1467-9868.00294.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from lengthwise.domain.work import Work
-from lengthwise.units import FloatArray
+from lengthwise.units import FloatArray, IndexArray
 
 SIGMAS = (0.0007, 0.002, 0.006, 0.018, 0.055, 0.16)
 TAUS = (0.0005, 0.002, 0.008, 0.03, 0.1, 0.3)
 MEMORY = 10.0
 """L, the distance over which W is forgotten, in ln tokens."""
 JITTER = 1e-10
-PARTS = {"prefill": (0.9, 0.1), "mixed": (0.9, 0.1), "decode": (3.0, 0.5)}
+PARTS = {"prefill": (0.9, 0.1, 0.0), "mixed": (0.9, 0.1, 0.0), "decode": (3.0, 0.5, 0.2)}
 """Variance of W_T and of W_c, in tau^2 L."""
 
 
@@ -50,7 +50,7 @@ class Noise:
         sigma, tau = np.array(SIGMAS)[kept[:, 0]], np.array(taus)[kept[:, 1]]
         return cls(sigma, tau, np.log(table[kept[:, 0], kept[:, 1]]))
 
-    def take(self, index: FloatArray) -> Noise:
+    def take(self, index: IndexArray) -> Noise:
         """Keep some of the pairs."""
         return Noise(self.sigma[index], self.tau[index], self.log_weight[index])
 
@@ -85,11 +85,13 @@ class Discrepancy:
         """
         context = np.abs(np.log(a.context_len)[:, None] - np.log(b.context_len)[None])
         tokens = np.abs(np.log(a.new_tokens)[:, None] - np.log(b.new_tokens)[None])
-        of_tokens, of_context = PARTS[a.phase]
+        of_tokens, of_context, of_both = PARTS[a.phase]
         scale: FloatArray | float = of_tokens
         if self.share is not None:
             scale = of_tokens * self.share(a)[:, None] * self.share(b)[None, :]
         total = scale * np.exp(-tokens / MEMORY) + of_context * np.exp(-context / MEMORY)
+        if self.share is not None:
+            total = total + of_both * np.exp(-(tokens + context) / MEMORY)
         return np.asarray(MEMORY * total)
 
 

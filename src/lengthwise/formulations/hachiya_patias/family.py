@@ -311,10 +311,10 @@ class HachiyaPatias(Formulation):
         return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
     def log_scale(self, work: Work) -> FloatArray:
-        """Standard deviation of ln t of a measurement: noise, parameters, discrepancy; shape (n,).
+        """Return the standard deviation of ln t of a measurement, shape (n,).
 
-        The discrepancy counts half the typical gap inside the measured contexts and token counts,
-        and the distance from them outside.
+        It holds noise, parameters and discrepancy. The latter counts half the typical gap inside
+        the measured contexts and token counts, and the distance from them outside.
         """
         variance = self.sigma_**2 + self.log_sd(work) ** 2
         if self.tau_ > 0.0:

@@ -23,7 +23,7 @@ import numpy as np
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias.discrepancy import Discrepancy, Noise
 from lengthwise.formulations.hachiya_patias.structures import Design, Structure
-from lengthwise.units import FloatArray
+from lengthwise.units import FloatArray, IndexArray
 
 Spoilt = tuple[int, ...]
 """Positions of the points that a hypothesis takes for spoilt."""
@@ -208,14 +208,14 @@ class _Solver:
         present = self.design.present[self.structure]
         return np.linalg.inv(hessian) * present[:, :, None] * present[:, None, :]
 
-    def _step(self, active: FloatArray, damping: FloatArray) -> FloatArray:
+    def _step(self, active: IndexArray, damping: FloatArray) -> FloatArray:
         gradient, hessian = self._normal_equations(active)
         diagonal = np.arange(gradient.shape[-1])
         hessian[:, diagonal, diagonal] *= 1.0 + damping[:, None]
         step = np.linalg.solve(hessian, gradient[..., None])[..., 0]
         return np.clip(step, -LONGEST_STEP, LONGEST_STEP)
 
-    def _normal_equations(self, active: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def _normal_equations(self, active: IndexArray) -> tuple[FloatArray, FloatArray]:
         whiten, structure = self.whiten[self.column[active]], self.structure[active]
         white = np.matmul(whiten, self.jacobian[active])
         error = np.matmul(whiten, self.residual[active][..., None])
@@ -225,12 +225,12 @@ class _Solver:
         gradient = (np.matmul(across, error) - pull)[..., 0]
         return gradient, np.matmul(across, white) + self.precision[structure]
 
-    def _prior(self, theta: FloatArray, structure: FloatArray) -> FloatArray:
+    def _prior(self, theta: FloatArray, structure: IndexArray) -> FloatArray:
         rows = self.design.rows[structure]
-        return np.matmul(rows, theta[..., None])[..., 0] - self.design.target[structure]
+        return np.asarray(np.matmul(rows, theta[..., None])[..., 0] - self.design.target[structure])
 
     def _evaluate(
-        self, theta: FloatArray, active: FloatArray
+        self, theta: FloatArray, active: IndexArray
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         column, structure = self.column[active], self.structure[active]
         log_t, jacobian = self.design.times(theta, structure)

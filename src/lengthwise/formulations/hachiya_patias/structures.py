@@ -1,15 +1,15 @@
 r"""The sets of terms that are averaged over, and what each looks like on given steps.
 
-    short end   none        T                        time proportional to tokens
-                overhead    T + n0                   launches and weights, paid on top (the linear law)
-                floor k     (T^k + n0^k)^(1/k)       paid instead (E2), k = 2, 4
-    E1          off, quadratic                       attention pairs
-    depth       none, KV, root                       decode steps: constant, linear in the context, or
-                                                     as its square root (selective attention)
+    short end   none        T                      time proportional to tokens
+                overhead    T + n0                 launches and weights, paid on top (linear law)
+                floor k     (T^k + n0^k)^(1/k)     paid instead (E2), k = 2, 4
+    E1          off, quadratic                     attention pairs
+    depth       none, KV, root                     decode steps: constant, linear in the context,
+                                                   or as its square root (selective attention)
 
 All structures of one fit share the parameters
 
-    theta = ln alpha_1, ln n0, rho_1 ... rho_J        t = alpha_1 [ S(T; n0) + sum_j exp(rho_j) phi_j ]
+    theta = ln alpha_1, ln n0, rho_1 ... rho_J    t = alpha_1 [ S(T; n0) + sum_j exp(rho_j) phi_j ]
 
 and differ in which of them are present. Averages of such laws are laws of the family again: linear
 terms add up, and what is left of S is a blend of floors (see average).
@@ -26,7 +26,7 @@ import numpy as np
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias.priors import LogNormal
 from lengthwise.formulations.hachiya_patias.terms import Term, linear_basis
-from lengthwise.units import FloatArray
+from lengthwise.units import FloatArray, IndexArray
 
 SHORT_ENDS = ("none", "overhead", "floor2", "floor4")
 SHARPNESS = {"none": 0, "overhead": 1, "floor2": 2, "floor4": 4}
@@ -177,7 +177,7 @@ class Design:
             names,
         )
 
-    def times(self, theta: FloatArray, which: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def times(self, theta: FloatArray, which: IndexArray) -> tuple[FloatArray, FloatArray]:
         """Compute ln t and its Jacobian for many members at once.
 
         Parameters
@@ -202,8 +202,11 @@ class Design:
         return theta[:, :1] + np.log(total), jacobian
 
     def start(self) -> FloatArray:
-        """Return the start of a fit, shape (S, 2 + J): prior means, terms at a fifth of the tokens."""
-        mean = np.linalg.solve(self.rows, self.target[..., None])[..., 0]
+        """Return the start of a fit, shape (S, 2 + J).
+
+        Prior means; linear terms as near a fifth of the tokens as their priors allow.
+        """
+        mean = np.asarray(np.linalg.solve(self.rows, self.target[..., None])[..., 0], dtype=float)
         if len(self.bases):
             fifth = np.log(0.2 * self.tokens.max() / np.maximum(self.bases.max(axis=1), 1e-300))
             spread = 2.0 / np.diagonal(self.rows, axis1=1, axis2=2)[:, 2:]

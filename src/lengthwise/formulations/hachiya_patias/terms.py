@@ -6,8 +6,8 @@ r"""The linear terms of the law beside the scaled tokens, and which of them data
     E1 basis     s/pair          architecture (see priors)
     KV           s/KV token      bytes of KV against bytes of weights (see priors)
     B            s/sequence      5 tokens per sequence, sd 2
-    KV_root      s/KV token      the same as KV: B sqrt(c 10,000), decode steps of engines that look at
-                                 part of a long context only
+    KV_root      s/KV token      the same as KV: B sqrt(c 10,000), decode steps of engines that look
+                                 at part of a long context only
     1            s               50 tokens, sd 3; only when E2 is off (a floor replaces it)
     fresh        s/token         a twentieth of a token, sd 2: T where nothing was cached
     resumed      s/token         the same: T on top of a cached prefix
