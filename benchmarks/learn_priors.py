@@ -2,14 +2,15 @@ r"""Learn from public curves what laws are like, and write ``lengthwise/calibrat
 
     LENGTHWISE_DATA=... OMP_NUM_THREADS=1 python benchmarks/learn_priors.py
 
-Empirical Bayes by expectation and maximisation: every curve, thinned to twelve points, is fitted under
-the present priors; the weights of noises and structures become the mean of their posteriors, the
-priors of coefficients the mean and spread of theirs. ``PSEUDO`` set-ups of the starting priors take
-part, so that nothing becomes impossible. Set-ups count once; a source with n of them counts n^(1/4).
-Everything is learnt once from all sources and once without each of them.
+Empirical Bayes by expectation and maximisation: every curve, thinned to twelve points, is fitted
+under the present priors; the weights of noises and structures become the mean of their posteriors,
+the priors of coefficients the mean and spread of theirs. ``PSEUDO`` set-ups of the starting priors
+take part, so that nothing becomes impossible. Set-ups count once; a source with n of them counts
+n^(1/4). Everything is learnt once from all sources and once without each of them; the priors that
+learning starts from are written beside them (``untaught``).
 
-What is not learnt, because it made a source that was left out worse (experiments/LOG.md): weights of
-structures for whole prompts, where nearly all public curves are of full attention, and standard
+What is not learnt, because it made a source that was left out worse (experiments/LOG.md): weights
+of structures for whole prompts, where nearly all public curves are of full attention, and standard
 deviations below those of ``LEAST_SD``.
 """
 
@@ -28,7 +29,15 @@ import numpy as np
 
 from lengthwise.calibration.average import Knowledge, members_of
 from lengthwise.calibration.groups import groups_of
-from lengthwise.calibration.learned import KINDS, KindPrior, attention_of, has_experts, kind_of
+from lengthwise.calibration.learned import (
+    ALL,
+    KINDS,
+    UNTAUGHT,
+    KindPrior,
+    attention_of,
+    has_experts,
+    kind_of,
+)
 from lengthwise.data import datasets
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work
@@ -144,12 +153,13 @@ def _moments(members: Any, curve: Curve) -> dict[str, FloatArray]:
 
 
 def _expected(spec: ModelSpec | None) -> dict[str, tuple[str, float]]:
-    """What the architecture says of coefficients, and the name of the deviation from it."""
+    """Return what the architecture says of coefficients, and the name of the deviation from it."""
     if spec is None:
         return {}
     found = {}
     if spec.flops_per_pair:
-        found["E1"] = ("E1_experts" if has_experts(spec) else "E1_dense", attention_ratio(spec).mean)
+        name = "E1_experts" if has_experts(spec) else "E1_dense"
+        found["E1"] = (name, attention_ratio(spec).mean)
     if spec.kv_bytes_per_token:
         found["KV"] = ("KV_known", kv_cost(spec, 1.0).mean)
     return found
@@ -157,7 +167,7 @@ def _expected(spec: ModelSpec | None) -> dict[str, tuple[str, float]]:
 
 def learn(every: list[Curve], pool: Any) -> dict[str, dict[str, Any]]:
     """Run the rounds of expectation and maximisation on some curves."""
-    present = {kind: _start(kind) for kind in START}
+    present = starting()
     weights = _weights(every)
     for _ in range(ROUNDS):
         tasks = [(c, KindPrior.of(present[c.kind])) for c in every]
@@ -167,7 +177,17 @@ def learn(every: list[Curve], pool: Any) -> dict[str, dict[str, Any]]:
                                     if c.kind == kind])
             for kind in START
         }  # fmt: skip
-    return present | {"mixed": present["chunk"]}
+    return _with_mixed(present)
+
+
+def starting() -> dict[str, dict[str, Any]]:
+    """Return the priors that learning starts from, by kind."""
+    return {kind: _start(kind) for kind in START}
+
+
+def _with_mixed(priors: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Let mixed steps be like chunks: no public curve is of them."""
+    return priors | {"mixed": priors["chunk"]}
 
 
 def _start(kind: str) -> dict[str, Any]:
@@ -225,7 +245,7 @@ def main() -> None:
     """Learn from all sources and without each, and write the file."""
     every = [c for source in SOURCES for c in curves(source)]
     with Pool(2) as pool:
-        priors = {"all": learn(every, pool)}
+        priors = {UNTAUGHT: _with_mixed(starting()), ALL: learn(every, pool)}
         for source in SOURCES:
             rest = [c for c in every if c.source != source]
             priors[f"without {source}"] = learn(rest, pool)

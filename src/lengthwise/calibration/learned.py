@@ -4,7 +4,7 @@ Weights of structures and noises, and priors of their coefficients, are learnt b
 from public curves of latency against length (see ``benchmarks/learn_priors.py``, which writes
 ``learned.json``): every set-up counts once, and a source with many set-ups counts as the root of
 their number. Whoever scores a law on one of these sources must take the priors of all others:
-``learned(without="...")``.
+``learned(without="...")``; what learning starts from is ``untaught()``.
 
 Four kinds of groups are told apart: ``prompt`` (whole prompts), ``chunk`` (prefill steps on cached
 prefixes), ``decode`` and ``mixed`` steps.
@@ -32,7 +32,7 @@ from lengthwise.formulations.hachiya_patias.terms import Term
 from lengthwise.units import FloatArray
 
 KINDS = ("prompt", "chunk", "decode", "mixed")
-ALL = "all"
+ALL, UNTAUGHT = "all", "untaught"
 E1_IF_FULL = 0.9
 """Prior probability of E1 when the model is known to have full attention."""
 E1_IF_SPARSE = 0.2
@@ -208,6 +208,23 @@ def learned(without: str | None = None) -> dict[str, KindPrior]:
     >>> sorted(learned())
     ['chunk', 'decode', 'mixed', 'prompt']
     """
-    sets = _file()["priors"]
-    chosen = sets.get(f"without {without}", sets[ALL])
-    return {kind: KindPrior.of(data) for kind, data in chosen.items()}
+    name = f"without {without}"
+    return _priors(name if name in _file()["priors"] else ALL)
+
+
+@cache
+def untaught() -> dict[str, KindPrior]:
+    """Read the priors by kind that learning starts from: even noise, wide coefficients.
+
+    They tell what the curves have taught: fit with ``LawSet(learned=untaught())``.
+
+    Examples
+    --------
+    >>> len(untaught()["prompt"].grid().sigma), float(untaught()["prompt"].noise.max().round(3))
+    (36, 0.028)
+    """
+    return _priors(UNTAUGHT)
+
+
+def _priors(name: str) -> dict[str, KindPrior]:
+    return {kind: KindPrior.of(data) for kind, data in _file()["priors"][name].items()}

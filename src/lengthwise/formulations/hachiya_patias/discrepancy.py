@@ -6,8 +6,8 @@ r"""What a law misses: its discrepancy, which grows with the distance between st
 Both are Ornstein-Uhlenbeck processes: over distances d well below L the variance of W's increments
 is 2 tau^2 d, so a fit that knows of it listens to steps near each other, and to the long end when
 it is asked beyond it, without being told to. sigma and tau are not estimated but averaged over a
-grid, with weights that measured curves teach (see lengthwise.calibration.learned). After Kennedy and
-O'Hagan 2001 (Bayesian calibration of computer models), doi 10.1111/1467-9868.00294.
+grid, with weights that measured curves teach (see lengthwise.calibration.learned). After Kennedy
+and O'Hagan 2001 (Bayesian calibration of computer models), doi 10.1111/1467-9868.00294.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TAUS = (0.0005, 0.002, 0.008, 0.03, 0.1, 0.3)
 MEMORY = 10.0
 """L, the distance over which W is forgotten, in ln tokens."""
 JITTER = 1e-10
-PARTS = {"prefill": (0.9, 0.1, 0.0), "mixed": (0.9, 0.1, 0.0), "decode": (3.0, 0.5, 0.2)}
+PARTS = {"prefill": (0.9, 0.1, 0.1), "mixed": (0.9, 0.1, 0.1), "decode": (3.0, 0.5, 1.0)}
 """Variance of W_T and of W_c, in tau^2 L."""
 
 

@@ -125,7 +125,9 @@ def fit_surface(work: Work, y_s: FloatArray, base: Base, sigma: float, cap: floa
 
 
 def tabulate(work: Work, delta: Base, base: Base, cap: float) -> Surface:
-    """Tabulate a correction that is known everywhere over the measured ranges; the rim holds beyond.
+    """Tabulate a correction that is known everywhere over the measured ranges.
+
+    Its rim holds beyond them.
 
     Parameters
     ----------
@@ -168,7 +170,7 @@ def _growth_in_tokens(work: Work, tokens: FloatArray, base: Base) -> FloatArray:
 
 
 def _growth_in_context(work: Work, context: FloatArray, base: Base) -> FloatArray:
-    """The same for the context, at the fewest tokens measured."""
+    """Least growth of ln ``base`` with the context, at the fewest tokens measured."""
     c = np.exp(np.concatenate([[context[0] - STEP], context]) - STEP)
     t = np.full_like(c, work.new_tokens.min())
     batch = t if work.phase == "decode" else np.ones_like(c)
