@@ -2,8 +2,10 @@
 
     LENGTHWISE_DATA=... python benchmarks/field.py
     LENGTHWISE_DATA=... python benchmarks/field.py --only minference --kinds prompt
+    LENGTHWISE_DATA=... python benchmarks/field.py --ablation
 
-The first writes ``benchmarks/results/field.json``; a selection only prints. Laws are fitted to one
+The first writes ``benchmarks/results/field.json``, the last, of the law without each of its parts,
+``field_ablation.json``; a selection only prints. Laws are fitted to one
 curve at a time. What the default law has learnt from public curves is taken without the source
 that it is judged on.
 """
@@ -19,6 +21,7 @@ from functools import partial
 from multiprocessing import Pool
 from typing import Any
 
+import field_ablation as ablation
 import field_clean as clean
 import numpy as np
 from field_alone import Alone
@@ -117,21 +120,33 @@ def _cells(by: dict[str, Any], found: dict[str, Any]) -> list[str]:
     return [f"{a} / {b}".rjust(16) for a, b in pairs]
 
 
+def write(name: str, found: dict[str, Any]) -> None:
+    """Write the figures of a whole run."""
+    (RESULTS / name).write_text(json.dumps(found, indent=1) + "\n")
+
+
 def main() -> None:
     """Run everything and write it, or print a selection."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=SOURCES, default=SOURCES, metavar="SOURCE")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--formulations", nargs="+", default=FORMULATIONS, metavar="NAME")
+    parser.add_argument("--ablation", action="store_true", help="the law without each of its parts")
     parser.add_argument("--processes", type=int, default=min(2, os.cpu_count() or 1))
     asked = parser.parse_args()
     sources, kinds, names = (tuple(v) for v in (asked.only, asked.kinds, asked.formulations))
     started = time.time()
-    found = run(list(corpus(sources, kinds)), names, asked.processes)
+    curves, whole = list(corpus(sources, kinds)), (sources, kinds) == (SOURCES, KINDS)
+    if asked.ablation:
+        found = ablation.run(curves, asked.processes)
+    else:
+        found = run(curves, names, asked.processes)
     print_table(found)
-    if (sources, kinds, names) == (SOURCES, KINDS, FORMULATIONS):
+    if asked.ablation and whole:
+        write("field_ablation.json", found)
+    elif whole and names == FORMULATIONS:
         found["clean"] = run_clean(names, asked.processes)
-        (RESULTS / "field.json").write_text(json.dumps(found, indent=1) + "\n")
+        write("field.json", found)
     print(f"{time.time() - started:.0f} s with {asked.processes} processes")
 
 

@@ -75,9 +75,18 @@ def _row(label: str, number: str, by: dict[str, Any], names: list[str]) -> str:
 def averages() -> str:
     """Averages over sources of every test."""
     found = result("field")
+    return _averages(found, [f"`{n}`" for n in found["formulations"]])
+
+
+def ablation() -> str:
+    """Averages over sources of the law without each of its parts."""
+    found = result("field_ablation")
+    return _averages(found, found["formulations"])
+
+
+def _averages(found: dict[str, Any], labels: list[str]) -> str:
     names = found["formulations"]
-    rows = ["| kind, trained on | " + " | ".join(f"`{n}`" for n in names) + " |",
-            "|---|" + "--:|" * len(names)]  # fmt: skip
+    rows = [f"| kind, trained on | {' | '.join(labels)} |", "|---|" + "--:|" * len(names)]
     for kind, label in KINDS.items():
         for test, trained in TESTS.items():
             part = found["errors"].get(test, {}).get(kind)
@@ -162,5 +171,5 @@ def _number(value: float | None) -> str:
 CORPUS: dict[str, Callable[[], str]] = {
     "corpus": corpus, "field-errors": partial(errors, "all_4"), "field-averages": averages,
     "field-ratios": ratios, "field-intervals": judged_intervals, "field-spoilt": spoilt,
-    "field-clean": clean,
+    "field-clean": clean, "field-ablation": ablation,
 }  # fmt: skip
