@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-
 from lengthwise.data.work import work_of
 from lengthwise.domain.estimate import Estimate
 from lengthwise.domain.work import Work
 from lengthwise.errors import ColumnError
+from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.interfaces.cli.main import app
 from lengthwise.prediction.chunked import InChunks, chunk_steps
 from lengthwise.prediction.estimates import RequestEstimate
@@ -141,8 +141,7 @@ def test_a_costlier_first_step_is_not_read_as_a_slope(tmp_path: Path) -> None:
     truth = step_ms(np.full(64, float(CHUNK)), contexts, 0.02).sum()
     asked = estimate(law, isl=16_384, prefill_chunk=CHUNK)
     assert asked.latency_ms == pytest.approx(truth, rel=0.04)
-    plain, _ = choose(work_of(table), table["latency_ms"].to_numpy() / 1e3, None,
-                      {"prefix": "same"})  # fmt: skip
+    plain = HachiyaPatias().fit_work(work_of(table), table["latency_ms"].to_numpy() / 1e3)
     deep = Work.of("prefill", query_len=CHUNK, context_len=contexts)
     assert 1e3 * plain.predict_work(deep).sum() < 0.95 * truth
     file = tmp_path / "law.json"
