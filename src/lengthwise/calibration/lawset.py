@@ -25,7 +25,9 @@ from lengthwise.calibration.loads import warn_of_loads
 from lengthwise.calibration.match import match_deployment
 from lengthwise.calibration.phase_law import Domain, PhaseLaw
 from lengthwise.calibration.pooling import Population, borrowed, populations_of
+from lengthwise.calibration.rivals import rival_of
 from lengthwise.calibration.single import is_averaged, single
+from lengthwise.calibration.suspects import suspects_of
 from lengthwise.calibration.trials import trials_of
 from lengthwise.data.identity import deployment_of, labels_of
 from lengthwise.data.schema import DEPLOYMENT
@@ -225,13 +227,17 @@ class LawSet(Estimator):
             return PhaseLaw.of(group, fit.law, [], held)
         relatives = populations if len(group) < MIN_POINTS else []
         fitted = average(work, y_s, self._knowledge(group, borrowed(group, relatives)))
+        suspects = suspects_of(fitted, work, y_s)
         if not self.intervals:
-            return PhaseLaw.of(group, fitted.law, [], None)
+            return PhaseLaw.of(group, fitted.law, [], None, suspects)
         found = refits(fitted, work, y_s, far)
-        trials = trials_of(fitted, found[: len(length_folds(work))], work, y_s)
+        long_end = found[: len(length_folds(work))]
+        trials = trials_of(fitted, long_end, work, y_s)
         near = left_out_one_by_one(fitted.members, fitted.law)
         held = HeldOut.join([near, held_out(found, work, y_s)])
-        return PhaseLaw.of(group, fitted.law, trials, held)
+        return PhaseLaw.of(
+            group, fitted.law, trials, held, suspects, rival_of(long_end, work, y_s)
+        )  # fmt: skip
 
     def _knowledge(
         self, group: Group, borrowed: list[tuple[dict[str, tuple[float, float]], int]]

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from lengthwise.calibration.folds import Reach
 from lengthwise.calibration.groups import Group
 from lengthwise.calibration.held_out import HeldOut
+from lengthwise.calibration.rivals import Rival
+from lengthwise.calibration.suspects import Suspect
 from lengthwise.calibration.trials import Trial
 from lengthwise.data.load import Load, load_in
 from lengthwise.domain.work import Work
@@ -134,6 +136,10 @@ class PhaseLaw:
         Sets of terms that were tried, with what each bought.
     held_out
         Residuals of points the fit did not see, None when not asked for.
+    suspects
+        Points that the fit takes for spoilt, by length.
+    rival
+        The simple formula that predicted the long end clearly better, None without one.
     """
 
     deployment: str
@@ -146,21 +152,30 @@ class PhaseLaw:
     noise: float = float("nan")
     trials: tuple[Trial, ...] = ()
     held_out: HeldOut | None = field(default=None, repr=False)
+    suspects: tuple[Suspect, ...] = ()
+    rival: Rival | None = None
 
     @classmethod
     def of(
-        cls, group: Group, law: Formulation, trials: list[Trial], held_out: HeldOut | None
-    ) -> PhaseLaw:
+        cls, group: Group, law: Formulation, trials: list[Trial], held_out: HeldOut | None,
+        suspects: tuple[Suspect, ...] = (), rival: Rival | None = None,
+    ) -> PhaseLaw:  # fmt: skip
         """Describe the law fitted to ``group``."""
         return cls(
             group.deployment, group.phase, group.labels, law, Domain.of(group.work, group.outputs),
             len(group), int(group.repeats.sum()), group.noise, tuple(trials), held_out,
+            suspects, rival,
         )  # fmt: skip
 
     @property
     def load(self) -> Load:
         """The load it was measured under, empty for single requests and batches."""
         return load_in(self.labels)
+
+    @property
+    def spoilt(self) -> tuple[int, ...]:
+        """Positions of the suspects among the points of the group by length."""
+        return tuple(suspect.position for suspect in self.suspects)
 
     def log_scale(self, work: Work) -> FloatArray:
         """Compute the standard deviation s of ln t before conformal calibration, shape (n,)."""

@@ -18,6 +18,10 @@
                                         outputs: [least, greatest] of requests under load, or null
         errors                          held out, in range and at the long end, percent
         trials                          sets of terms that were tried, with held-out errors
+        suspects                        points that count for little: position by length, the point
+                                        as a table names it, measured_ms, expected_ms, probability
+        rival                           simple formula that predicted the long end better: name,
+                                        its error and the law's, folds; or null
         state                           parameters and fitted attributes; what predictions use
     calibration      conformal scores by phase
     population       reference fits by phase, for deployments nobody measured
@@ -42,6 +46,8 @@ from lengthwise.calibration.intervals import Calibration
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.phase_law import Domain, PhaseLaw
 from lengthwise.calibration.pooling import Population
+from lengthwise.calibration.rivals import Rival
+from lengthwise.calibration.suspects import Suspect
 from lengthwise.calibration.trials import Trial
 from lengthwise.domain.work import Work
 from lengthwise.errors import ArtifactError
@@ -121,12 +127,13 @@ def read_law(path: str | Path) -> tuple[LawSet, dict[str, Any], Training, Errors
 
 
 def _law_to_json(law: PhaseLaw, errors: Errors) -> dict[str, Any]:
-    skipped = ("law", "held_out", "trials")
+    skipped = ("law", "held_out", "trials", "suspects", "rival")
     plain = {f.name: getattr(law, f.name) for f in fields(law) if f.name not in skipped}
     return {
         **to_json(plain), "equation": equation_of(law.law), "terms": terms_of(law.law),
         "coefficients": to_json(coefficients_of(law.law)),
         "errors": to_json(errors[law.deployment, law.phase]), "trials": to_json(law.trials),
+        "suspects": to_json(law.suspects), "rival": to_json(law.rival),
         "state": to_state(law.law),
     }  # fmt: skip
 
@@ -171,6 +178,8 @@ def _law_from_json(
         from_json(int, entry["n_rows"], f"{where}.n_rows"),
         read_float(entry.get("noise"), f"{where}.noise"),
         from_json(tuple[Trial, ...], entry.get("trials", []), f"{where}.trials"),
+        suspects=from_json(tuple[Suspect, ...], entry.get("suspects", []), f"{where}.suspects"),
+        rival=from_json(Rival | None, entry.get("rival"), f"{where}.rival"),
     )
     _try(law, where)
     return law, read_dataclass(HeldOutError, entry.get("errors"), f"{where}.errors")

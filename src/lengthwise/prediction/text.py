@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 
 from lengthwise.calibration.phase_law import PhaseLaw
+from lengthwise.calibration.rivals import Rival
+from lengthwise.calibration.suspects import Suspect
 from lengthwise.prediction.coefficients import (
     Coefficient,
     coefficients_of,
@@ -13,10 +15,13 @@ from lengthwise.prediction.coefficients import (
     terms_of,
 )
 from lengthwise.prediction.training import HeldOutError
-from lengthwise.units import format_tokens
+from lengthwise.units import counted, format_ms, format_tokens
 
 SHOWN = 4
 """Laws whose equations a representation shows."""
+
+NAMED = 3
+"""Suspects of a law that are said one by one."""
 
 Laws = Mapping[tuple[str, str], PhaseLaw]
 
@@ -29,6 +34,7 @@ def summary(laws: Laws, errors: Mapping[tuple[str, str], HeldOutError]) -> str:
         for one in coefficients_of(law.law):
             weak = weak or not one.identified
             lines.append(f"    {_coefficient(one)}")
+        lines += [f"    {line}" for line in findings(law)]
     if weak:
         lines.append("? weakly identified: the data leave it open, its prior decides")
     return "\n".join(lines)
@@ -44,6 +50,27 @@ def equations(head: str, laws: Laws) -> str:
     return "\n".join(lines)
 
 
+def findings(law: PhaseLaw) -> list[str]:
+    """Say in plain lines which points a law doubts and which simple formula rivals it.
+
+    >>> from lengthwise.calibration.phase_law import Domain
+    >>> from lengthwise.calibration.suspects import Suspect
+    >>> from lengthwise.formulations.hachiya_patias import HachiyaPatias
+    >>> slow = Suspect(0, 900.0, 900.0, 900.0, 1.0, 812.0, 230.0, 0.9)
+    >>> domain = Domain((900.0, 9000.0), (900.0, 9000.0), (1.0, 1.0))
+    >>> law = PhaseLaw("x", "prefill", {}, HachiyaPatias(), domain, 5, 5, suspects=(slow,))
+    >>> findings(law)[0][:68]
+    'prefill of 900 tokens took 812 ms, where the other points say 230 ms'
+    """
+    lines = [_doubt(law.phase, suspect) for suspect in law.suspects[:NAMED]]
+    more = len(law.suspects) - NAMED
+    if more > 0:
+        lines.append(f"{law.phase}: {counted(more, 'more point')} like that")
+    if law.rival is not None:
+        lines.append(_rivalry(law.phase, law.rival))
+    return lines
+
+
 def percent(value: float) -> str:
     """Format a percentage with two significant digits.
 
@@ -53,6 +80,32 @@ def percent(value: float) -> str:
     if not math.isfinite(value):
         return "n/a"
     return f"{value:.{0 if value >= 10 else 1 if value >= 1 else 2}f} %"
+
+
+def _doubt(phase: str, point: Suspect) -> str:
+    again = "measure it again, warm" if point.is_slow else "measure it again"
+    return (
+        f"{_named(phase, point)} took {format_ms(point.measured_ms)}, where the other points say "
+        f"{format_ms(point.expected_ms)}: it counts for little; {again}"
+    )
+
+
+def _named(phase: str, point: Suspect) -> str:
+    context = format_tokens(point.context_len)
+    batch = f", batch {point.batch_size:,.4g}" if point.batch_size != 1.0 else ""
+    if phase != "prefill" or point.query_len is None:
+        return f"{phase} step at {context} tokens{batch}"
+    query = format_tokens(point.query_len)
+    return f"prefill of {query} tokens{'' if query == context else f' up to {context}'}{batch}"
+
+
+def _rivalry(phase: str, rival: Rival) -> str:
+    part = "a half" if rival.folds == 1 else "a half and a quarter"
+    return (
+        f"{phase}: on its own long end, lengths up to {part} predicted the rest: {rival.name} "
+        f"{percent(rival.error_percent)}, this law {percent(rival.ours_percent)}; such a lead "
+        "seldom lasts, so it has no weight: measure longer to be sure"
+    )
 
 
 def _headline(law: PhaseLaw, error: HeldOutError) -> str:

@@ -20,6 +20,8 @@ from lengthwise import __version__
 from lengthwise.calibration.groups import Group, groups_of, step_rows
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.phase_law import PhaseLaw
+from lengthwise.calibration.rivals import Rival
+from lengthwise.calibration.suspects import Suspect
 from lengthwise.data.checks import check_table
 from lengthwise.data.report import Flag
 from lengthwise.errors import LengthwiseError, NothingUsableError
@@ -34,6 +36,7 @@ from lengthwise.prediction.coefficients import (
     equation_of,
     terms_of,
 )
+from lengthwise.prediction.text import findings
 from lengthwise.reporting.figures.chart import Bars, Chart, plain
 from lengthwise.reporting.figures.prepare import (
     ablation_bars,
@@ -82,6 +85,9 @@ class GroupContent:
     trials: tuple[dict[str, Any], ...]
     scores: dict[str, float] = field(default_factory=dict)
     charts: tuple[Chart, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    rival: Rival | None = None
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -299,7 +305,7 @@ def _described(
         law.domain.length, law.domain.sequences, law.law.name, terms_of(law.law),
         equation_of(law.law), tuple(coefficients_of(law.law)),
         tuple(asdict(trial) | {"score": trial.score} for trial in law.trials),
-        scores or {}, charts,
+        scores or {}, charts, law.suspects, law.rival, tuple(findings(law)),
     )  # fmt: skip
 
 

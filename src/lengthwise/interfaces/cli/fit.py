@@ -107,6 +107,7 @@ def command(
     with also_known(known):
         _say_unknown(unknown_models(frame), several=deployment_of(frame).nunique() > 1)
         law = LatencyLaw(formulation, e1=e1, e2=e2, e3=e3, pooling=pooling).fit(frame)
+    _say_findings(law)
     if output is not None:
         law.save(output)
     if as_json:
@@ -122,6 +123,17 @@ def _show(law: LatencyLaw, frame: pd.DataFrame) -> None:
     training, rows = law.training_, [_row(law, *key) for key in law.law_set_.laws_]
     used = f"{training.rows_used:,} of {training.rows:,} rows used"
     print_table(COLUMNS, rows, title=f"{counted(len(rows), 'law')}, {used}")
+
+
+def _say_findings(law: LatencyLaw) -> None:
+    """Say which points a law doubts, and which simple formula does better on its long end."""
+    from lengthwise.prediction.text import findings
+
+    laws = law.law_set_.laws_
+    several = len({deployment for deployment, _ in laws}) > 1
+    for (deployment, _), one in laws.items():
+        for line in findings(one):
+            log(f"{deployment}: {line}" if several else line)
 
 
 def _row(law: LatencyLaw, deployment: str, phase: str) -> list[Any]:
@@ -158,6 +170,8 @@ def _to_json(law: LatencyLaw, flags: list[Flag], output: Path | None) -> dict[st
             "lengths": one.domain.length, "terms": terms_of(one.law),
             "equation": equation_of(one.law),
             "coefficients": [asdict(c) for c in coefficients_of(one.law)],
+            "suspects": [asdict(suspect) for suspect in one.suspects],
+            "rival": asdict(one.rival) if one.rival else None,
             "noise_percent": 100.0 * one.noise, **asdict(law.errors_[deployment, phase]),
         }
         for (deployment, phase), one in law.law_set_.laws_.items()
