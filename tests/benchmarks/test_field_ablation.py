@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +16,7 @@ from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.learned import learned
 
 NOISE = 0.002
+FIELD = Path(__file__).parents[2] / "benchmarks" / "field.py"
 FAR = pd.DataFrame({"phase": ["prefill"], "isl": [6_000.0]})
 
 
@@ -74,3 +79,16 @@ def test_figures_are_those_of_the_field() -> None:
         assert average["full law"]["median"] < 5 < average["E1 off"]["median"]
     scores = judge(curve(points=17), ("full law",))
     assert [s.test for s in scores] == ["all_4", "drawn_4", "spoilt"]
+
+
+@pytest.mark.data
+def test_a_selection_is_printed_and_not_written(needs_data: Path) -> None:
+    written = FIELD.parent / "results" / "field_ablation.json"
+    before = written.stat().st_mtime_ns
+    asked = ["--ablation", "--only", "turboquant_plus", "--kinds", "decode", "--processes", "1"]
+    done = subprocess.run(
+        [sys.executable, str(FIELD), *asked], capture_output=True, text=True, check=True
+    )
+    assert all(name in done.stdout for name in VARIANTS)
+    assert "turboquant_plus" in done.stdout
+    assert written.stat().st_mtime_ns == before

@@ -28,7 +28,7 @@ def fit(n: FloatArray, y_s: FloatArray, **changes: object) -> Fitted:
 
 
 def drawn(shape: str, rng: np.random.Generator, noise: float = NOISE) -> tuple[FloatArray, ...]:
-    """Draw five lengths, four measured times and five true ones, the last at 4 times the longest."""
+    """Draw five lengths, times measured at four of them, and true times; the fifth is far off."""
 
     def between(low: float, high: float) -> float:
         return float(np.exp(rng.uniform(np.log(low), np.log(high))))
@@ -121,7 +121,7 @@ def test_four_clean_times_tell_what_four_times_the_length_costs(shape: str) -> N
         for found, (n, _, truth) in clean(shape)
     ]
     assert np.median(errors) <= 0.01
-    assert sorted(errors)[-2] <= 0.04  # all but one of them
+    assert np.quantile(errors, 0.95) <= 0.04
     assert max(errors) <= 0.07
 
 
