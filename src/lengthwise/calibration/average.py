@@ -21,6 +21,7 @@ from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.formulations.hachiya_patias import correction as e3_forms
 from lengthwise.formulations.hachiya_patias.average import Flat, coefficients
 from lengthwise.formulations.hachiya_patias.discrepancy import Discrepancy, Noise, gap
+from lengthwise.formulations.hachiya_patias.leftover import leftover
 from lengthwise.formulations.hachiya_patias.members import Members, Spoilt, fit_members
 from lengthwise.formulations.hachiya_patias.priors import LogNormal
 from lengthwise.formulations.hachiya_patias.structures import Design, Structure, structures_of
@@ -71,7 +72,7 @@ class Knowledge:
     def terms(self, work: Work, y_s: FloatArray) -> tuple[Term, ...]:
         """Linear terms that the steps identify."""
         e1 = "off" if self.e1 == "off" else "quadratic"
-        found = choose_terms(work, y_s, e1, "floor", self.spec)
+        found = choose_terms(work, y_s, e1, "floor", self.spec, prefix="apart")
         kv = next((t for t in found if t.name == "KV"), None)
         if work.phase == "decode" and kv is not None:
             found += (Term("KV_root", kv.unit, kv.prior),)
@@ -206,5 +207,15 @@ def law_of(members: Members, knowledge: Knowledge) -> HachiyaPatias:
     law.gap_ = gap(work)
     law.tokens_ = (float(work.new_tokens.min()), float(work.new_tokens.max()))
     if knowledge.corrected:
-        law.correction_ = e3_forms.krige(work, lambda at: flat.correction(at) - level, law._base)
+        law.correction_ = e3_forms.krige(work, _delta(members, flat, level), law._base)
     return law
+
+
+def _delta(members: Members, flat: Flat, level: float) -> Callable[[Work], FloatArray]:
+    """E3: what the discrepancy adds beyond its level at the long end, and cells of their own."""
+    if members.discrepancy.share is None:
+        return lambda at: flat.correction(at) - level
+    work = members.work
+    sigma = members.mean_square(members.noise.sigma)
+    rest = leftover(work, members.log_y - flat.log_mean(work), sigma)
+    return lambda at: flat.correction(at) - level + rest(at)

@@ -28,13 +28,15 @@ from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias.discrepancy import SIGMAS, TAUS, Noise
 from lengthwise.formulations.hachiya_patias.priors import LogNormal, attention_ratio, kv_cost
 from lengthwise.formulations.hachiya_patias.structures import Structure
-from lengthwise.formulations.hachiya_patias.terms import Term
+from lengthwise.formulations.hachiya_patias.terms import KERNELS, Term
 from lengthwise.units import FloatArray
 
 KINDS = ("prompt", "chunk", "decode", "mixed")
 ALL, UNTAUGHT = "all", "untaught"
 E1_IF_FULL = 0.9
 """Prior probability of E1 when the model is known to have full attention."""
+TWO_KERNELS = 0.3
+"""Odds of either kernel to be dearer per token, where steps with and without a prefix were timed."""
 E1_IF_SPARSE = 0.2
 """The same when names say that attention is sparse or linear, or the model has none."""
 
@@ -91,7 +93,10 @@ class KindPrior:
             share = E1_IF_FULL if attention == "full" else E1_IF_SPARSE
             e1 = {"quadratic": share, "off": 1.0 - share}
         found = [
-            math.log(self.short_end[s.short_end]) + math.log(e1[s.e1]) + math.log(self._depth(s))
+            math.log(self.short_end[s.short_end])
+            + math.log(e1[s.e1])
+            + math.log(self._depth(s))
+            + (math.log(TWO_KERNELS) if any(k in s.terms for k in KERNELS) else 0.0)
             for s in structures
         ]
         weights = np.exp(np.array(found) - max(found))

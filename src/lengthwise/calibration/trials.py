@@ -12,6 +12,7 @@ from lengthwise.calibration.held_out import Refit
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias.average import Flat
 from lengthwise.formulations.hachiya_patias.structures import Structure
+from lengthwise.formulations.hachiya_patias.terms import KERNELS
 from lengthwise.units import FloatArray
 
 KEPT = 0.05
@@ -102,4 +103,7 @@ def _trial(
     depth = next((DEPTH[n] for n in structure.terms if n in DEPTH), "constant")
     e1 = structure.e1 if fit.members.work.phase == "prefill" else depth
     e3 = "residual" if fit.knowledge.corrected else "off"
-    return Trial(e1, structure.short_end, e3, near, far, kept=weight >= KEPT, weight=weight)
+    prefix = "apart" if any(k in structure.terms for k in KERNELS) else "same"
+    return Trial(
+        e1, structure.short_end, e3, near, far, kept=weight >= KEPT, prefix=prefix, weight=weight
+    )

@@ -25,7 +25,9 @@ TAUS = (0.0005, 0.002, 0.008, 0.03, 0.1, 0.3)
 MEMORY = 10.0
 """L, the distance over which W is forgotten, in ln tokens."""
 JITTER = 1e-10
-PARTS = {"prefill": (0.9, 0.1, 0.1), "mixed": (0.9, 0.1, 0.1), "decode": (3.0, 0.5, 1.0)}
+SMOOTH = 0.2
+"""Distance below which W is smooth, ln tokens."""
+PARTS = {"prefill": (0.9, 0.1, 0.0), "mixed": (0.9, 0.1, 0.0), "decode": (3.0, 0.5, 0.0)}
 """Variance of W_T and of W_c, in tau^2 L."""
 
 
@@ -83,8 +85,8 @@ class Discrepancy:
         >>> float(Discrepancy().kernel(one, one)[0, 0])
         10.0
         """
-        context = np.abs(np.log(a.context_len)[:, None] - np.log(b.context_len)[None])
-        tokens = np.abs(np.log(a.new_tokens)[:, None] - np.log(b.new_tokens)[None])
+        context = _rounded(np.log(a.context_len)[:, None] - np.log(b.context_len)[None])
+        tokens = _rounded(np.log(a.new_tokens)[:, None] - np.log(b.new_tokens)[None])
         of_tokens, of_context, of_both = PARTS[a.phase]
         scale: FloatArray | float = of_tokens
         if self.share is not None:
@@ -93,6 +95,11 @@ class Discrepancy:
         if self.share is not None:
             total = total + of_both * np.exp(-(tokens + context) / MEMORY)
         return np.asarray(MEMORY * total)
+
+
+def _rounded(difference: FloatArray) -> FloatArray:
+    """Distance that is smooth near 0: quirks from one token to the next are noise, no trend."""
+    return np.asarray(np.sqrt(difference**2 + SMOOTH**2) - SMOOTH)
 
 
 def gap(work: Work) -> float:

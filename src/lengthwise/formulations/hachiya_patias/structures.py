@@ -25,7 +25,7 @@ import numpy as np
 
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias.priors import LogNormal
-from lengthwise.formulations.hachiya_patias.terms import Term, linear_basis
+from lengthwise.formulations.hachiya_patias.terms import KERNELS, Term, linear_basis
 from lengthwise.units import FloatArray, IndexArray
 
 SHORT_ENDS = ("none", "overhead", "floor2", "floor4")
@@ -84,7 +84,11 @@ def structures_of(
     >>> [s.short_end for s in structures_of("prefill", (pairs,), e1="off", e2="auto", flat=False)]
     ['none', 'overhead', 'floor2', 'floor4']
     """
-    names = [t.name for t in terms if t.name not in ("E1", "KV", "KV_root")]
+    chosen = ("E1", "KV", "KV_root", *KERNELS)
+    names = [t.name for t in terms if t.name not in chosen]
+    kernels: tuple[tuple[str, ...], ...] = ((),)
+    if any(t.name in KERNELS for t in terms):
+        kernels = ((), *((name,) for name in KERNELS))
     ends = ("none",) if flat else _short_ends(e2)
     pairs: tuple[tuple[str, ...], ...] = ((), ("E1",))
     if not any(t.name == "E1" for t in terms) or e1 == "off":
@@ -96,7 +100,8 @@ def structures_of(
         depth = ((), ("KV",), ("KV_root",)) if phase == "decode" else ((), ("KV",))
     if phase == "mixed":
         depth = (("KV",),)
-    return tuple(Structure(end, (*p, *d, *names)) for end, p, d in product(ends, pairs, depth))
+    every = product(ends, pairs, depth, kernels)
+    return tuple(Structure(end, (*p, *d, *k, *names)) for end, p, d, k in every)
 
 
 def _short_ends(e2: str) -> tuple[str, ...]:
