@@ -9,6 +9,7 @@ to all.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -78,6 +79,15 @@ class Knowledge:
             found += (Term("KV_root", kv.unit, kv.prior),)
         return found
 
+    def tells_floor(self, work: Work) -> bool:
+        """Tell whether the short end is known, or asked for, where all steps are of one size.
+
+        A whole prompt of one length is asked about at others; priors of n0 come with ratios to an
+        alpha_1 beside a floor.
+        """
+        prompts = work.phase == "prefill" and bool(work.is_fresh.all())
+        return prompts or "ln_n0_tokens" in (self.borrowed or {})
+
     def priors(self, terms: tuple[Term, ...], y_s: FloatArray) -> dict[str, LogNormal]:
         """Priors of all parameters."""
         found = self.prior.priors(terms, self.spec, float(y_s.min()))
@@ -114,7 +124,7 @@ def average(work: Work, y_s: FloatArray, knowledge: Knowledge) -> Fitted:
 def members_of(work: Work, y_s: FloatArray, knowledge: Knowledge) -> Members:
     """Fit and weigh all members of a group."""
     terms = knowledge.terms(work, y_s)
-    flat = bool(np.ptp(work.new_tokens) == 0.0)
+    flat = bool(np.ptp(work.new_tokens) == 0.0) and not knowledge.tells_floor(work)
     structures = structures_of(
         work.phase, terms, e1=knowledge.e1, e2=knowledge.e2, flat=flat
     )  # fmt: skip

@@ -121,8 +121,10 @@ def left_out_one_by_one(members: Members, law: HachiyaPatias) -> HeldOut:
     law
         Their average: its scale is what intervals are made from.
     """
+    n = len(members.log_y)
+    if n < 2:
+        return HeldOut.join([])
     residual = mixture_residuals(members)
-    n = len(residual)
     none = Reach(np.zeros(n), np.zeros(n))
     return HeldOut(np.arange(n), residual, law.log_scale(members.work), none)
 

@@ -26,6 +26,7 @@ from lengthwise.calibration.match import match_deployment
 from lengthwise.calibration.phase_law import Domain, PhaseLaw
 from lengthwise.calibration.pooling import Population, borrowed, populations_of
 from lengthwise.calibration.rivals import rival_of
+from lengthwise.calibration.shape import shape_priors
 from lengthwise.calibration.single import is_averaged, single
 from lengthwise.calibration.suspects import suspects_of
 from lengthwise.calibration.trials import trials_of
@@ -65,6 +66,9 @@ class LawSet(Estimator):
     learned
         Priors by kind of group (see :mod:`lengthwise.calibration.learned`); those of all public
         curves when None.
+    shape
+        Whether deployments without such relatives, whose model and hardware are known, take the
+        step law's curve as prior (see :mod:`lengthwise.calibration.shape`).
 
     Attributes
     ----------
@@ -87,11 +91,12 @@ class LawSet(Estimator):
     def __init__(
         self, formulation: str = OWN, *, e1: str = "auto", e2: str = "auto", e3: str = "auto",
         pooling: bool = True, intervals: bool = True,
-        learned: dict[str, KindPrior] | None = None,
+        learned: dict[str, KindPrior] | None = None, shape: bool = True,
     ) -> None:  # fmt: skip
         self.formulation = formulation
         self.e1, self.e2, self.e3 = e1, e2, e3
         self.pooling, self.intervals, self.learned = pooling, intervals, learned
+        self.shape = shape
 
     laws_: dict[tuple[str, str], PhaseLaw]
     calibration_: dict[str, Calibration]
@@ -243,9 +248,10 @@ class LawSet(Estimator):
         self, group: Group, borrowed: list[tuple[dict[str, tuple[float, float]], int]]
     ) -> Knowledge:  # fmt: skip
         prior = (self.learned or learned())[kind_of(group.work)]
+        physics = shape_priors(group) if self.shape and not borrowed else None
         return Knowledge(
             prior, group.spec, attention_of(group.spec, group.labels), self.e1, self.e2,
-            self.e3 in ("auto", "residual"), borrowed[0][0] if borrowed else None,
+            self.e3 in ("auto", "residual"), borrowed[0][0] if borrowed else physics,
         )  # fmt: skip
 
     def _fit_baseline(self, group: Group) -> PhaseLaw:
