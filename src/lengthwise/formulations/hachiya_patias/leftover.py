@@ -1,9 +1,9 @@
 r"""What products and cache leave over together: a cell of batch and context with a cost of its own.
 
-Where tokens and context vary apart, residuals of the averaged law at the measured steps are smoothed by
-a Gaussian process with covariance s^2 exp(-(d_T + d_c) / 2), d distances in ln tokens and ln context,
-and noise: it interpolates between the cells of a table and is no part of what the terms of the
-law are fitted to. s and the noise are those of greatest evidence.
+Where tokens and context vary apart, residuals of the averaged law at the measured steps are
+smoothed by a Gaussian process with covariance s^2 exp(-(d_T + d_c) / 2), d distances in ln tokens
+and ln context, and noise: it interpolates between the cells of a table and is no part of what the
+terms of the law are fitted to. s and the noise are those of greatest evidence.
 """
 
 from __future__ import annotations
