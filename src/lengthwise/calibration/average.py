@@ -10,7 +10,6 @@ to all.
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np

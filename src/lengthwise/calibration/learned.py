@@ -36,7 +36,7 @@ ALL, UNTAUGHT = "all", "untaught"
 E1_IF_FULL = 0.9
 """Prior probability of E1 when the model is known to have full attention."""
 TWO_KERNELS = 0.3
-"""Odds of either kernel to be dearer per token, where steps with and without a prefix were timed."""
+"""Odds of either kernel to be dearer per token where steps with and without a prefix were timed."""
 E1_IF_SPARSE = 0.2
 """The same when names say that attention is sparse or linear, or the model has none."""
 
