@@ -23,6 +23,7 @@ from lengthwise.calibration.average import Knowledge, average
 from lengthwise.calibration.groups import groups_of
 from lengthwise.calibration.lawset import OWN
 from lengthwise.calibration.learned import attention_of, kind_of, learned, untaught
+from lengthwise.calibration.shape import shape_priors
 from lengthwise.data.table import load
 
 TESTS = ("all_4", "drawn_4", "spoilt")
@@ -40,11 +41,14 @@ class Variant:
         Whether it knows what public curves teach.
     named
         Whether it reads the name of the model, and so its architecture.
+    shaped
+        Whether the step law says what a known model takes on known hardware.
     """
 
     changes: Mapping[str, Any] = field(default_factory=dict)
     taught: bool = True
     named: bool = True
+    shaped: bool = True
 
 
 VARIANTS = {
@@ -55,6 +59,7 @@ VARIANTS = {
     "no averaging": Variant({"averaging": False}),
     "no learnt priors": Variant(taught=False),
     "no spoilt points": Variant({"spoilt": False}),
+    "no step law": Variant(shaped=False),
     "no model names": Variant(named=False),
 }
 
@@ -73,7 +78,7 @@ class Ablated(Alone):
         priors = learned(without=self.source) if self.variant.taught else untaught()
         knowledge = Knowledge(
             priors[kind_of(group.work)], group.spec, attention_of(group.spec, group.labels),
-            **self.variant.changes,
+            borrowed=shape_priors(group) if self.variant.shaped else None, **self.variant.changes,
         )  # fmt: skip
         self.fitted_ = average(group.work, group.y_s, knowledge)
         self.law_ = self.fitted_.law

@@ -20,15 +20,15 @@ FIELD = Path(__file__).parents[2] / "benchmarks" / "field.py"
 FAR = pd.DataFrame({"phase": ["prefill"], "isl": [6_000.0]})
 
 
-def curve(kind: str = "prompt", points: int = 20, model: str = "llama3.1-8b") -> Curve:
+def curve(kind: str = "prompt", points: int = 20) -> Curve:
     """Make one curve of a law with a floor and a square, or of decode steps linear in context."""
     n = 256.0 * np.arange(1, points + 1)
     rng = np.random.default_rng(3)
     exact = 0.1 * np.hypot(n, 400.0) + 4e-6 * n**2 if kind == "prompt" else 10.0 + 1e-3 * n
     table = pd.DataFrame({
         "phase": "prefill" if kind == "prompt" else "decode",
-        "isl" if kind == "prompt" else "context_len": n, "model": model, "hardware": "h",
-        "latency_ms": exact * np.exp(NOISE * rng.standard_normal(points)),
+        "isl" if kind == "prompt" else "context_len": n, "hardware": "H100", "precision": "bf16",
+        "model": "llama3.1-8b", "latency_ms": exact * np.exp(NOISE * rng.standard_normal(points)),
         "curve_id": kind, "kind": kind, "setup": "s", "x_len": n,
     })  # fmt: skip
     (found,) = curves_of("made", table)
@@ -47,7 +47,8 @@ def test_the_full_law_is_that_of_a_set_of_laws(kind: str, few: int) -> None:
 def test_every_variant_lacks_what_its_name_says() -> None:
     table = curve().table.iloc[:4]
     found = {name: Ablated(VARIANTS[name], None).fit(table) for name in VARIANTS}
-    full = found.pop("full law")
+    full, unshaped = found.pop("full law"), found.pop("no step law")
+    assert unshaped.fitted_.knowledge.borrowed is None
     assert all(other.predict(FAR) != full.predict(FAR) for other in found.values())
     assert found["E1 off"].law_.e1_ == "off" != full.law_.e1_
     assert found["E2 off"].law_.scaling_.name == "off" != full.law_.scaling_.name
@@ -57,6 +58,18 @@ def test_every_variant_lacks_what_its_name_says() -> None:
     assert found["no spoilt points"].fitted_.members.hypotheses == ((),)
     assert found["no model names"].law_.spec is None
     assert full.law_.spec is not None
+
+
+def test_the_step_law_shapes_decode_steps_of_known_models_and_hardware() -> None:
+    table = curve("decode").table.iloc[:3]
+    full, unshaped, nameless = (
+        Ablated(VARIANTS[name], None).fit(table)
+        for name in ("full law", "no step law", "no model names")
+    )
+    assert full.fitted_.knowledge.borrowed
+    assert unshaped.fitted_.knowledge.borrowed is None
+    assert nameless.fitted_.knowledge.borrowed is None
+    assert full.predict(curve("decode").table)[-1] != unshaped.predict(curve("decode").table)[-1]
 
 
 def test_without_spoilt_points_one_bad_time_bends_the_law() -> None:
