@@ -69,7 +69,7 @@ def test_a_rival_changes_nothing_of_the_law() -> None:
 
 def test_the_law_has_no_rival_where_it_predicts_its_long_end() -> None:
     """A floor, where time does not grow at first, is what simple formulas lack."""
-    n = 2.0 ** np.arange(6, 15)
+    n = np.asarray(2.0 ** np.arange(6, 15), dtype=float)
     assert law_of(n, 0.1 * np.hypot(n, 900.0)).rival is None
 
 
