@@ -39,6 +39,7 @@ Priors = dict[str, tuple[float, float]]
 """Mean and standard deviation of the logarithm, by parameter."""
 
 SDS: Mapping[str, Mapping[str, float]] = {
+    "prompt": {"ln_n0_tokens": 1.0, "E1": 0.7, "B": 1.5},
     "decode": {"ln_a1": 1.0, "ln_n0_tokens": 1.0, "KV": 1.0},
 }
 """Standard deviations by kind of group, for the coefficients that helped on sources left out."""
@@ -208,17 +209,19 @@ def grid_of(work: Work) -> Work:
     -------
     Work
         All combinations of a few lengths from a quarter of the shortest to 16 times the longest and
-        of batches from a quarter to four times; chunks likewise where prefixes were cached.
+        of batches from a quarter to four times (decode steps: 64 times, where they are no longer
+        bound by memory); chunks likewise where prefixes were cached.
 
     Examples
     --------
     >>> grid = grid_of(Work.of("prefill", query_len=1024.0, context_len=1024.0))
     >>> float(grid.context_len.min()), float(grid.context_len.max()), len(grid)
-    (256.0, 16384.0, 14)
+    (256.0, 16384.0, 21)
     """
-    batch = _sizes(work.sequences, 4.0)
     if work.phase == "decode":
+        batch = _sizes(work.sequences, 64.0)
         return _crossed("decode", np.ones(1), _sizes(work.context_len, 16.0), batch)
+    batch = _sizes(work.sequences, 4.0)
     query = work.new_tokens / work.sequences
     if work.is_fresh.all():
         return _crossed("prefill", _sizes(query, 16.0), np.zeros(1), batch)
