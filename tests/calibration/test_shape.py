@@ -193,12 +193,13 @@ def test_a_law_file_of_one_point_answers_alike_and_without_the_step_law(tmp_path
     np.testing.assert_array_equal(again.predict(asked), law.predict(asked))
     code = (
         "import sys\nfrom lengthwise.interfaces.cli.main import run\n"
-        f"try:\n    run(['predict', '--law', {str(file)!r}, '--context-len', '4096'])\n"
+        f"try:\n    run(['predict', {str(file)!r}, '--phase', 'decode', '--context-len', '4096'])\n"
         "except SystemExit as stopped:\n    assert not stopped.code\n"
         "assert 'lengthwise.formulations.step.step_model' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+    assert " ms " in done.stdout
 
 
 def test_a_fit_stays_quick() -> None:
