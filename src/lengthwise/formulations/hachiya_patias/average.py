@@ -147,14 +147,31 @@ def coefficients(flat: Flat) -> Averaged:
     psi = _psi(form)
     if len(psi):
         inside = (flat.sharpness > 1.0).astype(float)
-        spread.insert(1, inside * np.clip(np.log(n0) - np.log(floors), -3.0, 3.0))
-        scale.insert(1, inside)
+        moved = inside * np.clip(np.log(n0) - np.log(floors), -3.0, 3.0)
+        level, slope = _level(flat, rate, n0, form)
+        spread[0], scale[0] = level - 1.0 - slope * moved, level
+        spread.insert(1, moved)
+        scale.insert(1, inside * level)
         gradient.insert(1, _row(flat, 1))
     covariance = _covariance(flat, np.array(spread).T, np.array(scale).T, np.array(gradient))
     turn = np.eye(len(covariance))
     turn[1 + len(psi) :, 0] = -1.0
     theta = np.concatenate([[np.log(mean[0])], psi, np.log(mean[1:] / mean[0])])
     return Averaged(form, tuple(names[1:]), theta, turn @ covariance @ turn.T)
+
+
+def _level(flat: Flat, rate: FloatArray, n0: FloatArray, form: Scaling) -> tuple[FloatArray, float]:
+    """Time of each member's tokens at the largest step measured, over the mean; and how the floor
+    of the average moves it there.
+
+    Where all steps are small alpha_1 and n0 are unknown and their product is known. The logarithms
+    of two large deviations would not cancel to first order, this level does.
+    """
+    most = flat.members.work.new_tokens.max()[None]
+    sharp = np.where(flat.sharpness > 1.0, flat.sharpness, 0.0)
+    effective = effective_tokens(most, n0, sharp)[0]
+    slope = float(form.tokens(most, _psi(form))[1][0, 0])
+    return rate * effective / (flat.weight @ (rate * effective)), slope
 
 
 def _row(flat: Flat, *columns: int) -> FloatArray:
