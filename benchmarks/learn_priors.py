@@ -27,8 +27,11 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.calibration.average import Knowledge, members_of
-from lengthwise.calibration.groups import groups_of
+from lengthwise.calibration.average import Knowledge, average, members_of
+from lengthwise.calibration.folds import is_interior
+from lengthwise.calibration.groups import Group, groups_of
+from lengthwise.calibration.held_out import left_out_one_by_one
+from lengthwise.calibration.intervals import FEW
 from lengthwise.calibration.learned import (
     ALL,
     KINDS,
@@ -241,6 +244,76 @@ def _smooth(noise: FloatArray) -> FloatArray:
     return np.asarray(0.7 * noise + 0.075 * around)
 
 
+@dataclass(frozen=True)
+class Misses:
+    """|residual| / s of one curve, by law without its source: in range, and beyond by points."""
+
+    source: str
+    kind: str
+    inside: FloatArray
+    few: FloatArray
+    many: FloatArray
+
+
+def misses(task: tuple[str, Group, KindPrior]) -> Misses:
+    """Predict the long part of one curve from its short one, and from a few points of it."""
+    source, group, prior = task
+    length = group.work.length
+    short, far = (
+        np.flatnonzero(length <= length.max() / 4),
+        np.flatnonzero(length > length.max() / 4),
+    )
+    knowledge = Knowledge(prior, group.spec, attention_of(group.spec, group.labels))
+    rng = np.random.default_rng(len(group))
+    found: dict[str, list[FloatArray]] = {"inside": [], "few": [], "many": []}
+    for number in (0, 3, 4, 6):
+        if len(short) < max(number, 3):
+            continue
+        some = short if not number else np.append(
+            np.sort(rng.choice(short[:-1], number - 1, replace=False)), short[-1])  # fmt: skip
+        fitted = average(group.work.take(some), group.y_s[some], knowledge)
+        at = group.work.take(far)
+        residual = np.log(group.y_s[far] / fitted.law.predict_work(at))
+        name = "few" if len(some) <= FEW else "many"
+        found[name].append(np.abs(residual) / fitted.law.log_scale(at))
+        if not number:
+            near = left_out_one_by_one(fitted.members, fitted.law)
+            inner = is_interior(fitted.members.work)
+            found["inside"].append((np.abs(near.residual) / near.scale)[inner])
+    parts = {k: np.concatenate([np.empty(0), *v]) for k, v in found.items()}
+    return Misses(source, kind_of(group.work), **parts)
+
+
+def scores_of(found: list[Misses], kind: str) -> dict[str, list[float]]:
+    """Quantiles of the misses of a kind, every curve of a source and every source alike."""
+    out = {}
+    for name, count in (("inside", 10), ("few", 40), ("many", 40)):
+        values, weights = [], []
+        mine = [m for m in found if m.kind == kind and len(getattr(m, name))]
+        for m in mine:
+            of_source = sum(o.source == m.source for o in mine)
+            values.append(getattr(m, name))
+            weights.append(np.full(len(values[-1]), 1.0 / len(values[-1]) / of_source))
+        value, weight = np.concatenate(values), np.concatenate(weights)
+        order = np.argsort(value)
+        reached = np.cumsum(weight[order]) / weight.sum()
+        levels = (np.arange(count) + 0.5) / count
+        out[name] = np.round(value[order][np.searchsorted(reached, levels)], 4).tolist()
+    return out
+
+
+def all_misses(priors: dict[str, Any], pool: Any) -> list[Misses]:
+    """Judge every curve by priors without its source."""
+    tasks = []
+    for source in SOURCES:
+        for group in groups_of(datasets.table(source)):
+            lengths = np.unique(group.work.length)
+            if (lengths <= lengths.max() / 4).sum() >= 3:
+                taught = priors[f"without {source}"][kind_of(group.work)]
+                tasks.append((source, group, KindPrior.of(taught)))
+    return list(pool.map(misses, tasks, chunksize=8))
+
+
 def main() -> None:
     """Learn from all sources and without each, and write the file."""
     every = [c for source in SOURCES for c in curves(source)]
@@ -250,6 +323,15 @@ def main() -> None:
             rest = [c for c in every if c.source != source]
             priors[f"without {source}"] = learn(rest, pool)
             print(source, {k: priors[f"without {source}"][k]["coefficients"] for k in START})
+        found = all_misses(priors, pool)
+    for name, by_kind in priors.items():
+        rest = [m for m in found if name != f"without {m.source}"]
+        kinds = {m.kind for m in rest}
+        for kind in ("prompt", "chunk", "decode"):
+            by_kind[kind] = by_kind[kind] | {
+                "scores": scores_of(rest if kind in kinds else found, kind)
+            }
+        by_kind["mixed"] = by_kind["chunk"]
     data = {
         "made_by": "benchmarks/learn_priors.py", "kinds": list(KINDS),
         "sources": {s: sorted({c.setup for c in every if c.source == s}) for s in SOURCES},

@@ -1,23 +1,28 @@
-r"""Intervals: parameter covariance, conformal residuals, and growth with distance.
+r"""Intervals: conformal quantiles of what the law itself says of its uncertainty.
 
 The half width of an interval, in ln t, at a point d_n doublings beyond the longest length measured
 and d_b beyond the largest batch, is
 
-    h^2 = (q(L) s)^2 + (gamma_n(L) d_n)^2 + (gamma_b(L) d_b)^2,      s^2 = sigma^2 + J' Sigma J
+    h^2 = (q(L) s)^2 + (gamma_b(L) d_b)^2,     s^2 = sigma^2 + J' Sigma J + 2 tau^2 distance
 
-s is what the posterior of the law says (noise and parameters); q is the conformal quantile of
-|residual| / s over held-out points in range (Vovk et al. 2005; Papadopoulos 2008), binned by length
-when every bin has ``BIN_MIN`` points; gamma, the error per doubling beyond the data, is what would
-have covered the worst point of a deployment on folds that predicted a far end from the near one:
-the quantile over deployments, since the errors of one deployment beyond its data share one cause.
-Residuals of all deployments of a phase are pooled: one curve alone has too few.
+s is what the averaged law says (noise, parameters, and the discrepancy, which grows with the distance
+from the measured steps); q is the conformal quantile of |residual| / s over held-out points (Vovk et
+al. 2005; Papadopoulos 2008). In range it is taken over points left out one by one, binned by length
+when every bin has ``BIN_MIN`` points; beyond the longest length over folds that predicted the long end
+from the short one. Both are pooled with the same ratios on public curves, every source alike (see
+learned), for laws of few points and of many apart: one curve alone has too few. Between them q passes
+over within half a doubling. gamma_b, the error per doubling of batch, is what would have covered the
+worst point of a deployment on folds that predicted large batches: engines change kernels there.
+
+Laws without a discrepancy (formulations of others, one structure chosen by the caller, files of
+earlier versions, deployments nobody measured) widen by gamma_n per doubling of length in the same way.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -40,8 +45,21 @@ BATCH_PRIOR = (0.1, 0.15, 0.25)
 batches measured were off by 0.15 per doubling."""
 MIN_DOUBLINGS = 0.5
 """A point hardly beyond the data says nothing about the error per doubling."""
+FEW = 5
+PASSAGE = 0.5
+"""Doublings over which the quantile in range passes into the one beyond."""
+OWN_WEIGHT = 2
 SCORE_PRIOR = (0.7, 1.3, 2.0)
 """Pseudo-observations of |residual| / s, the quantiles 0.5, 0.8 and 0.95 of a normal one."""
+
+
+@dataclass(frozen=True)
+class PublicScores:
+    """Quantiles of |residual| / s on public curves: in range, and beyond for few and many points."""
+
+    inside: tuple[float, ...]
+    few: tuple[float, ...]
+    many: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -59,15 +77,20 @@ class Calibration:
     drift
         Held-out points beyond the data, shape (m, 5): |residual|, s, doublings beyond in length and
         in batch, and the number of the deployment.
+    few, many
+        Sorted |residual| / s beyond the longest length of laws of at most ``FEW`` points and of
+        more; empty where s knows no discrepancy.
     """
 
     phase: str
     edges: tuple[float, ...]
     scores: tuple[FloatArray, ...]
     drift: FloatArray
+    few: FloatArray = field(default_factory=lambda: np.empty(0))
+    many: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def half_width(
-        self, length: FloatArray, scale: FloatArray, reach: Reach, level: float
+        self, length: FloatArray, scale: FloatArray, reach: Reach, level: float, points: int = 0
     ) -> FloatArray:
         """Half width of the interval in ln t, shape (n,).
 
@@ -76,19 +99,25 @@ class Calibration:
         length
             Tokens per sequence, shape (n,).
         scale
-            Posterior standard deviation s of ln t, shape (n,).
+            Standard deviation s of ln t that the law states, shape (n,).
         reach
             How far each point lies beyond the measurements.
         level
             Nominal coverage in (0, 1).
+        points
+            Points behind the law; 0 for a deployment nobody measured.
         """
         check_level(level)
         quantiles = np.array([conformal_quantile(s, level) for s in self.scores])
-        inside = quantiles[np.searchsorted(self.edges, length)] * scale
-        along_length = self.gamma(level, "length") * reach.length
-        return np.sqrt(
-            inside**2 + along_length**2 + (self.gamma(level, "batch") * reach.batch) ** 2
-        )
+        inside = quantiles[np.searchsorted(self.edges, length)]
+        along_batch = self.gamma(level, "batch") * reach.batch
+        beyond = self.few if points <= FEW else self.many
+        if points == 0 or not len(beyond):
+            along_length = self.gamma(level, "length") * reach.length
+            return np.sqrt((inside * scale) ** 2 + along_length**2 + along_batch**2)
+        share = np.minimum(reach.length / PASSAGE, 1.0)
+        quantile = inside + share * (conformal_quantile(beyond, level) - inside)
+        return np.sqrt((quantile * scale) ** 2 + along_batch**2)
 
     def gamma(self, level: float, axis: Literal["length", "batch"] = "length") -> float:
         """Error per doubling beyond the data along an axis that covers ``level``, in ln t."""
@@ -110,6 +139,7 @@ def calibrate(
     scale: FloatArray,
     reach: Reach,
     deployment: FloatArray,
+    public: PublicScores | None = None,
 ) -> Calibration:
     """Collect the conformal scores of held-out points.
 
@@ -123,16 +153,39 @@ def calibrate(
         How far each point lay beyond its fit.
     deployment
         Number of the deployment of each point, shape (m,).
+    public
+        Scores of public curves, for laws whose scale knows a discrepancy.
     """
     inside = reach.inside
-    score = np.abs(residual[inside]) / scale[inside]
+    score = np.abs(residual) / scale
     edges = _edges(length[inside])
     which = np.searchsorted(edges, length[inside])
-    bins = [score[which == b] for b in range(len(edges) + 1)]
-    scores = tuple(_thin(np.sort(np.concatenate([b, SCORE_PRIOR]))) for b in bins)
+    prior = SCORE_PRIOR if public is None else public.inside
+    bins = [score[inside][which == b] for b in range(len(edges) + 1)]
+    scores = tuple(_thin(np.sort(np.concatenate([b, prior]))) for b in bins)
     columns = [np.abs(residual), scale, reach.length, reach.batch, deployment]
     beyond = np.column_stack(columns)[~inside]
-    return Calibration(phase, tuple(edges), scores, beyond[:: 1 + len(beyond) // MAX_SCORES])
+    drift = beyond[:: 1 + len(beyond) // MAX_SCORES]
+    if public is None:
+        return Calibration(phase, tuple(edges), scores, drift)
+    own = _own_beyond(score, reach, deployment)
+    few, many = (_joined(own, known) for known in (public.few, public.many))
+    return Calibration(phase, tuple(edges), scores, drift, few, many)
+
+
+def _own_beyond(score: FloatArray, reach: Reach, deployment: FloatArray) -> FloatArray:
+    """A few scores of every deployment beyond its longest length: they share one cause."""
+    far = (reach.length >= MIN_DOUBLINGS) & (reach.batch <= 0.0)
+    parts = [
+        np.quantile(score[far & (deployment == d)], (0.25, 0.5, 0.75, 0.9))
+        for d in np.unique(deployment[far])
+    ]
+    return np.concatenate([np.empty(0), *parts])
+
+
+def _joined(own: FloatArray, public: tuple[float, ...]) -> FloatArray:
+    """Pool own and public scores; own ones count ``OWN_WEIGHT`` times."""
+    return _thin(np.sort(np.concatenate([np.repeat(own, OWN_WEIGHT), public])))
 
 
 def conformal_quantile(scores: FloatArray, level: float) -> float:

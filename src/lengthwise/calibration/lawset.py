@@ -19,7 +19,7 @@ from lengthwise.calibration.held_out import (
     reach_of,
     refits,
 )
-from lengthwise.calibration.intervals import Calibration, calibrate
+from lengthwise.calibration.intervals import Calibration, PublicScores, calibrate
 from lengthwise.calibration.learned import KindPrior, attention_of, kind_of, learned
 from lengthwise.calibration.loads import warn_of_loads
 from lengthwise.calibration.match import match_deployment
@@ -156,7 +156,7 @@ class LawSet(Estimator):
                 remedy="fit again with LawSet(intervals=True)",
             )  # fmt: skip
         return self.calibration_[law.phase].half_width(
-            work.length, law.log_scale(work), law.domain.reach(work), level
+            work.length, law.log_scale(work), law.domain.reach(work), level, law.n_points
         )
 
     def parts(self, points: pd.DataFrame) -> Iterator[tuple[Any, PhaseLaw, Work]]:
@@ -280,9 +280,17 @@ class LawSet(Estimator):
             calibration[phase] = calibrate(
                 phase,
                 np.concatenate(lengths), joined.residual, joined.scale, joined.reach,
-                np.concatenate(numbers),
+                np.concatenate(numbers), self._public(phase, groups),
             )  # fmt: skip
         return calibration
+
+    def _public(self, phase: str, groups: list[Group]) -> PublicScores | None:
+        """Scores of public curves of the kind that most groups of a phase are of."""
+        kinds = {"e1": self.e1, "e2": self.e2, "e3": self.e3}
+        if self.formulation != OWN or not is_averaged(kinds) or self.e3 in ("off", "offset"):
+            return None
+        found = [kind_of(g.work) for g in groups if g.phase == phase]
+        return (self.learned or learned())[max(set(found), key=found.count)].scores
 
     def _add_fallback(self, groups: list[Group]) -> None:
         """Fit a baseline to everything of a phase: its answer for a deployment nobody measured."""

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from lengthwise.calibration.intervals import PublicScores
 from lengthwise.domain.attention_hint import attention_hint
 from lengthwise.domain.model import ModelSpec
 from lengthwise.domain.work import Work
@@ -55,6 +56,8 @@ class KindPrior:
         Priors by parameter: mean and standard deviation of the logarithm. ``E1`` and ``KV`` are
         ratios to alpha_1 and to the fastest step; ``E1_dense``, ``E1_experts`` and ``KV_known`` are
         deviations from what the architecture of a known model says.
+    scores
+        How far laws were off in terms of the scale they state, on public curves.
     """
 
     noise: FloatArray
@@ -62,6 +65,7 @@ class KindPrior:
     e1: Mapping[str, float]
     depth: Mapping[str, float]
     coefficients: Mapping[str, tuple[float, float]]
+    scores: PublicScores | None = None
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> KindPrior:
@@ -70,7 +74,10 @@ class KindPrior:
         if noise.shape != (len(SIGMAS), len(TAUS)):
             raise ValueError(f"noise must have shape {(len(SIGMAS), len(TAUS))}")
         pairs = {k: (float(v[0]), float(v[1])) for k, v in data["coefficients"].items()}
-        return cls(noise / noise.sum(), data["short_end"], data["e1"], data["depth"], pairs)
+        kept = data.get("scores")
+        scores = PublicScores(**{k: tuple(v) for k, v in kept.items()}) if kept else None
+        weights = (data["short_end"], data["e1"], data["depth"])
+        return cls(noise / noise.sum(), *weights, pairs, scores)
 
     def grid(self, *, discrepancy: bool = True) -> Noise:
         """Pairs of sigma and tau with their weights."""

@@ -20,7 +20,7 @@ EVERY = 8
 FEWEST = 3
 """With fewer points nothing can be told."""
 CANDIDATES = 3
-SUSPICIOUS = 3.0
+SUSPICIOUS = 2.0
 """Standard deviations by which the other points must miss a point to try it."""
 LARGEST_SHARE = 0.2
 
