@@ -30,7 +30,7 @@ from results_files import RESULTS
 from lengthwise.calibration.groups import groups_of
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.learned import learned
-from lengthwise.calibration.shape import step_of, step_seconds
+from lengthwise.calibration.named_step import step_of, step_seconds
 from lengthwise.errors import LengthwiseError
 from lengthwise.units import FloatArray, s_to_ms
 

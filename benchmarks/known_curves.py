@@ -17,7 +17,7 @@ from field_protocol import curves_of as field_curves
 
 from lengthwise.calibration.groups import Group, groups_of
 from lengthwise.calibration.learned import kind_of
-from lengthwise.calibration.shape import step_of
+from lengthwise.calibration.named_step import step_of
 from lengthwise.data import datasets
 from lengthwise.units import FloatArray, s_to_ms
 

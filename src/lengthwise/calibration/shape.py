@@ -14,20 +14,16 @@ public curves, a source at a time (``SDS``; experiments/LOG.md, ``benchmarks/kno
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lengthwise.calibration.groups import Group
-from lengthwise.calibration.learned import attention_of, kind_of
-from lengthwise.data.hardware_catalog import known_hardware
-from lengthwise.domain.hardware import HardwareSpec
+from lengthwise.calibration.learned import attention_of, has_experts, kind_of
+from lengthwise.calibration.named_step import step_of, step_seconds
 from lengthwise.domain.layers import Attention, LatentAttention
 from lengthwise.domain.model import ModelSpec
-from lengthwise.domain.parallelism import Parallelism
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.units import FloatArray
@@ -39,20 +35,13 @@ Priors = dict[str, tuple[float, float]]
 """Mean and standard deviation of the logarithm, by parameter."""
 
 SDS: Mapping[str, Mapping[str, float]] = {
-    "prompt": {"ln_n0_tokens": 1.0, "E1": 0.7, "B": 1.5},
-    "decode": {"ln_a1": 1.0, "ln_n0_tokens": 1.0, "KV": 1.0},
+    "prompt": {"ln_a1": 1.5, "ln_n0_tokens": 1.0, "E1": 0.7, "B": 1.5},
+    "decode": {"ln_a1": 1.5, "ln_n0_tokens": 1.0, "KV": 1.0},
 }
 """Standard deviations by kind of group, for the coefficients that helped on sources left out."""
 SLOWER = 0.4
 """What engines take longer than the step law, ln: the median over sources of public curves."""
 MOST_TOKENS, MOST_SIZES = 2**20, 7
-
-_ASIDE = re.compile(r"\(([^)]*)\)")
-_BACKEND = re.compile(r"\b(?:metal|cuda|vulkan|rocm)\b", re.IGNORECASE)
-_SEVERAL = re.compile(r"\+|\bhybrid\b|\boffload|\b\d+ ?x ", re.IGNORECASE)
-_CPU = re.compile(r"\bcpu\b", re.IGNORECASE)
-_BITS = re.compile(r"(?<![a-z0-9])(?:ud-)?(?:i|t)?q(\d)(?:_|\b)")
-_BLOCK_ENGINE = re.compile(r"llama\.?cpp|ggml|gguf|ollama|mlx|ds4", re.IGNORECASE)
 
 
 def shape_priors(group: Group) -> Priors | None:
@@ -85,7 +74,7 @@ def shape_priors(group: Group) -> Priors | None:
     if sds is None or group.load or attention_of(group.spec, group.labels) != "full":
         return None
     step = step_of(group)
-    if step is None or _selects(step.model):
+    if step is None or not _suits(step.model, group.phase):
         return None
     means = coefficients(step, group.work)
     means["ln_a1"] += SLOWER
@@ -110,107 +99,37 @@ def coefficients(step: StepModel, work: Work) -> dict[str, float]:
 
     Examples
     --------
+    >>> from lengthwise.data.hardware_catalog import find_hardware
     >>> from lengthwise.domain.model import find_model
     >>> from lengthwise.formulations.step.step_model import StepModel
-    >>> step = StepModel.of(find_model("llama3.1-8b"), known_hardware("H100"), precision="bf16")
+    >>> step = StepModel.of(find_model("llama3.1-8b"), find_hardware("H100"), precision="bf16")
     >>> found = coefficients(step, Work.of("decode", query_len=1.0, context_len=2048.0))
-    >>> 50 < math.exp(found["ln_n0_tokens"]) < 500
-    True
+    >>> round(math.exp(found["ln_n0_tokens"]), -1)
+    130.0
     """
-    grid = grid_of(work)
+    grid = grid_of(work, most_batch=4.0 if has_experts(step.model) else 64.0)
     law = HachiyaPatias("quadratic", "floor", "off", sharpness=2, spec=step.model)
     law.fit_work(grid, step_seconds(step, grid))
     names = ("ln_a1", *law.scaling_.parameters, *(term.name for term in law.terms_))
     return dict(zip(names, law.theta_.tolist(), strict=True))
 
 
-def step_of(group: Group) -> StepModel | None:
-    """Return the step law of a group's deployment; None unless all that it needs is known."""
-    processor = processor_of(str(group.labels.get("hardware") or ""))
-    precision = format_of(group.labels)
-    if processor is None or precision is None or group.spec is None:
-        return None
-    tp, pp = (int(float(str(group.labels.get(name) or 1))) for name in ("tp", "pp"))
-    return _step(group.spec, processor, precision, tp, pp, str(group.labels.get("engine") or ""))
-
-
-@lru_cache(maxsize=64)
-def _step(
-    spec: ModelSpec, processor: HardwareSpec, precision: str, tp: int, pp: int, engine: str
-) -> StepModel:  # fmt: skip
-    from lengthwise.formulations.step.step_model import StepModel
-
-    layout = Parallelism(tp=tp, pp=pp)
-    return StepModel.of(spec, processor, layout, engine=engine or "vllm", precision=precision)
-
-
-def step_seconds(step: StepModel, work: Work) -> FloatArray:
-    """Compute the times of steps by the step law, seconds, shape (n,)."""
-    from lengthwise.formulations.step.batch import StepBatch
-
-    if work.phase == "decode":
-        return step.seconds(StepBatch.of(decodes=work.sequences, context_len=work.context_len))
-    query = work.new_tokens / work.sequences
-    return step.seconds(
-        StepBatch.of(chunks=work.sequences, query_len=query, chunk_context=work.context_len)
-    )
-
-
-def processor_of(name: str) -> HardwareSpec | None:
-    """Return the processor that a table's ``hardware`` names; None if it is not a known one.
-
-    Several processors, or a GPU that leaves part of a model to the CPU, are none of the catalogue.
-
-    >>> names = ("GB10 (DGX Spark)", "Apple M4 Metal", "Apple M4 CPU", "EPYC 9355 + RTX 5090")
-    >>> [None if (found := processor_of(name)) is None else found.name for name in names]
-    ['dgx_spark', 'm4', None, None]
-    """
-    if _SEVERAL.search(name):
-        return None
-    for spelling in (name, _ASIDE.sub(" ", name), *_ASIDE.findall(name)):
-        found = known_hardware(_BACKEND.sub(" ", spelling))
-        if found is not None:
-            return None if _CPU.search(name) and found.kind != "cpu" else found
-    return None
-
-
-def format_of(labels: Mapping[str, object]) -> str | None:
-    """Name the weight format for the step law, from ``precision`` or the name of the model.
-
-    Blocks of GGUF count as the nearer of 4 and 8 bits. Without a word the weights are as published
-    (``auto``), but in engines that commonly run blocks nothing is known.
-
-    >>> format_of({"precision": "Q4_K_M"}), format_of({"model": "DeepSeek-V2-Lite Q8_0"})
-    ('int4', 'int8')
-    >>> format_of({"engine": "vllm"}), format_of({"engine": "llama.cpp"})
-    ('auto', None)
-    """
-    from lengthwise.formulations.step.formats import PRECISIONS
-
-    for label in ("precision", "model"):
-        text = str(labels.get(label) or "").lower()
-        if text.replace("-", "_") in PRECISIONS:
-            return text
-        found = _BITS.search(text)
-        if found:
-            return "int4" if int(found[1]) < 6 else "int8"
-    return None if _BLOCK_ENGINE.search(str(labels.get("engine") or "")) else "auto"
-
-
-def grid_of(work: Work) -> Work:
+def grid_of(work: Work, most_batch: float = 64.0) -> Work:
     """Return the steps to ask the step law for: those around and beyond the given ones.
 
     Parameters
     ----------
     work
         Steps of one phase.
+    most_batch
+        Largest batch of decode steps, over the largest given: dense models are no longer bound by
+        memory at 64 times; experts bend the curve well before.
 
     Returns
     -------
     Work
         All combinations of a few lengths from a quarter of the shortest to 16 times the longest and
-        of batches from a quarter to four times (decode steps: 64 times, where they are no longer
-        bound by memory); chunks likewise where prefixes were cached.
+        of batches from a quarter to four times; chunks likewise where prefixes were cached.
 
     Examples
     --------
@@ -219,7 +138,7 @@ def grid_of(work: Work) -> Work:
     (256.0, 16384.0, 21)
     """
     if work.phase == "decode":
-        batch = _sizes(work.sequences, 64.0)
+        batch = _sizes(work.sequences, most_batch)
         return _crossed("decode", np.ones(1), _sizes(work.context_len, 16.0), batch)
     batch = _sizes(work.sequences, 4.0)
     query = work.new_tokens / work.sequences
@@ -243,10 +162,16 @@ def _sizes(values: FloatArray, above: float) -> FloatArray:
     return np.unique(np.round(2.0 ** np.linspace(low, high, count)))
 
 
-def _selects(spec: ModelSpec) -> bool:
-    """Tell whether attention picks or compresses tokens, which the step law was not tested on."""
-    return any(
-        (isinstance(block.mixer, (Attention, LatentAttention)) and block.mixer.selected is not None)
-        or (isinstance(block.mixer, Attention) and bool(block.mixer.compress))
-        for block in spec.blocks
+def _suits(spec: ModelSpec, phase: str) -> bool:
+    """Tell whether the family can follow the step law, and the step law engines.
+
+    Prompts read more and more experts, which is no floor; attention that picks or compresses tokens
+    costs engines far less than the step law says.
+    """
+    if phase == "prefill" and has_experts(spec):
+        return False
+    return not any(
+        (isinstance(mixer, (Attention, LatentAttention)) and mixer.selected is not None)
+        or (isinstance(mixer, Attention) and bool(mixer.compress))
+        for mixer in (block.mixer for block in spec.blocks)
     )

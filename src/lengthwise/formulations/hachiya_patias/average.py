@@ -161,8 +161,7 @@ def coefficients(flat: Flat) -> Averaged:
 
 
 def _level(flat: Flat, rate: FloatArray, n0: FloatArray, form: Scaling) -> tuple[FloatArray, float]:
-    """Time of each member's tokens at the largest step measured, over the mean; and how the floor
-    of the average moves it there.
+    """Time of each member's tokens at the largest step over the mean, and how the floor moves it.
 
     Where all steps are small alpha_1 and n0 are unknown and their product is known. The logarithms
     of two large deviations would not cancel to first order, this level does.
