@@ -157,7 +157,7 @@ def test_intervals_of_one_or_two_points_are_wide_and_hold_the_step_law(
     low, high = law.predict_interval(hidden_asked, level=0.9 if known else 0.99).T
     assert (low < step_ms(asked)).all()
     assert (step_ms(asked) < high).all()
-    assert (high > 1.2 * low).all()
+    assert (high > 1.1 * low).all()
 
 
 def test_measured_times_outweigh_the_prior() -> None:
