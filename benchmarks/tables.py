@@ -17,11 +17,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from results_files import result
 from tables_field import CORPUS
+from tables_known import KNOWN
 from tables_service import service
 from tables_step import step_law
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/reference/field.md")
+PAGES = ("README.md", "docs/reference/field.md", "docs/reference/known.md")
 OURS, LINE, TREES, TREND = "hachiya-patias", "linear", "gradient-boosting", "trend-boosting"
 
 
@@ -212,7 +213,7 @@ def _demo_line(name: str, found: dict[str, Any]) -> str:
 SECTIONS: dict[str, Callable[[], str]] = {
     "headline": headline, "curves": curves, "field": field, "extrapolation": extrapolation,
     "in-range": in_range, "measuring": measuring, "speed": speed, "step-law": step_law,
-    "service": service, **CORPUS,
+    "service": service, **CORPUS, **KNOWN,
 }  # fmt: skip
 
 

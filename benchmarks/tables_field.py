@@ -44,7 +44,7 @@ def _promise(found: dict[str, Any]) -> str:
     curves = sum(s["curves"] for part in every for s in part["sources"].values())
     judged = found["intervals"]["all_4"]
     covered = [judged[kind][OURS]["all"]["coverage_percent"] for kind in KINDS]
-    inside = " / ".join(f"{_number(share)} %" for share in covered)
+    inside = " / ".join(f"{number(share)} %" for share in covered)
     names = " / ".join(KINDS.values())
     return (
         f"MAPE beyond max/4, median / 90th percentile over curves ({curves:,} curves). 90 % "
@@ -105,7 +105,7 @@ def ratios() -> str:
         part = found["check"]["all_4"].get(kind, {"sources": {}, "average": {}})
         for source, r in [*part["sources"].items(), ("average", part["average"])]:
             if r:
-                cells = [f"{_number(r[f]['ratio'])} | `{r[f]['best']}`" for f in ("median", "p90")]
+                cells = [f"{number(r[f]['ratio'])} | `{r[f]['best']}`" for f in ("median", "p90")]
                 rows.append(f"| {label}, {source} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
@@ -122,9 +122,9 @@ def judged_intervals() -> str:
                 if test == "all_4" or doublings == "all":
                     rows.append(
                         f"| {label}, {trained}, {doublings} | {s['points']:,} | "
-                        f"{_number(s['coverage_percent'])} % | "
-                        f"{_number(s['median_width_percent'])} % | "
-                        f"{_number(s['interval_score_percent'])} % |"
+                        f"{number(s['coverage_percent'])} % | "
+                        f"{number(s['median_width_percent'])} % | "
+                        f"{number(s['interval_score_percent'])} % |"
                     )
     return "\n".join(rows)
 
@@ -140,7 +140,7 @@ def spoilt() -> str:
             cells = [s["formulations"][OURS]["found_percent"],
                      clean[source]["formulations"][OURS]["named_percent"]]  # fmt: skip
             rows.append(
-                f"| {KINDS[kind]}, {source} | {' | '.join(f'{_number(c)} %' for c in cells)} |"
+                f"| {KINDS[kind]}, {source} | {' | '.join(f'{number(c)} %' for c in cells)} |"
             )
     return "\n".join(rows)
 
@@ -152,16 +152,17 @@ def clean() -> str:
     rows = ["| shape | " + " | ".join(f"`{n}`" for n in names) + " |",
             "|---|" + "--:|" * len(names)]  # fmt: skip
     for shape, by in found["clean"].items():
-        cells = [f"{_number(by[n]['median'])} / {_number(by[n]['worst'])}" for n in names]
+        cells = [f"{number(by[n]['median'])} / {number(by[n]['worst'])}" for n in names]
         rows.append(f"| {shape} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
 def _pair(figures: dict[str, Any]) -> str:
-    return f"{_number(figures['median'])} / {_number(figures['p90'])} %"
+    return f"{number(figures['median'])} / {number(figures['p90'])} %"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Write a figure in three digits."""
     if value is None:
         return "failed"
     digits = 0 if value >= 99.95 else 1 if value >= 9.995 else 2
