@@ -46,6 +46,9 @@ batches measured were off by 0.15 per doubling."""
 MIN_DOUBLINGS = 0.5
 """A point hardly beyond the data says nothing about the error per doubling."""
 FEW = 5
+SPARSE = {1: 1.6, 2: 1.25}
+"""Widening of laws of one and two points, which cannot check the scale they state: with it 90 % hold
+on public curves, every source and kind alike."""
 PASSAGE = 0.5
 """Doublings over which the quantile in range passes into the one beyond."""
 OWN_WEIGHT = 2
@@ -117,6 +120,7 @@ class Calibration:
             return np.sqrt((inside * scale) ** 2 + along_length**2 + along_batch**2)
         share = np.minimum(reach.length / PASSAGE, 1.0)
         quantile = inside + share * (conformal_quantile(beyond, level) - inside)
+        quantile = quantile * SPARSE.get(points, 1.0)
         return np.sqrt((quantile * scale) ** 2 + along_batch**2)
 
     def gamma(self, level: float, axis: Literal["length", "batch"] = "length") -> float:
