@@ -47,8 +47,8 @@ MIN_DOUBLINGS = 0.5
 """A point hardly beyond the data says nothing about the error per doubling."""
 FEW = 5
 SPARSE = {1: 1.6, 2: 1.25}
-"""Widening of laws of one and two points, which cannot check the scale they state: with it 90 % hold
-on public curves, every source and kind alike."""
+"""Widening of laws of one and two points, which cannot check the scale they state: so their 90 %
+intervals hold about 90 % on public curves, every source and kind alike."""
 PASSAGE = 0.5
 """Doublings over which the quantile in range passes into the one beyond."""
 OWN_WEIGHT = 2
