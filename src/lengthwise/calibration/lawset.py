@@ -44,6 +44,8 @@ from lengthwise.units import FloatArray, s_to_ms
 
 OWN = HachiyaPatias.name
 BASELINE_FOLDS = 4
+SHAPE_BELOW = 4
+"""Prefills of so many points do without the step law's shape: it misses what engines do beyond."""
 MIN_POINTS = 6
 """Deployments with fewer points borrow from their relatives."""
 
@@ -248,7 +250,8 @@ class LawSet(Estimator):
         self, group: Group, borrowed: list[tuple[dict[str, tuple[float, float]], int]]
     ) -> Knowledge:  # fmt: skip
         prior = (self.learned or learned())[kind_of(group.work)]
-        physics = shape_priors(group) if self.shape and not borrowed else None
+        asked = self.shape and not borrowed and (group.phase == "decode" or len(group) < SHAPE_BELOW)
+        physics = shape_priors(group) if asked else None
         return Knowledge(
             prior, group.spec, attention_of(group.spec, group.labels), self.e1, self.e2,
             self.e3 in ("auto", "residual"), borrowed[0][0] if borrowed else physics,

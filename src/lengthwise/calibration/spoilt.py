@@ -20,8 +20,10 @@ EVERY = 8
 FEWEST = 3
 """With fewer points nothing can be told."""
 CANDIDATES = 3
-SUSPICIOUS = 2.0
-"""Standard deviations by which the other points must miss a point to try it."""
+SUSPICIOUS = (2.0, 3.0)
+"""Standard deviations by which the other points must miss a point to try it, with at most
+``MODERATE`` points and with more."""
+MODERATE = 24
 LARGEST_SHARE = 0.2
 
 Fit = Callable[[tuple[Spoilt, ...]], Members]
@@ -61,7 +63,8 @@ def _suspects(members: Members, known: Spoilt) -> list[int]:
     error = np.abs(standard_errors(members, known))
     error[list(known)] = 0.0
     order = np.argsort(-error)[:CANDIDATES]
-    return [int(i) for i in order if error[i] > SUSPICIOUS]
+    least = SUSPICIOUS[len(error) > MODERATE]
+    return [int(i) for i in order if error[i] > least]
 
 
 def standard_errors(members: Members, known: Spoilt) -> FloatArray:
