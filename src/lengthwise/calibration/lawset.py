@@ -250,7 +250,9 @@ class LawSet(Estimator):
         self, group: Group, borrowed: list[tuple[dict[str, tuple[float, float]], int]]
     ) -> Knowledge:  # fmt: skip
         prior = (self.learned or learned())[kind_of(group.work)]
-        asked = self.shape and not borrowed and (group.phase == "decode" or len(group) < SHAPE_BELOW)
+        asked = (
+            self.shape and not borrowed and (group.phase == "decode" or len(group) < SHAPE_BELOW)
+        )
         physics = shape_priors(group) if asked else None
         return Knowledge(
             prior, group.spec, attention_of(group.spec, group.labels), self.e1, self.e2,

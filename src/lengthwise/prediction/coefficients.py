@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,14 +24,14 @@ WIDEST = 0.5
 
 _NAMES = {
     "ln_n0_tokens": ("n0", "tokens"), "ln_nh_tokens": ("n_h", "tokens"), "ln_r": ("r", ""),
-    "eta": ("eta", ""),
+    "eta": ("eta", ""), "ln_floor_factor": ("floor factor", ""),
 }  # fmt: skip
 _SYMBOLS = {
-    "E1": "alpha_2", "KV": "alpha_kv", "B": "alpha_b", "overhead": "alpha_0",
+    "E1": "alpha_2", "KV": "alpha_kv", "B": "alpha_b", "overhead": "alpha_0", "KV_root": "alpha_kr",
     "fresh": "alpha_f", "resumed": "alpha_r",
 }  # fmt: skip
 _BASES = {
-    "KV": "KV", "B": "B", "overhead": "1",
+    "KV": "KV", "B": "B", "overhead": "1", "KV_root": "B sqrt(10,000 c)",
     "fresh": "T (nothing cached)", "resumed": "T (on a cached prefix)",
 }  # fmt: skip
 
@@ -196,6 +197,8 @@ def _scaled(law: HachiyaPatias, values: dict[str, Coefficient]) -> str:
         tokens = "T" if tile == 1 else f"({tile} ceil(T / {tile}))"
         n0 = f"{values['n0'].value:.3g} tokens"
         return f"({tokens} + {n0})" if k == 1 else f"({tokens}^{k} + ({n0})^{k})^(1/{k})"
+    if form.name == "blend":
+        return _blended(form.settings())
     if form.name == "hill":
         r, half = values["r"].value, values["n_h"].value
         sign = "+" if r >= 1 else "-"
@@ -203,6 +206,17 @@ def _scaled(law: HachiyaPatias, values: dict[str, Coefficient]) -> str:
     if form.name == "tilt":
         return f"T (T / n_r)^{values['eta'].value:.3g}"
     return f"T s(T), s a {form.name} of {len(form.parameters)} pieces"
+
+
+def _blended(settings: dict[str, Any]) -> str:
+    """Write a blend of floors."""
+    rest = 1.0 - sum(settings["shares"])
+    parts = [f"{rest:.2g} T"] if rest > 0.005 else []
+    parts += [
+        f"{share:.2g} (T^{k} + ({n0:.3g} tokens)^{k})^(1/{k})"
+        for share, k, n0 in zip(settings["shares"], settings["k"], settings["tokens"], strict=True)
+    ]
+    return "[" + " + ".join(parts) + "]"
 
 
 def _e1_basis(law: HachiyaPatias) -> str:

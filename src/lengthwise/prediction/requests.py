@@ -135,7 +135,8 @@ def decode_total(law: Formulation, requests: Requests) -> FloatArray:
 def is_affine_in_context(law: Formulation) -> bool:
     """Tell whether a decode step is an affine function of its context, whatever the batch."""
     if isinstance(law, HachiyaPatias):
-        plain = law.e1_ == "off" and law.correction_.is_identity
+        bent = any(term.name == "KV_root" for term in law.terms_)
+        plain = law.e1_ == "off" and law.correction_.is_identity and not bent
         return law.phase_ == "decode" and plain
     return isinstance(law, Linear)
 

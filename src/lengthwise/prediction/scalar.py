@@ -23,6 +23,7 @@ from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.formulations.hachiya_patias.correction import Correction
 from lengthwise.formulations.hachiya_patias.nonlinear import scalar_basis
 from lengthwise.formulations.hachiya_patias.surface import Surface
+from lengthwise.formulations.hachiya_patias.terms import ROOT_TOKENS
 from lengthwise.prediction.chunk_totals import ChunkTotals
 from lengthwise.prediction.chunked import prefill_seconds
 from lengthwise.prediction.points import batch_under_load
@@ -31,7 +32,7 @@ from lengthwise.units import MS_PER_S
 StepSeconds = Callable[[float, float, float, float, float], float]
 """(sequences, new tokens, attention pairs, KV tokens, context) -> seconds."""
 
-TERMS = ("E1", "KV", "B", "overhead", "fresh", "resumed")
+TERMS = ("E1", "KV", "B", "overhead", "fresh", "resumed", "KV_root")
 
 
 def compile_step(law: PhaseLaw) -> StepSeconds:
@@ -42,7 +43,8 @@ def compile_step(law: PhaseLaw) -> StepSeconds:
     coefficient = dict.fromkeys(TERMS, 0.0)
     coefficient |= dict(zip((t.name for t in own.terms_), own._coef, strict=True))
     a1, psi, tokens_of = own._a1, own._psi.tolist(), own.scaling_.scalar
-    c_e1, c_kv, c_b, c_0, c_fresh, c_resumed = (coefficient[name] for name in TERMS)
+    c_e1, c_kv, c_b, c_0, c_fresh, c_resumed, c_root = (coefficient[name] for name in TERMS)
+    c_root *= math.sqrt(ROOT_TOKENS)
     two_kernels = c_fresh > 0.0 or c_resumed > 0.0
     kind, span, reference, power = own.e1_, own.span_, own.reference_, own.power_
     correct = None if own.correction_.is_identity else compile_correction(own.correction_)
@@ -51,6 +53,8 @@ def compile_step(law: PhaseLaw) -> StepSeconds:
     def step(sequences: float, new: float, pairs: float, kv: float, context: float) -> float:
         e1 = pairs if plain else scalar_basis(kind, pairs, context, span, reference, power)
         seconds = a1 * tokens_of(new, psi) + c_e1 * e1 + c_kv * kv + c_b * sequences + c_0
+        if c_root:
+            seconds += c_root * sequences * math.sqrt(context)
         if two_kernels:
             seconds += (c_fresh if kv <= new else c_resumed) * new
         if correct is not None:
