@@ -129,9 +129,20 @@ def left_out_one_by_one(members: Members, law: HachiyaPatias) -> HeldOut:
     return HeldOut(np.arange(n), residual, law.log_scale(members.work), none)
 
 
-def mixture_residuals(members: Members) -> FloatArray:
-    """Leave-one-out residuals ln(measured / predicted) of the average, shape (n,)."""
-    s, h = np.nonzero(members.weight > 1e-3 * members.weight.max())
+def mixture_residuals(members: Members, structure: int | None = None) -> FloatArray:
+    """Leave-one-out residuals ln(measured / predicted) of the average, shape (n,).
+
+    Parameters
+    ----------
+    members
+        Fitted on all points.
+    structure
+        Position of a structure to take alone; all together when None.
+    """
+    weights = members.weight
+    if structure is not None:
+        weights = np.where(np.arange(len(weights))[:, None] == structure, weights, 0.0)
+    s, h = np.nonzero(weights > 1e-3 * weights.max())
     weight, whiten = members.weight[s, h], members.whiten[h]
     precision = np.matmul(np.swapaxes(whiten, 1, 2), whiten)
     alpha = np.matmul(precision, members.residual[s, h][..., None])[..., 0]

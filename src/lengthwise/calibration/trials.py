@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lengthwise.calibration.average import Fitted
-from lengthwise.calibration.held_out import Refit
+from lengthwise.calibration.held_out import Refit, mixture_residuals
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias.average import Flat
 from lengthwise.formulations.hachiya_patias.structures import Structure
@@ -78,13 +78,22 @@ def trials_of(fit: Fitted, found: Sequence[Refit], work: Work, y_s: FloatArray) 
         _errors(r.fit, work.take(r.fold.test), y_s[r.fold.test])
         for r in found if isinstance(r.fit, Fitted)
     ]  # fmt: skip
-    near = _errors(fit, fit.members.work, np.exp(fit.members.log_y))
+    near = _left_out(fit)
     trials = []
     for structure, weight in zip(fit.members.structures, weights, strict=True):
         beyond = [errors[structure] for errors in far if structure in errors]
         mean = float(np.mean(beyond)) if beyond else float("nan")
-        trials.append(_trial(structure, fit, float(weight), near[structure], mean))
+        inside = near.get(structure, float("nan"))
+        trials.append(_trial(structure, fit, float(weight), inside, mean))
     return trials
+
+
+def _left_out(fit: Fitted) -> dict[Structure, float]:
+    """Mean |log error| of every structure alone, on points left out one by one."""
+    return {
+        structure: float(np.abs(mixture_residuals(fit.members, s)).mean())
+        for s, structure in _present(fit)
+    }
 
 
 def _errors(fit: Fitted, work: Work, y_s: FloatArray) -> dict[Structure, float]:
@@ -93,8 +102,14 @@ def _errors(fit: Fitted, work: Work, y_s: FloatArray) -> dict[Structure, float]:
         structure: float(
             np.abs(np.log(y_s) - Flat.of(fit.members, structure=s).log_mean(work)).mean()
         )
-        for s, structure in enumerate(fit.members.structures)
+        for s, structure in _present(fit)
     }
+
+
+def _present(fit: Fitted) -> list[tuple[int, Structure]]:
+    """Structures whose weight is more than zero, with their positions."""
+    total = fit.members.weight.sum(axis=1)
+    return [(s, one) for s, one in enumerate(fit.members.structures) if total[s] > 0.0]
 
 
 def _trial(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.calibration.rivals import Rival
 from lengthwise.calibration.suspects import Suspect
+from lengthwise.calibration.trials import Trial
 from lengthwise.prediction.coefficients import (
     Coefficient,
     coefficients_of,
@@ -22,6 +23,12 @@ SHOWN = 4
 
 NAMED = 3
 """Suspects of a law that are said one by one."""
+
+_LENGTH = {"quadratic": "attention", "off": "", "constant": ""}
+_SHORT = {
+    "none": "tokens", "off": "tokens", "overhead": "tokens + overhead",
+    "floor2": "floor (k = 2)", "floor4": "floor (k = 4)",
+}  # fmt: skip
 
 Laws = Mapping[tuple[str, str], PhaseLaw]
 
@@ -69,6 +76,16 @@ def findings(law: PhaseLaw) -> list[str]:
     if law.rival is not None:
         lines.append(_rivalry(law.phase, law.rival))
     return lines
+
+
+def structure_of(trial: Trial) -> str:
+    """Name a set of terms: its short end, its growth with length, a prefix that costs apart.
+
+    >>> structure_of(Trial("quadratic", "floor2", "residual", 0.03, 0.05))
+    'floor (k = 2) + attention'
+    """
+    parts = [_SHORT.get(trial.e2, trial.e2), _LENGTH.get(trial.e1, trial.e1)]
+    return " + ".join(filter(None, parts)) + (", prefix apart" if trial.prefix == "apart" else "")
 
 
 def percent(value: float) -> str:

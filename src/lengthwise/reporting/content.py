@@ -36,7 +36,7 @@ from lengthwise.prediction.coefficients import (
     equation_of,
     terms_of,
 )
-from lengthwise.prediction.text import findings
+from lengthwise.prediction.text import findings, structure_of
 from lengthwise.reporting.figures.chart import Bars, Chart, plain
 from lengthwise.reporting.figures.prepare import (
     ablation_bars,
@@ -304,8 +304,17 @@ def _described(
         law.deployment, law.phase, law.n_points, law.n_rows, 100.0 * law.noise,
         law.domain.length, law.domain.sequences, law.law.name, terms_of(law.law),
         equation_of(law.law), tuple(coefficients_of(law.law)),
-        tuple(asdict(trial) | {"score": trial.score} for trial in law.trials),
+        _trials(law),
         scores or {}, charts, law.suspects, law.rival, tuple(findings(law)),
+    )  # fmt: skip
+
+
+def _trials(law: PhaseLaw) -> tuple[dict[str, Any], ...]:
+    """Describe the sets of terms, those of greatest weight first."""
+    order = sorted(law.trials, key=lambda t: -t.weight if math.isfinite(t.weight) else t.score)
+    return tuple(
+        asdict(trial) | {"score": trial.score, "structure": structure_of(trial)}
+        for trial in order
     )  # fmt: skip
 
 

@@ -17,11 +17,13 @@ MEANING = {
     "alpha_1": "time per new token, long lengths",
     "alpha_2": "attention, per query-key pair",
     "alpha_kv": "per KV token read",
+    "alpha_kr": "per KV token read at 10,000 tokens, as the root of the context",
     "alpha_b": "per sequence of the batch",
     "alpha_0": "fixed time of a step",
     "alpha_f": "more per token with nothing cached",
     "alpha_r": "more per token on a cached prefix",
     "n0": "soft floor: shorter steps cost as much as this",
+    "floor factor": "on all floors of the equation",
     "n_h": "where the cost per token changes",
     "r": "cost of a short token over a long one",
     "eta": "tilt of the exponent",
@@ -44,7 +46,7 @@ def render(content: Content) -> str:
     }
     return fill(
         "report.html", filters, content=content, tiles=headline(content), meaning=MEANING,
-        span=_span, bounds=bounds,
+        span=_span, bounds=bounds, share=share,
     )  # fmt: skip
 
 
@@ -71,7 +73,7 @@ def headline(content: Content) -> list[tuple[str, str, str]]:
     where = f"{result.factor:g}x beyond" if result.split == "length" else "in range"
     worst = number(first["worst_mape_percent"])
     out.append((f"error {where}", f"{number(first['mape_percent'])} %",
-                f"median MAPE; worst {worst} %"))  # fmt: skip
+                f"median MAPE; worst {worst}\u00a0%"))  # fmt: skip
     linear = result.overall[result.overall["formulation"] == "linear"]
     if len(linear) and result.formulations[0] != "linear":
         out.append(("linear law, same", f"{number(linear['mape_percent'].iloc[0])} %",
@@ -96,6 +98,15 @@ def number(value: Any, digits: int = 1) -> str:
     if abs(value) >= 1e6:
         return f"{value:.1e}"
     return f"{value:,.{0 if abs(value) >= 100 else digits}f}"
+
+
+def share(weight: float) -> str:
+    """Write a weight as a percentage; what rounds to nothing says so.
+
+    >>> share(0.9224), share(0.0002), share(1.0)
+    ('92.2', '< 0.1', '100')
+    """
+    return "< 0.1" if weight < 0.0005 else number(100.0 * weight)
 
 
 def with_unit(value: float, unit: str) -> str:
