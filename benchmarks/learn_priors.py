@@ -287,7 +287,7 @@ def misses(task: tuple[str, Group, KindPrior]) -> Misses:
 def scores_of(found: list[Misses], kind: str) -> dict[str, list[float]]:
     """Quantiles of the misses of a kind, every curve of a source and every source alike."""
     out = {}
-    for name, count in (("inside", 10), ("few", 40), ("many", 40)):
+    for name, count in (("inside", 5), ("few", 40), ("many", 40)):
         values, weights = [], []
         mine = [m for m in found if m.kind == kind and len(getattr(m, name))]
         for m in mine:

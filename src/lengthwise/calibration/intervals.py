@@ -6,8 +6,8 @@ and d_b beyond the largest batch, is
     h^2 = (q(L) s)^2 + (gamma_b(L) d_b)^2,     s^2 = sigma^2 + J' Sigma J + 2 tau^2 distance
 
 s is what the averaged law says (noise, parameters, and the discrepancy, which grows with the
-distance from the measured steps); q is the conformal quantile of |residual| / s over held-out points
-(Vovk et al. 2005; Papadopoulos 2008). In range it is taken over points left out one by one, binned
+distance from the measured steps); q is the conformal quantile of |residual| / s over held-out
+points (Vovk et al. 2005; Papadopoulos 2008). In range it is taken over points left out one by one, binned
 by length when every bin has ``BIN_MIN`` points; beyond the longest length over folds that predicted
 the long end from the short one. Both are pooled with the same ratios on public curves, every source
 alike (see learned), for laws of few points and of many apart: one curve alone has too few. Between
@@ -52,6 +52,8 @@ SPARSE = {1: 1.6, 2: 1.25}
 intervals hold about 90 % on public curves, every source and kind alike."""
 PASSAGE = 0.5
 """Doublings over which the quantile in range passes into the one beyond."""
+OTHER_SOURCES = 1.25
+"""By how much more a source is off that no public score is from: chosen leave-one-source-out."""
 OWN_WEIGHT = 2
 SCORE_PRIOR = (0.7, 1.3, 2.0)
 """Pseudo-observations of |residual| / s, the quantiles 0.5, 0.8 and 0.95 of a normal one."""
@@ -190,7 +192,8 @@ def _own_beyond(score: FloatArray, reach: Reach, deployment: FloatArray) -> Floa
 
 def _joined(own: FloatArray, public: tuple[float, ...]) -> FloatArray:
     """Pool own and public scores; own ones count ``OWN_WEIGHT`` times."""
-    return _thin(np.sort(np.concatenate([np.repeat(own, OWN_WEIGHT), public])))
+    widened = OTHER_SOURCES * np.asarray(public)
+    return _thin(np.sort(np.concatenate([np.repeat(own, OWN_WEIGHT), widened])))
 
 
 def conformal_quantile(scores: FloatArray, level: float) -> float:

@@ -58,9 +58,9 @@ class LawSet(Estimator):
     formulation
         Name in the registry.
     e1, e2, e3
-        Terms of the product's own family: ``auto`` lets held-out data decide. ``e3="offset"`` keeps
-        only the offsets per hardware, engine, model, precision and tp that pooled deployments
-        share; ``e3="off"`` drops these too.
+        Terms of the product's own family: ``auto`` averages over what data can tell apart.
+        ``e3="offset"`` keeps only the offsets per hardware, engine, model, precision and tp that
+        pooled deployments share; ``e3="off"`` drops these too.
     pooling
         Whether deployments with few points borrow from the others.
     intervals

@@ -311,19 +311,33 @@ class HachiyaPatias(Formulation):
         return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
     def log_scale(self, work: Work) -> FloatArray:
-        """Return the standard deviation of ln t of a measurement, shape (n,).
+        """Standard deviation of ln t of a measurement: noise, parameters, discrepancy; shape (n,).
 
-        It holds noise, parameters and discrepancy. The latter counts half the typical gap inside
-        the measured contexts and token counts, and the distance from them outside.
+        An averaged law goes through its measurements, so that its parameters count by how
+        differently they speak of a step and of the nearest one inside the measured ranges. The
+        discrepancy counts half the typical gap inside these ranges and the distance outside.
         """
-        variance = self.sigma_**2 + self.log_sd(work) ** 2
-        if self.tau_ > 0.0:
-            context = _outside(work.context_len, self.span_)
-            tokens = _outside(work.new_tokens, self.tokens_)
-            away = context + tokens if work.phase == "decode" else np.maximum(context, tokens)
-            away = 2.0 * np.maximum(away, 0.5 * self.gap_)
-            variance = variance + self.tau_**2 * away
-        return np.asarray(np.sqrt(variance))
+        if self.tau_ <= 0.0:
+            return np.asarray(np.sqrt(self.sigma_**2 + self.log_sd(work) ** 2))
+        context = _outside(work.context_len, self.span_)
+        tokens = _outside(work.new_tokens, self.tokens_)
+        away = context + tokens if work.phase == "decode" else np.maximum(context, tokens)
+        change = self.log_gradient(work) - self.log_gradient(self._nearest(work))
+        spread = np.einsum("ij,jk,ik->i", change, self.covariance_, change)
+        wander = 2.0 * self.tau_**2 * np.maximum(away, 0.5 * self.gap_)
+        return np.asarray(np.sqrt(self.sigma_**2 + np.maximum(spread, 0.0) + wander))
+
+    def _nearest(self, work: Work) -> Work:
+        """Move steps into the measured ranges of tokens and context."""
+        tokens = np.clip(work.new_tokens, *self.tokens_)
+        context = np.clip(work.context_len, *self.span_)
+        by_tokens, by_context = tokens / work.new_tokens, context / work.context_len
+        by_batch = by_tokens if work.phase == "decode" else np.ones_like(by_tokens)
+        return Work(
+            work.phase, work.sequences * by_batch, tokens,
+            work.attention_pairs * by_tokens * by_context, work.kv_tokens * by_batch * by_context,
+            np.minimum(work.isl, context), context,
+        )  # fmt: skip
 
     def log_gradient(self, work: Work) -> FloatArray:
         """Gradient of ln t in theta, the correction left out, shape (n, size of theta)."""

@@ -1,10 +1,11 @@
-r"""The learned residual of E3: a smooth surface over tokens and context that fades away.
+r"""The residual of E3: a smooth surface over tokens and context, tabulated or learned.
 
-A Gaussian process on the log-residuals of the base, over ln T and ln c together. Its covariance is
-the mean of two squared exponentials, of length scale 0.5 (0.7 doublings) and 1, sd 0.1; its noise
-is that of the law. The posterior mean is kept as an even grid and read by bilinear interpolation,
-so that an answer costs four look-ups whatever the number of measurements. It reaches zero ``FADE``
-away from the data.
+The discrepancy of an averaged law is known everywhere: it is tabulated over the measured ranges and
+its rim holds beyond. Of a single structure the surface is a Gaussian process on the log-residuals
+of the base, over ln T and ln c together. Its covariance is the mean of two squared exponentials, of
+length scale 0.5 (0.7 doublings) and 1, sd 0.1; its noise is that of the law. It reaches zero
+``FADE`` away from the data. Either is kept as an even grid and read by bilinear interpolation, so
+that an answer costs four look-ups whatever the number of measurements.
 
 Monotone by construction at the nodes: where the surface would let a longer prompt, a larger batch
 or a longer context cost less, it is replaced by the mean of the least monotone surface above it and
