@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from lengthwise.calibration.average import Knowledge, average
 from lengthwise.calibration.groups import groups_of, step_rows
 from lengthwise.calibration.lawset import LawSet
+from lengthwise.calibration.learned import learned
 from lengthwise.data.datasets import table
 from lengthwise.data.splits import length_split
 from lengthwise.data.table import load
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias import nonlinear
-from lengthwise.formulations.hachiya_patias.correction import fit as fit_correction
+from lengthwise.formulations.hachiya_patias.blend import Blend
 from lengthwise.formulations.hachiya_patias.scaling import Floor, Hill, Off, Tilt
 from lengthwise.reporting.demo import FORMULATIONS
 from lengthwise.reporting.figures.chart import Axis, Chart, Line, Points
@@ -53,7 +55,7 @@ def e2() -> Chart:
     """Effective tokens against tokens."""
     forms = [
         ("floor 300, k = 2", Floor(k=2), [math.log(300.0)]),
-        ("floor 300, k = 8", Floor(k=8), [math.log(300.0)]),
+        ("blend, half floor", Blend((0.5,), (2,), (300.0,)), [0.0]),
         ("hill, r = 3", Hill(16, 65536), [math.log(3.0), math.log(1000.0)]),
         ("tilt, 0.2", Tilt(16, 65536), [0.2]),
         ("off", Off(), []),
@@ -64,17 +66,15 @@ def e2() -> Chart:
 
 
 def e3() -> Chart:
-    """Draw a residual correction that fades away from its data."""
+    """Draw the correction of an averaged law, what its terms leave over, and the data."""
     n = 2.0 ** np.arange(7, 13)
-    work = Work.of("prefill", query_len=n, context_len=n)
-    truth = np.exp(0.12 * np.sin(np.log(n)))
-    correction = fit_correction(
-        "residual", work, 1e-4 * n * truth, lambda w: 1e-4 * w.new_tokens, sigma=0.02
-    )
-    wide = Work.of("prefill", query_len=N, context_len=N)
-    factor = correction.apply(wide, np.ones(len(N)))
-    return Chart("E3: correction", TOKENS, Axis("measured / base law", "ratio"),
-                 (Line("exp(delta)", N, factor),), points=(Points("", n, truth),),
+    work, wide = (Work.of("prefill", query_len=at, context_len=at) for at in (n, N))
+    y_s = 1e-4 * n * np.exp(0.12 * np.sin(np.log(n)))
+    law = average(work, y_s, Knowledge(learned()["prompt"])).law
+    factor = law.correction_.apply(wide, np.ones(len(N)))
+    rest = y_s / law.predict_work(work) * law.correction_.apply(work, np.ones(len(n)))
+    return Chart("E3: correction", TOKENS, Axis("time / terms alone", "ratio"),
+                 (Line("exp(delta)", N, factor),), points=(Points("", n, rest),),
                  domain=(float(n[0]), float(n[-1])), level_line=1.0)  # fmt: skip
 
 

@@ -105,7 +105,8 @@ def formulations_page() -> str:
         )
     parts.append("## Terms of hachiya-patias\n\n"
                  f"`e1`: {_kinds(family.E1_KINDS)}. `e2`: {_kinds(family.E2_KINDS)}. "
-                 f"`e3`: {_kinds(family.E3_KINDS)}. See [the mathematics](../explanation.md).\n\n"
+                 f"`e3`: {_kinds(family.E3_KINDS)}. A law fitted with `auto` averages over some of "
+                 "them: see [the mathematics](../explanation.md#the-default-law-an-average).\n\n"
                  f"```text\n{inspect.getdoc(scaling)}\n```\n")  # fmt: skip
     return "\n".join(parts)
 

@@ -87,6 +87,18 @@ def prefill_law(n: FloatArray, latency_ms: FloatArray, **labels: object) -> Phas
     return law
 
 
+def test_trials_are_judged_on_points_left_out() -> None:
+    n = 2.0 ** np.arange(6, 14)
+    noisy = (5 + n / 20 + n**2 * 1e-6) * np.exp(0.02 * np.random.default_rng(1).standard_normal(8))
+    table = pd.DataFrame({"phase": "prefill", "isl": n, "latency_ms": noisy})
+    (law,) = LawSet().fit(table).laws_.values()
+    best = max(law.trials, key=lambda t: t.weight)
+    seen = np.abs(
+        np.log(noisy / 1e3 / law.law.predict_work(Work.of("prefill", query_len=n, context_len=n)))
+    )
+    assert 1.3 * seen.mean() < best.in_range < 0.08
+
+
 def test_the_trials_report_what_each_term_bought() -> None:
     n = LENGTHS.astype(float)
     noise = np.exp(0.003 * np.random.default_rng(2).standard_normal(len(n)))

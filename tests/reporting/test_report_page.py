@@ -1,6 +1,7 @@
 """The page is self-contained, safe and complete."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,6 +52,27 @@ def test_it_says_what_it_must(page: str) -> None:
     for text in expected:
         assert text in page
     assert len(page.encode()) < 1_000_000
+
+
+def test_sets_of_terms_stand_with_their_weights_heaviest_first(page: str) -> None:
+    table = page.partition("8 sets of terms weighed")[2].partition("</table>")[0]
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in table.split("<tr")[2:]]
+    weights = [0.0 if row[0] == "&lt; 0.1" else float(row[0]) for row in rows]
+    assert weights == sorted(weights, reverse=True)
+    assert sum(weights) == pytest.approx(100.0, abs=0.5)
+    assert {len(row) for row in rows} == {4}
+    assert rows[0][1].endswith("attention")
+    assert sum(row[1].endswith("attention") for row in rows) == 4
+
+
+def test_a_spoilt_time_is_told_on_the_page() -> None:
+    made = source()
+    made.table.loc[0, "latency_ms"] *= 3
+    options = Options(formulations=("hachiya-patias",), with_ablation=False)
+    text = render(build([made], options))
+    assert re.search(
+        r'<p class="finding">Prefill of 64 tokens took .* measure it again, warm.</p>', text
+    )
 
 
 def test_small_tables_are_described_without_scores() -> None:

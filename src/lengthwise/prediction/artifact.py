@@ -17,7 +17,7 @@
                                         largest step of prompts measured in steps, or null;
                                         outputs: [least, greatest] of requests under load, or null
         errors                          held out, in range and at the long end, percent
-        trials                          sets of terms that were tried, with held-out errors
+        trials                          sets of terms with their weights and held-out errors
         suspects                        points that count for little: position by length, the point
                                         as a table names it, measured_ms, expected_ms, probability
         rival                           simple formula that predicted the long end better: name,

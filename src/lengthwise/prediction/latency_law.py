@@ -45,7 +45,7 @@ class LatencyLaw(Estimator):
         Name in the registry.
     e1, e2, e3
         Kinds of the nonlinear term, the scaling and the correction of ``hachiya-patias``; ``auto``
-        lets held-out data decide. ``e3="offset"`` corrects between deployments only.
+        averages over what data can tell apart. ``e3="offset"`` corrects between deployments only.
     pooling
         Whether deployments with few points borrow from the others.
     max_extrapolation

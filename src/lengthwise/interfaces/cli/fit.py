@@ -38,7 +38,7 @@ def command(
     table: TableFile,
     output: Output = None,
     formulation: Annotated[
-        str, typer.Option(help="Formulation to fit; the default searches its own terms.")
+        str, typer.Option(help="Formulation to fit; the default averages over its terms.")
     ] = "hachiya-patias",
     e1: Annotated[E1, typer.Option("--e1", help="Nonlinear term in length.")] = "auto",
     e2: Annotated[E2, typer.Option("--e2", help="Length-dependent scaling.")] = "auto",
