@@ -6,14 +6,14 @@ and d_b beyond the largest batch, is
     h^2 = (q(L) s)^2 + (gamma_b(L) d_b)^2,     s^2 = sigma^2 + J' Sigma J + 2 tau^2 distance
 
 s is what the averaged law says (noise, parameters, and the discrepancy, which grows with the
-distance from the measured steps); q is the conformal quantile of |residual| / s over held-out
-points (Vovk et al. 2005; Papadopoulos 2008). In range it is taken over points left out one by one, binned
-by length when every bin has ``BIN_MIN`` points; beyond the longest length over folds that predicted
-the long end from the short one. Both are pooled with the same ratios on public curves, every source
-alike (see learned), for laws of few points and of many apart: one curve alone has too few. Between
-them q passes over within half a doubling. gamma_b, the error per doubling of batch, is what would
-have covered the worst point of a deployment on folds that predicted large batches: engines change
-kernels there.
+distance from the measured steps; J is the gradient of ln t less that at the nearest measured one);
+q is the conformal quantile of |residual| / s over held-out points (Vovk et al. 2005; Papadopoulos
+2008). In range it is taken over points left out one by one, binned by length when every bin has
+``BIN_MIN`` points; beyond the longest length over folds that predicted the long end from the short
+one. Both are pooled with the same ratios on public curves, every source alike (see learned), for
+laws of few points and of many apart: one curve alone has too few. Between them q passes over within
+half a doubling. gamma_b, the error per doubling of batch, is what would have covered the worst
+point of a deployment on folds that predicted large batches: engines change kernels there.
 
 Laws without a discrepancy (formulations of others, one structure chosen by the caller, files of
 earlier versions, deployments nobody measured) widen by gamma_n per doubling of length likewise.

@@ -50,7 +50,7 @@ class HachiyaPatias(Formulation):
     e2
         ``floor``, ``tile``, ``hill``, ``tilt``, ``spline`` or ``off``.
     e3
-        ``residual`` (fades away from the data), ``isotonic`` or ``off``. The third kind of
+        ``residual`` (of one structure: fades away from the data), ``isotonic`` or ``off``. The third kind of
         correction, an offset per hardware and engine, needs several deployments and belongs to
         :class:`lengthwise.calibration.lawset.LawSet`.
     power
@@ -311,11 +311,12 @@ class HachiyaPatias(Formulation):
         return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
     def log_scale(self, work: Work) -> FloatArray:
-        """Standard deviation of ln t of a measurement: noise, parameters, discrepancy; shape (n,).
+        """Return the standard deviation of ln t of a measurement, shape (n,).
 
-        An averaged law goes through its measurements, so that its parameters count by how
-        differently they speak of a step and of the nearest one inside the measured ranges. The
-        discrepancy counts half the typical gap inside these ranges and the distance outside.
+        It holds noise, parameters and discrepancy. An averaged law goes through its measurements,
+        so that its parameters count by how differently they speak of a step and of the nearest one
+        inside the measured ranges. The discrepancy counts half the typical gap inside these ranges
+        and the distance outside.
         """
         if self.tau_ <= 0.0:
             return np.asarray(np.sqrt(self.sigma_**2 + self.log_sd(work) ** 2))
