@@ -50,9 +50,9 @@ class HachiyaPatias(Formulation):
     e2
         ``floor``, ``tile``, ``hill``, ``tilt``, ``spline`` or ``off``.
     e3
-        ``residual`` (of one structure: fades away from the data), ``isotonic`` or ``off``. The third kind of
-        correction, an offset per hardware and engine, needs several deployments and belongs to
-        :class:`lengthwise.calibration.lawset.LawSet`.
+        ``residual`` (fades away from the data, but holds its rim in an average), ``isotonic`` or
+        ``off``. The third kind of correction, an offset per hardware and engine, needs several
+        deployments and belongs to :class:`lengthwise.calibration.lawset.LawSet`.
     power
         Exponent p of E1 = power; profiled when None.
     sharpness
