@@ -1,8 +1,10 @@
 """Run accuracy suites and write one JSON each to ``benchmarks/results``.
 
-    LENGTHWISE_DATA=... python benchmarks/accuracy.py [SUITE ...]
+    LENGTHWISE_DATA=... python benchmarks/accuracy.py [SUITE ...] [--formulations NAME ...]
 
-Without names all suites run (about 15 CPU minutes, nearly all of it the learned baselines).
+Without names all suites run (about 15 CPU minutes, nearly all of it the learned baselines). With
+``--formulations`` only these run again, and the others' figures stay as they are: nothing but their
+own code and the data enters them.
 """
 
 from __future__ import annotations
@@ -26,10 +28,10 @@ OVERALL = (
 )  # fmt: skip
 
 
-def run(suite: Suite) -> dict[str, Any]:
+def run(suite: Suite, formulations: tuple[str, ...]) -> dict[str, Any]:
     """Evaluate one suite and keep what the tables need."""
     result = evaluate(
-        suite.table(), split=suite.split, factor=suite.factor, formulations=suite.formulations
+        suite.table(), split=suite.split, factor=suite.factor, formulations=formulations
     )
     return {
         "title": suite.title,
@@ -55,14 +57,33 @@ def _round(row: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return {k: round(row[k], 3) if isinstance(row[k], float) else row[k] for k in keys}
 
 
+def merged(kept: dict[str, Any], found: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Replace the figures of some formulations in a committed result.
+
+    The order of formulations in the file stays, and so do failures of the others.
+    """
+    overall = kept["overall"] | found["overall"]
+    groups = {g: kept["groups"].get(g, {}) | new for g, new in found["groups"].items()}
+    others = [f for f in kept["failures"] if f.split(":")[0] not in names]
+    return found | {
+        "overall": overall, "groups": groups, "failures": sorted({*others, *found["failures"]}),
+    }  # fmt: skip
+
+
 def main() -> None:
     """Run the suites named on the command line, or all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="*", choices=[[], *SUITES], default=[])
-    for name in parser.parse_args().suites or SUITES:
-        found = run(SUITES[name])
+    parser.add_argument("--formulations", nargs="+", default=None, metavar="NAME")
+    asked = parser.parse_args()
+    for name in asked.suites or SUITES:
+        suite, path = SUITES[name], RESULTS / f"{name}.json"
+        some = tuple(f for f in suite.formulations if f in (asked.formulations or [f]))
+        found = run(suite, some)
+        if len(some) < len(suite.formulations):
+            found = merged(json.loads(path.read_text()), found, some)
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{name}.json").write_text(json.dumps(found, indent=1) + "\n")
+        path.write_text(json.dumps(found, indent=1) + "\n")
         line = ", ".join(
             f"{f} {r['mape_percent']} (worst {r['worst_mape_percent']}, "
             f"covered {r['pooled_coverage']})"
