@@ -151,5 +151,7 @@ CASES = (
     Case("many chunks", lambda: own("chunked", engine="openvino-genai",
                                     model="random-llama-19m", phase="prefill")),
     Case("mixed", lambda: own("mixed")),
+    Case("many decode steps",
+         lambda: own("openvino", 4096, model="random-llama-19m", phase="decode")),
 )  # fmt: skip
 """In the order of their cost, the cheapest first."""

@@ -66,6 +66,7 @@ def _law(read: LatencyLaw, fitted: LawSet, law: PhaseLaw) -> Numbers:
     asked = {
         "seconds": [_number(law.law.predict_work(w)[0]) for w in steps],
         "seconds as read": [_number(saved.law.predict_work(w)[0]) for w in steps],
+        "one at a time": _one_at_a_time(read, saved),
         "scale": [_number(law.log_scale(w)[0]) for w in steps],
         **{f"half {level}": [_number(fitted.half_width(law, w, level)[0]) for w in steps]
            for level in LEVELS},
@@ -87,6 +88,16 @@ def _law(read: LatencyLaw, fitted: LawSet, law: PhaseLaw) -> Numbers:
         "held_scale": [] if law.held_out is None else _summary(law.held_out.scale),
         **asked,
     }  # fmt: skip
+
+
+def _one_at_a_time(read: LatencyLaw, law: PhaseLaw) -> list[Any]:
+    """Times by the compiled law of plain numbers, milliseconds."""
+    if law.phase == "mixed":
+        return []
+    labels = {k: v for k, v in law.labels.items() if v is not None}
+    time_of = read.at(phase=law.phase, **labels)
+    low, high = law.domain.length
+    return [_number(time_of(length)) for length in (low, math.sqrt(low * high), high, 4.0 * high)]
 
 
 def _rival(law: PhaseLaw) -> list[Any]:
