@@ -3,8 +3,8 @@
 Each mutation of ``mutations.toml`` is made in a copy of the package, never in this tree, and the
 golden numbers (``tests/golden/lengths.py``) are computed with it. It is killed when they differ or
 cannot be computed; where they do not differ, the property tests of the average are asked.
-Run: ``python benchmarks/mutations.py`` (writes ``results/mutations.json``; about five minutes), or
-with words of ``breaks`` to try some mutations and write nothing.
+Run: ``python benchmarks/mutations.py`` (writes ``results/mutations.json``; three to six minutes),
+or with words of ``breaks`` to try some mutations and write nothing.
 """
 
 from __future__ import annotations
