@@ -278,7 +278,7 @@ def misses(task: tuple[str, Group, KindPrior]) -> Misses:
         found[name].append(np.abs(residual) / fitted.law.log_scale(at))
         if not number:
             near = left_out_one_by_one(fitted.members, fitted.law)
-            inner = is_interior(fitted.members.work)
+            inner = is_interior(fitted.members.work)[near.index]
             found["inside"].append((np.abs(near.residual) / near.scale)[inner])
     parts = {k: np.concatenate([np.empty(0), *v]) for k, v in found.items()}
     return Misses(source, kind_of(group.work), **parts)

@@ -136,7 +136,7 @@ def members_of(work: Work, y_s: FloatArray, knowledge: Knowledge) -> Members:
     if len(work) <= FIRST_POINTS:
         return fit.with_spoilt_points(np.arange(len(work)))
     first = fit.with_spoilt_points(thinned(work, FIRST_POINTS))
-    return fit.refined(first, thinned(work, MOST_POINTS))
+    return fit.refined(first, positions_of(work))
 
 
 def _two_axes(work: Work) -> bool:
@@ -144,6 +144,13 @@ def _two_axes(work: Work) -> bool:
     pairs = np.unique(np.column_stack([work.new_tokens, work.context_len]), axis=0)
     tokens, context = (len(np.unique(pairs[:, i])) for i in (0, 1))
     return len(pairs) > max(tokens, context) and min(tokens, context) > 1
+
+
+def positions_of(work: Work) -> IndexArray:
+    """Return where the points that members are fitted to stand among all points, in their order."""
+    if len(work) <= FIRST_POINTS:
+        return np.arange(len(work))
+    return thinned(work, MOST_POINTS)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,12 @@ from lengthwise.domain.work import Work
 from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
 from lengthwise.formulations.hachiya_patias.members import SPOILT_MEAN, Members
-from lengthwise.units import FloatArray
+from lengthwise.units import FloatArray, IndexArray
+
+WORST = 1.5
+"""Greatest |ln error| of a point left out: with two points more, nothing is known."""
+NAMED = 0.5
+"""Probability to be spoilt from which a point is named and not counted."""
 
 
 class Fit(Protocol):
@@ -111,8 +116,10 @@ def _one_fold(refit: Refit, work: Work, y_s: FloatArray) -> HeldOut:
     return HeldOut(fold.test, residual, scale, reach_of(fold, train, test))
 
 
-def left_out_one_by_one(members: Members, law: HachiyaPatias) -> HeldOut:
-    """Residuals of every point by members that did not see it.
+def left_out_one_by_one(
+    members: Members, law: HachiyaPatias, position: IndexArray | None = None
+) -> HeldOut:  # fmt: skip
+    """Residuals of every point by members that did not see it; points named as spoilt are left out.
 
     Parameters
     ----------
@@ -120,13 +127,17 @@ def left_out_one_by_one(members: Members, law: HachiyaPatias) -> HeldOut:
         Fitted on all points.
     law
         Their average: its scale is what intervals are made from.
+    position
+        Where the points of the members stand among all points; in the same order when None.
     """
     n = len(members.log_y)
     if n < 2:
         return HeldOut.join([])
-    residual = mixture_residuals(members)
+    place = np.arange(n) if position is None else position
+    residual = np.clip(mixture_residuals(members), -WORST, WORST)
     none = Reach(np.zeros(n), np.zeros(n))
-    return HeldOut(np.arange(n), residual, law.log_scale(members.work), none)
+    found = HeldOut(place, residual, law.log_scale(members.work), none)
+    return found.take(members.spoilt <= NAMED)
 
 
 def mixture_residuals(members: Members, structure: int | None = None) -> FloatArray:

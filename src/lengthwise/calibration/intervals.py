@@ -52,6 +52,8 @@ SPARSE = {1: 1.6, 2: 1.25}
 intervals hold about 90 % on public curves, every source and kind alike."""
 PASSAGE = 0.5
 """Doublings over which the quantile in range passes into the one beyond."""
+LARGEST_INSIDE = 2.5
+"""Largest public score in range: beyond it other machines were at fault, not the law."""
 OTHER_SOURCES = 1.25
 """By how much more a source is off that no public score is from: chosen leave-one-source-out."""
 OWN_WEIGHT = 2
@@ -167,7 +169,7 @@ def calibrate(
     score = np.abs(residual) / scale
     edges = _edges(length[inside])
     which = np.searchsorted(edges, length[inside])
-    prior = SCORE_PRIOR if public is None else public.inside
+    prior = SCORE_PRIOR if public is None else np.minimum(public.inside, LARGEST_INSIDE)
     bins = [score[inside][which == b] for b in range(len(edges) + 1)]
     scores = tuple(_thin(np.sort(np.concatenate([b, prior]))) for b in bins)
     columns = [np.abs(residual), scale, reach.length, reach.batch, deployment]

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from lengthwise.calibration.average import Knowledge, average
+from lengthwise.calibration.average import Knowledge, average, positions_of
 from lengthwise.calibration.folds import batch_folds, is_interior, length_folds, spread_folds
 from lengthwise.calibration.groups import Group, groups_of
 from lengthwise.calibration.held_out import (
@@ -240,7 +240,7 @@ class LawSet(Estimator):
         found = refits(fitted, work, y_s, far)
         long_end = found[: len(length_folds(work))]
         trials = trials_of(fitted, long_end, work, y_s)
-        near = left_out_one_by_one(fitted.members, fitted.law)
+        near = left_out_one_by_one(fitted.members, fitted.law, positions_of(work))
         held = HeldOut.join([near, held_out(found, work, y_s)])
         return PhaseLaw.of(
             group, fitted.law, trials, held, suspects, rival_of(long_end, work, y_s)
