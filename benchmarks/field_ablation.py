@@ -23,7 +23,7 @@ from lengthwise.calibration.average import Knowledge, average
 from lengthwise.calibration.groups import groups_of
 from lengthwise.calibration.lawset import OWN
 from lengthwise.calibration.learned import attention_of, kind_of, learned, untaught
-from lengthwise.calibration.shape import shape_priors
+from lengthwise.calibration.shape import helpful_priors
 from lengthwise.data.table import load
 
 TESTS = ("all_4", "drawn_4", "spoilt")
@@ -78,7 +78,7 @@ class Ablated(Alone):
         priors = learned(without=self.source) if self.variant.taught else untaught()
         knowledge = Knowledge(
             priors[kind_of(group.work)], group.spec, attention_of(group.spec, group.labels),
-            borrowed=shape_priors(group) if self.variant.shaped else None, **self.variant.changes,
+            borrowed=helpful_priors(group) if self.variant.shaped else None, **self.variant.changes,
         )  # fmt: skip
         self.fitted_ = average(group.work, group.y_s, knowledge)
         self.law_ = self.fitted_.law

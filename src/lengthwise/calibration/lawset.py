@@ -26,7 +26,7 @@ from lengthwise.calibration.match import match_deployment
 from lengthwise.calibration.phase_law import Domain, PhaseLaw
 from lengthwise.calibration.pooling import Population, borrowed, populations_of
 from lengthwise.calibration.rivals import rival_of
-from lengthwise.calibration.shape import shape_priors
+from lengthwise.calibration.shape import helpful_priors
 from lengthwise.calibration.single import is_averaged, single
 from lengthwise.calibration.suspects import suspects_of
 from lengthwise.calibration.trials import trials_of
@@ -44,8 +44,6 @@ from lengthwise.units import FloatArray, s_to_ms
 
 OWN = HachiyaPatias.name
 BASELINE_FOLDS = 4
-SHAPE_BELOW = 4
-"""Prefills of so many points do without the step law's shape: it misses what engines do beyond."""
 MIN_POINTS = 6
 """Deployments with fewer points borrow from their relatives."""
 
@@ -250,10 +248,7 @@ class LawSet(Estimator):
         self, group: Group, borrowed: list[tuple[dict[str, tuple[float, float]], int]]
     ) -> Knowledge:  # fmt: skip
         prior = (self.learned or learned())[kind_of(group.work)]
-        asked = (
-            self.shape and not borrowed and (group.phase == "decode" or len(group) < SHAPE_BELOW)
-        )
-        physics = shape_priors(group) if asked else None
+        physics = helpful_priors(group) if self.shape and not borrowed else None
         return Knowledge(
             prior, group.spec, attention_of(group.spec, group.labels), self.e1, self.e2,
             self.e3 in ("auto", "residual"), borrowed[0][0] if borrowed else physics,

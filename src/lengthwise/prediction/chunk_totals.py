@@ -30,7 +30,7 @@ class ChunkTotals:
     --------
     >>> totals = ChunkTotals(lambda new, context: new + context / 1000, 100.0)
     >>> totals.seconds(250.0, 0.0), totals.seconds(150.0, 100.0)
-    (250.55, 150.45)
+    (250.55, 150.45...)
     """
 
     def __init__(self, step: Callable[[float, float], float], chunk: float) -> None:
