@@ -49,7 +49,7 @@ def test_the_report_says_it_too(one: Path, tmp_path: Path) -> None:
     law, page = tmp_path / "law.json", tmp_path / "page.html"
     lengthwise("fit", one, "-o", law)
     lengthwise("report", law, "-o", page)
-    assert "prefill of 1,024 tokens took 367 ms" in page.read_text()
+    assert "refill of 1,024 tokens took 367 ms" in page.read_text()
     (group,) = json.loads(page.with_suffix(".json").read_text())["groups"]
     assert [s["position"] for s in group["suspects"]] == [2]
 

@@ -24,6 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -120,6 +121,8 @@ class Calibration:
         inside = quantiles[np.searchsorted(self.edges, length)]
         along_batch = self.gamma(level, "batch") * reach.batch
         beyond = self.few if points <= FEW else self.many
+        if points == 0 and len(beyond):  # its scale is the spread of its relatives
+            inside = np.maximum(inside, NormalDist().inv_cdf(0.5 + level / 2.0))
         if points == 0 or not len(beyond):
             along_length = self.gamma(level, "length") * reach.length
             return np.sqrt((inside * scale) ** 2 + along_length**2 + along_batch**2)

@@ -35,8 +35,8 @@ from lengthwise.units import FloatArray
 LABELS = ("hardware", "engine", "model", "precision", "tp")
 MIN_POINTS = 3
 MIN_SD = 0.15
-UNKNOWN_SD = 1.5
-"""Machines that serve language models lie within a factor of about 100 of each other."""
+UNKNOWN_SD = 2.3
+"""Machines that serve language models lie within a factor of 100 of each other, two deviations."""
 UNSEEN_SIGMA = 0.05
 
 
