@@ -183,8 +183,9 @@ class _Fit:
         kept = [s for s, w in zip(self.structures, structure, strict=True)
                 if w > 10 * KEPT * structure.max()]  # fmt: skip
         pairs = first.noise.take(np.argsort(-noise)[:8])
-        few = lambda h: self.members(points, pairs, h, tuple(kept))  # noqa: E731
-        return self._weighed(len(points), few)
+        return self._weighed(
+            len(points), lambda h: self.members(points, pairs, h, tuple(kept))
+        )  # fmt: skip
 
     def _weighed(self, n: int, fit: Fit) -> Members:
         return hypotheses_of(n, fit) if self.knowledge.spoilt else fit(((),))

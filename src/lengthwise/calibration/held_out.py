@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lengthwise.calibration.folds import Fold, Reach
+from lengthwise.calibration.spoilt import NAMED
 from lengthwise.domain.work import Work
 from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
@@ -25,8 +26,6 @@ from lengthwise.units import FloatArray, IndexArray
 
 WORST = 1.5
 """Greatest |ln error| of a point left out: with two points more, nothing is known."""
-NAMED = 0.5
-"""Probability to be spoilt from which a point is named and not counted."""
 
 
 class Fit(Protocol):

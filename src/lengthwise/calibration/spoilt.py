@@ -25,6 +25,8 @@ SUSPICIOUS = (2.0, 3.0)
 ``MODERATE`` points and with more."""
 MODERATE = 24
 LARGEST_SHARE = 0.2
+NAMED = 0.5
+"""Probability to be spoilt from which a point is named, and not counted in range."""
 
 Fit = Callable[[tuple[Spoilt, ...]], Members]
 

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lengthwise.calibration.average import Fitted
+from lengthwise.calibration.spoilt import NAMED
 from lengthwise.domain.work import Work
 from lengthwise.formulations.hachiya_patias.members import Members
 from lengthwise.units import FloatArray, s_to_ms
 
-NAMED = 0.5
-"""Probability to be spoilt from which a point is named."""
 FIELDS = ("sequences", "new_tokens", "attention_pairs", "kv_tokens", "context_len")
 """What tells points of one group apart."""
 
