@@ -83,7 +83,7 @@ def weighted_quantile(values: FloatArray, weight: FloatArray, share: float) -> f
 
 
 def intervals(scores: list[Score]) -> dict[str, Any]:
-    """Judge intervals: ``{test: {kind: {formulation: {"all" or doublings: figures}}}}``.
+    """Judge intervals: ``{test: {kind: {formulation: {"all", "sources" or doublings: figures}}}}``.
 
     Every figure is a mean over the curves of a source, then over sources; the width of a source is
     the median of its points. Doublings beyond the longest length trained on are rounded up.
@@ -102,6 +102,7 @@ def intervals(scores: list[Score]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for (test, kind, name), rows in points.groupby(["test", "kind", "formulation"], sort=False):
         by = {"all": _judged(rows)}
+        by |= {"sources": {str(s): _judged(part) for s, part in rows.groupby("source", sort=False)}}
         by |= {f"{d:.0f}": _judged(part) for d, part in rows.groupby("doublings")}
         found.setdefault(str(test), {}).setdefault(str(kind), {})[str(name)] = by
     return found
@@ -111,7 +112,8 @@ def _judged(points: pd.DataFrame) -> dict[str, Any]:
     per_curve = points.groupby(["source", "curve"])[["covered", "interval"]].mean()
     per_source = per_curve.groupby("source").mean().mean()
     return {
-        "points": len(points), "coverage_percent": _round(per_source["covered"]),
+        "points": len(points), "curves": len(per_curve),
+        "coverage_percent": _round(per_source["covered"]),
         "median_width_percent": _round(points.groupby("source")["width"].median().mean()),
         "interval_score_percent": _round(per_source["interval"]),
     }  # fmt: skip

@@ -113,15 +113,16 @@ def ratios() -> str:
 def judged_intervals() -> str:
     """Coverage, width and score of the intervals by doublings beyond the data."""
     found = result("field")["intervals"]
-    rows = ["| kind, trained on, doublings beyond | points | coverage of 90 % | median width "
-            "| interval score |", "|---|--:|--:|--:|--:|"]  # fmt: skip
+    rows = ["| kind, trained on, doublings beyond or source | curves | points | coverage of 90 % "
+            "| median width | interval score |", "|---|--:|--:|--:|--:|--:|"]  # fmt: skip
     for kind, label in KINDS.items():
         for test, trained in TESTS.items():
             by = found.get(test, {}).get(kind, {}).get(OURS, {})
-            for doublings, s in by.items():
-                if test == "all_4" or doublings == "all":
+            named = {k: v for k, v in by.items() if k != "sources"} | by.get("sources", {})
+            for part, s in named.items():
+                if test == "all_4" or part == "all":
                     rows.append(
-                        f"| {label}, {trained}, {doublings} | {s['points']:,} | "
+                        f"| {label}, {trained}, {part} | {s['curves']:,} | {s['points']:,} | "
                         f"{number(s['coverage_percent'])} % | "
                         f"{number(s['median_width_percent'])} % | "
                         f"{number(s['interval_score_percent'])} % |"
