@@ -228,7 +228,7 @@ def test_the_command_says_what_was_left_out_and_assumed(
     assert code == 0
     assert "(vllm-serve)" in out
     assert "24 rows read, 22 usable" in out
-    assert "2 rows not usable: failed request (left out)" in out
+    assert "2 rows not usable: failed request: Bad Gateway (left out)" in out
     assert "--set hardware=NAME" in out
     assert "wrote 22 rows, 22 usable" in err
 

@@ -31,7 +31,7 @@ def test_appended_runs_are_all_read(between: str, tmp_path: Path) -> None:
     runs = [json.dumps(vllm_run(REQUESTS, max_concurrency=c), indent=2) for c in (1, 8)]
     table, report = imported(tmp_path, between.join(runs))
     assert table["concurrency"].value_counts().to_dict() == {1: 22, 8: 22}
-    assert report.skipped == {"failed request (left out)": 4}
+    assert report.skipped == {"failed request: Bad Gateway (left out)": 4}
 
 
 def test_old_files_take_the_end_from_the_gaps(tmp_path: Path) -> None:

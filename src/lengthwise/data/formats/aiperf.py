@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
+from lengthwise.data.formats.failures import FAILED
 from lengthwise.data.formats.fields import (
     Row,
     at,
@@ -29,7 +30,7 @@ from lengthwise.data.formats.fields import (
 )
 from lengthwise.data.formats.metric_blocks import TIMES, ms_per_unit, summary_row
 from lengthwise.data.formats.overlap import in_flight
-from lengthwise.data.formats.serving_runs import FAILED, gap_columns
+from lengthwise.data.formats.serving_runs import gap_columns
 from lengthwise.units import ms_to_s
 
 NAME = "aiperf"

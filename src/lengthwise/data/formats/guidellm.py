@@ -16,6 +16,7 @@ from typing import Any
 from lengthwise.data.formats import guidellm_files as files
 from lengthwise.data.formats.aggregates import mean_of, statistic_columns
 from lengthwise.data.formats.base import Document, Parsed
+from lengthwise.data.formats.failures import FAILED
 from lengthwise.data.formats.fields import (
     Row,
     at,
@@ -27,7 +28,6 @@ from lengthwise.data.formats.fields import (
     tokens,
     tpot_s,
 )
-from lengthwise.data.formats.serving_runs import FAILED
 
 NAME = "guidellm"
 TITLE = "GuideLLM"

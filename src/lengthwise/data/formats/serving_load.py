@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lengthwise.data.formats.failures import failure_of
 from lengthwise.data.formats.fields import Row, number, numbers
 from lengthwise.data.formats.overlap import in_flight
 
@@ -32,7 +33,7 @@ def add_burst_load(
     if "start_times" in arrays:
         start = numbers(arrays["start_times"], "start_times")
         stop = start + np.array(_lasted(arrays))
-        good = [i for i, ok in enumerate(_succeeded(arrays)) if ok]
+        good = [i for i in range(len(start)) if failure_of(arrays, i) is None]
         busy = in_flight(start[good], stop[good], among=(start, stop))
         for row, value in zip(rows, busy, strict=True):
             row["concurrency"] = float(value)
@@ -47,14 +48,6 @@ def add_burst_load(
         "no limit on concurrency or rate was set, so all requests were sent at once: concurrency "
         f"is {how}"
     )
-
-
-def _succeeded(arrays: Mapping[str, Any]) -> list[bool]:
-    errors = arrays.get("errors") or [""] * len(arrays["ttfts"])
-    return [
-        number(ttft, "ttft") > 0 and not error
-        for ttft, error in zip(arrays["ttfts"], errors, strict=True)
-    ]
 
 
 def _lasted(arrays: Mapping[str, Any]) -> list[float]:

@@ -4,11 +4,12 @@ The two clients have one ancestor, and so the same arrays (seconds): ``ttfts``, 
 between chunks), ``input_lens``, ``output_lens``, ``errors``. Without the arrays a run holds only
 statistics, which make one row.
 
-A failed request has ttft 0, no gaps and no output; it is left out and counted. The last token came
-at ttft + sum(itls). With speculative decoding, or when chunks coalesce, there are fewer gaps than
-tokens: single gaps say little, while (last - first token) / (osl - 1) stays right. With as many
-gaps as tokens the last is that of an empty chunk, in which some servers send why they stopped: it
-is left out. A run without any gap was not streamed: its "ttft" is the time of the whole answer.
+A failed request has an error, ttft 0 or no output tokens; it is left out and counted by reason. The
+last token came at ttft + sum(itls). With speculative decoding, or when chunks coalesce, there are
+fewer gaps than tokens: single gaps say little, while (last - first token) / (osl - 1) stays right.
+With as many gaps as tokens the last is that of an empty chunk, in which some servers send why they
+stopped: it is left out. A run without any gap was not streamed: its "ttft" is the time of the whole
+answer.
 
 Where the server told the client no counts, vLLM's client counts the text with its own tokenizer and
 SGLang's takes the length that was asked for; the file does not say which it was.
@@ -24,8 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.data.formats.aggregates import statistic_column
 from lengthwise.data.formats.base import Parsed
+from lengthwise.data.formats.failures import failure_of
 from lengthwise.data.formats.fields import (
     Row,
     damaged,
@@ -39,7 +40,6 @@ from lengthwise.data.formats.serving_load import add_burst_load
 from lengthwise.data.report import Flag
 from lengthwise.units import counted, s_to_ms
 
-FAILED = "failed request"
 NOT_STREAMED = "the run was not streamed: its requests have e2e_ms, no ttft_ms and no tpot_ms"
 
 Run = Mapping[str, Any]
@@ -122,10 +122,11 @@ def add_requests(gathered: Gathered, run: Run, common: Row) -> None:
         gathered.assumptions.append(NOT_STREAMED)
     kept: list[Row] = []
     for index, ttft in enumerate(arrays["ttfts"]):
-        row = _request(arrays, index, ttft, streamed)
-        if row is None:
-            gathered.dropped[FAILED] += 1
+        reason = failure_of(arrays, index)
+        if reason:
+            gathered.dropped[reason] += 1
             continue
+        row = _request(arrays, index, ttft, streamed)
         chunks = row.pop("_chunks")
         if chunks is not None and chunks != row["osl"]:
             gathered.chunked.append(len(gathered.rows) + len(kept))
@@ -139,7 +140,7 @@ def _arrays(run: Run) -> dict[str, Any]:
     """Arrays of a run by name; all that are there must be of one length."""
     names = (
         "ttfts", "itls", "input_lens", "output_lens", "errors", "latencies", "start_times",
-        "queue_times", "server_queue_times", "server_ttfts", "cached_tokens",
+        "queue_times", "server_queue_times", "server_ttfts", "cached_tokens", "finish_reasons",
     )  # fmt: skip
     found = {name: run[name] for name in names if isinstance(run.get(name), list)}
     size = len(found["ttfts"])
@@ -162,14 +163,12 @@ def _was_streamed(arrays: Mapping[str, Any]) -> bool:
     return not several or any(bool(gaps) for gaps in several)
 
 
-def _request(arrays: Mapping[str, Any], index: int, ttft: Any, streamed: bool) -> Row | None:
+def _request(arrays: Mapping[str, Any], index: int, ttft: Any, streamed: bool) -> Row:
     def entry(name: str) -> Any:
         return arrays[name][index] if name in arrays else None
 
     first = number(ttft, "ttft")
     osl = tokens(entry("output_lens"), "output_lens")
-    if entry("errors") or not first > 0:
-        return None
     gaps = numbers(entry("itls"), "itls")
     last = first + float(gaps.sum())
     latency = number(entry("latencies"), "latencies")
@@ -195,44 +194,3 @@ def _request(arrays: Mapping[str, Any], index: int, ttft: Any, streamed: bool) -
 def _tpot(first: float, last: float, osl: float) -> float:
     """Mean time per token after the first, s; unknown when all tokens came at once."""
     return (last - first) / (osl - 1) if osl >= 2 and last > first else math.nan
-
-
-def statistics_row(run: Run, names: Mapping[str, str]) -> Row:
-    """Make one row of the statistics of a run: means as times, the rest as extra columns.
-
-    Parameters
-    ----------
-    run
-        Result with keys such as ``mean_ttft_ms`` and ``p99_ttft_ms``, milliseconds.
-    names
-        Word of the tool for each column: ``{"ttft_ms": "ttft", "e2e_ms": "e2el"}``.
-
-    Examples
-    --------
-    >>> run = {"mean_ttft_ms": 30.0, "p99_ttft_ms": 60.0, "completed": 4, "total_input_tokens": 40}
-    >>> row = statistics_row(run, {"ttft_ms": "ttft"})
-    >>> row["ttft_ms"], row["ttft_p99_ms"], row["isl_mean"]
-    (30.0, 60.0, 10.0)
-    """
-    count = number(run.get("completed"), "completed")
-    row: Row = {"phase": "request", "statistic": "mean", "n_requests": count, "clock": "client"}
-    for column, word in names.items():
-        for key, value in run.items():
-            kind, _, rest = key.partition("_")
-            if rest != f"{word}_ms" or not isinstance(value, (int, float)):
-                continue
-            label = {"median": "p50", "std": "stddev"}.get(kind, kind.replace(".", "p"))
-            row[column if label == "mean" else statistic_column(column, label)] = float(value)
-    for column, key in (("isl_mean", "total_input_tokens"), ("osl_mean", "total_output_tokens")):
-        total = number(run.get(key), key)
-        row[column] = float(round(total / count)) if count > 0 and total > 0 else math.nan
-    if row.get("itl_ms") == 0 and row["osl_mean"] > 1:  # not streamed: "ttft" is the whole answer
-        row = {k: v for k, v in row.items() if not k.startswith(("ttft", "tpot", "itl"))}
-    return _itl_apart(row)
-
-
-def _itl_apart(row: Row) -> Row:
-    """Name the mean of single gaps as the rows of requests do."""
-    if "itl_ms" in row:
-        row["itl_mean_ms"] = row.pop("itl_ms")
-    return row

@@ -13,14 +13,11 @@ import math
 from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
+from lengthwise.data.formats.failures import FAILED
 from lengthwise.data.formats.fields import MISMATCH, Row, at, first, number
-from lengthwise.data.formats.serving_runs import (
-    Gathered,
-    Run,
-    add_requests,
-    has_requests,
-    statistics_row,
-)
+from lengthwise.data.formats.serving_names import first_with_times, has_times, is_sglang, renamed
+from lengthwise.data.formats.serving_runs import Gathered, Run, add_requests, has_requests
+from lengthwise.data.formats.serving_statistics import count_failures, statistics_row
 from lengthwise.data.report import Flag
 
 NAME = "sglang-serving"
@@ -30,25 +27,28 @@ WORDS = {"ttft_ms": "ttft", "tpot_ms": "tpot", "e2e_ms": "e2e_latency", "itl_ms"
 
 
 def matches(document: Document) -> bool:
-    """Whether the first object is a run of this tool."""
-    run = document.objects[0] if document.objects else {}
-    return "mean_e2e_latency_ms" in run and "mean_ttft_ms" in run
+    """Whether the first object with a time is a run of this tool, of any version."""
+    return is_sglang(first_with_times(document.objects))
 
 
 def read(document: Document) -> Parsed:
     """One row per request, or one of means per run without --output-details."""
     gathered, flags = Gathered(), []
-    for run in document.objects:
+    for run in map(renamed, document.objects):
         before = len(gathered.rows)
-        if has_requests(run):
+        if not has_times(run):
+            gathered.dropped["run that failed"] += 1
+        elif has_requests(run):
             add_requests(gathered, run, _common(run))
         else:
+            count_failures(run, gathered.dropped, FAILED)
+            row = statistics_row(run, WORDS)
             load = _common(run)
             if load["concurrency"] is None and load["request_rate"] is None:
                 load["concurrency"] = first(
                     run.get("max_concurrent_requests"), run.get("completed")
                 )
-            gathered.rows.append({**statistics_row(run, WORDS), **load})
+            gathered.rows += [{**row, **load}] if row else []
         flags += _count_flags(run, range(before, len(gathered.rows)))
     return gathered.parsed(*flags)
 

@@ -12,15 +12,11 @@ import math
 from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
+from lengthwise.data.formats.failures import FAILED
 from lengthwise.data.formats.fields import Row, number
-from lengthwise.data.formats.serving_runs import (
-    FAILED,
-    Gathered,
-    Run,
-    add_requests,
-    has_requests,
-    statistics_row,
-)
+from lengthwise.data.formats.serving_names import first_with_times, has_times, is_vllm, renamed
+from lengthwise.data.formats.serving_runs import Gathered, Run, add_requests, has_requests
+from lengthwise.data.formats.serving_statistics import count_failures, statistics_row
 from lengthwise.data.schema import DEPLOYMENT
 
 NAME = "vllm-serve"
@@ -32,7 +28,8 @@ _OWN = {
     "date", "backend", "endpoint_type", "label", "model_id", "tokenizer_id", "num_prompts",
     "request_rate", "burstiness", "max_concurrency", "duration", "completed", "failed",
     "best_of", "use_beam_search", "rtfx", "request_goodput", "request_goodput:",
-    "max_output_tokens_per_s", "max_concurrent_requests",
+    "max_output_tokens_per_s", "max_concurrent_requests", "version", "total_input", "total_output",
+    "correct_rate",
 }  # fmt: skip
 """Keys of the tool itself; what else is at the top level was given with --metadata."""
 
@@ -45,28 +42,23 @@ _ALIASES = {
 
 
 def matches(document: Document) -> bool:
-    """Whether the first object is a run of this tool."""
-    run = document.objects[0] if document.objects else {}
-    return (
-        "mean_ttft_ms" in run
-        and bool({"total_token_throughput", "endpoint_type"} & set(run))
-        and "mean_e2e_latency_ms" not in run
-    )
+    """Whether the first object with a time is a run of this tool, of any version."""
+    return is_vllm(first_with_times(document.objects))
 
 
 def read(document: Document) -> Parsed:
     """One row per request, or one of means per run without --save-detailed."""
     gathered = Gathered()
-    for run in document.objects:
-        if "mean_ttft_ms" not in run:
+    for run in map(renamed, document.objects):
+        if not has_times(run):
             gathered.dropped["run that failed"] += 1
         elif has_requests(run):
             add_requests(gathered, run, _common(run))
         else:
-            failed = number(run.get("failed"), "failed")
-            if failed > 0:
-                gathered.dropped[FAILED] += int(failed)
-            gathered.rows.append({**statistics_row(run, WORDS), **_common(run), **_burst(run)})
+            count_failures(run, gathered.dropped, FAILED)
+            row = statistics_row(run, WORDS)
+            if row:
+                gathered.rows.append({**row, **_common(run), **_burst(run)})
     return gathered.parsed()
 
 
