@@ -84,7 +84,7 @@ def test_requests_cut_off_are_left_out(tmp_path: Path) -> None:
     report["benchmarks"][0]["requests"]["incomplete"] = [{"request_id": "late"}]
     _, said = imported(tmp_path, report)
     assert said.skipped == {
-        "failed request (left out)": 2, "request cut off when the run ended (left out)": 1,
+        "failed request: 502 (left out)": 2, "request cut off when the run ended (left out)": 1,
     }  # fmt: skip
 
 
@@ -197,7 +197,7 @@ def test_warm_up_and_cancelled_lines_are_left_out(tmp_path: Path) -> None:
     text = as_aiperf(REQUESTS) + json.dumps(gone) + "\n"
     _, report = imported(tmp_path, text)
     assert report.skipped == {
-        "warmup request (left out)": 3, "failed request (left out)": 2,
+        "warmup request (left out)": 3, "failed request: Bad Gateway (left out)": 2,
         "cancelled request (left out)": 1,
     }  # fmt: skip
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
-from lengthwise.data.formats.failures import FAILED
+from lengthwise.data.formats.failures import failed_because
 from lengthwise.data.formats.fields import (
     Row,
     at,
@@ -37,6 +37,9 @@ NAME = "aiperf"
 TITLE = "AIPerf"
 
 NS_PER_S = 1e9
+
+_COUNTS = ("output_sequence_length", "usage_completion_tokens")
+_OWN = {"was_cancelled", "error_summary"}
 
 Line = Mapping[str, Any]
 
@@ -74,8 +77,20 @@ def _is_line(found: Line) -> bool:
 
 
 def _is_summary(found: Line) -> bool:
-    """Say whether this sums requests up; its export of server metrics has a version too."""
-    return "aiperf_version" in found and any(name in found for name in TIMES.values())
+    """Say whether this sums requests up; its export of server metrics has a version too.
+
+    Before it wrote its version it wrote genai-perf's blocks with keys of its own beside them, and
+    at first all blocks inside ``records``.
+    """
+    blocks = _blocks(found)
+    return any(name in blocks for name in TIMES.values()) and (
+        "aiperf_version" in found or blocks is not found or bool(_OWN & set(found))
+    )
+
+
+def _blocks(found: Line) -> Line:
+    records = found.get("records")
+    return records if isinstance(records, Mapping) else found
 
 
 def _reason_to_drop(line: Line) -> str | None:
@@ -85,10 +100,12 @@ def _reason_to_drop(line: Line) -> str | None:
     if phase not in (None, "profiling"):
         return f"{phase} request"
     if line.get("error"):
-        return FAILED
+        return failed_because(line["error"])
     if at(line, "metadata", "was_cancelled"):
         return "cancelled request"
-    return None
+    counts = [at(line, "metrics", name, "value") for name in _COUNTS]
+    told = [number(count, "output tokens") for count in counts if count is not None]
+    return failed_because("empty answer") if told and not any(told) else None
 
 
 def _span(line: Line) -> tuple[float, float]:
@@ -157,7 +174,7 @@ def _add_load(rows: list[Row], spans: list[tuple[float, float]]) -> list[str]:
 def _summaries(objects: list[dict[str, Any]]) -> Parsed:
     rows, flags = [], []
     for found in objects:
-        row, seen = summary_row(found)
+        row, seen = summary_row(_blocks(found))
         rows.append({**row, **_config(found.get("input_config"))})
         flags += seen
     return parsed(rows, flags=flags)

@@ -11,11 +11,13 @@ from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import MISMATCH, Row, at, first, number, parsed
-from lengthwise.data.formats.metric_blocks import summary_row
+from lengthwise.data.formats.metric_blocks import TIMES, summary_row
 from lengthwise.data.report import Flag
 
 NAME = "genai-perf"
 TITLE = "genai-perf"
+
+_AIPERF = {"aiperf_version", "was_cancelled", "error_summary", "records"}
 
 COUNTED = "tokens are counted by the tool's own tokenizer: tpot_ms holds if that is the model's"
 
@@ -54,13 +56,17 @@ def _more_than_asked(found: Mapping[str, Any], row: int) -> list[Flag]:
 
 
 def _summary(found: Any, depth: int = 2) -> Mapping[str, Any] | None:
-    if not isinstance(found, Mapping) or "aiperf_version" in found:
+    if not isinstance(found, Mapping) or _AIPERF & set(found):
         return None
-    block = found.get("request_latency")
-    if isinstance(block, Mapping) and {"unit", "avg"} <= set(block) and "input_config" in found:
+    blocks = [name for name in TIMES.values() if _is_block(found.get(name))]
+    if blocks and ("input_config" in found or len(blocks) > 1):
         return found
     inner = (_summary(value, depth - 1) for value in found.values()) if depth else ()
     return next((value for value in inner if value is not None), None)
+
+
+def _is_block(value: Any) -> bool:
+    return isinstance(value, Mapping) and {"unit", "avg"} <= set(value)
 
 
 def _config(config: Any) -> Row:

@@ -16,7 +16,7 @@ from typing import Any
 from lengthwise.data.formats import guidellm_files as files
 from lengthwise.data.formats.aggregates import mean_of, statistic_columns
 from lengthwise.data.formats.base import Document, Parsed
-from lengthwise.data.formats.failures import FAILED
+from lengthwise.data.formats.failures import failed_because
 from lengthwise.data.formats.fields import (
     Row,
     at,
@@ -28,18 +28,24 @@ from lengthwise.data.formats.fields import (
     tokens,
     tpot_s,
 )
+from lengthwise.data.formats.guidellm_first import as_later_report, is_first_report
 
 NAME = "guidellm"
 TITLE = "GuideLLM"
 
 UNFINISHED = "request cut off when the run ended"
+EMPTY = failed_because("empty answer")
 
 Part = Mapping[str, Any]
 
 
 def matches(document: Document) -> bool:
     """Whether the content is a report of this tool."""
-    return files.is_report(document.json) or files.is_yaml(document) or files.is_csv(document)
+    found = document.json
+    return (
+        files.is_report(found) or is_first_report(found)
+        or files.is_yaml(document) or files.is_csv(document)
+    )  # fmt: skip
 
 
 def read(document: Document) -> Parsed:
@@ -48,23 +54,39 @@ def read(document: Document) -> Parsed:
     if files.is_csv(document):
         means = [row | load_of(row.pop("strategy")) for row in files.rows_of_csv(document, dropped)]
         return parsed(means, dropped=dropped)
-    report = document.json if files.is_report(document.json) else files.load_yaml(document)
+    report = _report(document)
     rows: list[Row] = []
     notes = []
     for benchmark in report["benchmarks"]:
         common = _common(benchmark, report)
         requests = benchmark.get("requests") or {}
         done = at(requests, "successful") or []
-        for reason, part in ((FAILED, "errored"), (UNFINISHED, "incomplete")):
-            if at(requests, part):
-                dropped[reason] += len(requests[part])
-        rows += [_row(request) | common for request in done]
+        dropped.update(failed_because(_error(request)) for request in at(requests, "errored") or [])
+        dropped.update(UNFINISHED for _ in at(requests, "incomplete") or [])
+        answered = [request for request in done if not _is_empty(request)]
+        dropped.update({EMPTY: len(done) - len(answered)} if len(answered) < len(done) else {})
+        rows += [_row(request) | common for request in answered]
         measured = number(_of_all(benchmark, "request_latency").get("count"), "count")
         if not done and benchmark.get("metrics") and measured != 0:
             rows.append(_means(benchmark) | common)
         elif done and measured > len(done):
             notes.append(f"{len(done)} of {measured:g} requests are in the file (a sample)")
     return parsed(rows, dropped=dropped, assumptions=notes)
+
+
+def _report(document: Document) -> Part:
+    found = document.json
+    if is_first_report(found):
+        return as_later_report(found)
+    return found if files.is_report(found) else files.load_yaml(document)
+
+
+def _error(request: Any) -> Any:
+    return first(at(request, "info", "error"), at(request, "error"), at(request, "message"), "")
+
+
+def _is_empty(request: Part) -> bool:
+    return number(request.get("output_tokens"), "output_tokens") == 0
 
 
 def load_of(strategy: Any) -> Row:
