@@ -30,6 +30,7 @@ from lengthwise.data.formats.fields import (
     unix_seconds,
 )
 from lengthwise.data.formats.llama_bench_files import is_llama_bench, records_of
+from lengthwise.data.formats.llama_log import PRECISION, quantisation
 from lengthwise.data.readers.rows import mean_context
 
 NAME = "llama-bench"
@@ -37,9 +38,6 @@ TITLE = "llama-bench"
 
 MS_PER_NS = 1e-6
 
-_PRECISION = re.compile(
-    r"\b(MXFP4(?: MoE)?|NVFP4|I?Q\d+_\w+|TQ\d_\d|BF16|F16|F32)(?: - (Small|Medium|Large))?\b"
-)
 _QUANT_SUFFIX = re.compile(
     r"[-._](?:UD-)?(I?Q\d+\w*|TQ\d_\d|MXFP4\w*|BF16|F16|F32|FP16)(?:-\d+-of-\d+)?$", re.I
 )
@@ -138,30 +136,17 @@ def _labels(record: dict[str, Any]) -> Row:
     kind = str(record.get("model_type") or "")
     file = PurePath(str(record.get("model_filename") or "").replace("\\", "/")).name
     stem = _QUANT_SUFFIX.sub("", file.removesuffix(".gguf"))
-    plain = _PRECISION.sub("", kind.replace("(guessed)", "")).replace(" all", "").strip(" -")
+    plain = PRECISION.sub("", kind.replace("(guessed)", "")).replace(" all", "").strip(" -")
     generic = stem.lower() in ("", "model", "ggml-model", "ggml-model-")
     on_cpu = str(record.get("backends", "")) == "CPU" or str(record.get("n_gpu_layers", "")) == "0"
     gpu, cpu = record.get("gpu_info"), record.get("cpu_info")
     build, commit = record.get("build_number"), record.get("build_commit")
     return {
-        "model": first(plain if generic else stem, stem), "precision": _precision(kind),
+        "model": first(plain if generic else stem, stem), "precision": quantisation(kind),
         "hardware": first(cpu, gpu) if on_cpu else first(gpu, cpu), "engine": "llama.cpp",
         "engine_version": f"b{build} ({commit})" if build and commit else None,
         "clock": "server", "timestamp": unix_seconds(record.get("test_time")),
     }  # fmt: skip
-
-
-def _precision(model_type: str) -> str | None:
-    """Read the quantisation out of a type.
-
-    >>> _precision("llama 8B Q4_K - Medium"), _precision("qwen3 0.6B Q8_0")
-    ('q4_k_m', 'q8_0')
-    """
-    found = _PRECISION.search(model_type)
-    if not found:
-        return None
-    size = f"_{found[2][0]}" if found[2] else ""
-    return f"{found[1]}{size}".lower().replace(" ", "_")
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The four files llama-bench writes (JSON, JSON lines, CSV, SQL), as plain records."""
+"""What llama-bench writes (JSON, JSON lines, CSV, SQL, markdown), as plain records."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from lengthwise.data.formats.base import Document
 from lengthwise.data.formats.fields import damaged
+from lengthwise.data.formats.llama_bench_markdown import is_markdown, records_of_markdown
 
 MARKS = ("n_prompt", "n_gen", "avg_ns")
 
@@ -26,7 +27,7 @@ _ALLOWED = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_TRANSACTION}
 
 
 def is_llama_bench(document: Document) -> bool:
-    """Whether the content is one of the four files."""
+    """Whether the content is one of these files."""
     if document.rows:
         sample = _flat(document.rows)
         return bool(sample) and isinstance(sample[0], dict) and set(MARKS) <= set(sample[0])
@@ -34,7 +35,7 @@ def is_llama_bench(document: Document) -> bool:
     if text.startswith("["):
         return all(f'"{name}"' in text[:20_000] for name in MARKS)
     header = text.partition("\n")[0].replace('"', "").strip().split(",")
-    return set(MARKS) <= set(header) or _is_sql(text)
+    return set(MARKS) <= set(header) or _is_sql(text) or is_markdown(document)
 
 
 def records_of(document: Document) -> list[dict[str, Any]]:
@@ -45,7 +46,10 @@ def records_of(document: Document) -> list[dict[str, Any]]:
         text = document.text.lstrip("\ufeff \t\r\n")
         if text.startswith("["):
             raise damaged("a JSON array must be closed with ]", f"{document.path} that is cut off")
-        records = list(_from_sql(text) if _is_sql(text) else _from_csv(text))
+        if is_markdown(document):
+            records = records_of_markdown(document)
+        else:
+            records = list(_from_sql(text) if _is_sql(text) else _from_csv(text))
     for record in records:
         if not isinstance(record, dict) or not set(MARKS) <= set(record):
             raise damaged(f"each llama-bench record needs {', '.join(MARKS)}", repr(record)[:80])
