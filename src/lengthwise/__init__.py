@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         LengthwiseError,
         MissingExtraError,
         NothingUsableError,
+        OutputError,
         RefusedError,
     )
     from lengthwise.evaluation.leaderboard import compare, leaderboard
@@ -59,7 +60,8 @@ __version__ = "0.1.0"
 
 _ERRORS = (
     "ArtifactError", "ColumnError", "DataWarning", "FileFormatError", "FitWarning", "GateError",
-    "InputError", "LengthwiseError", "MissingExtraError", "NothingUsableError", "RefusedError",
+    "InputError", "LengthwiseError", "MissingExtraError", "NothingUsableError", "OutputError",
+    "RefusedError",
 )  # fmt: skip
 
 _HOMES: dict[str, tuple[str, str]] = {
@@ -120,6 +122,7 @@ __all__ = [
     "MissingExtraError",
     "ModelSpec",
     "NothingUsableError",
+    "OutputError",
     "Parallelism",
     "RefusedError",
     "RequestEstimate",

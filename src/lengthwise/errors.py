@@ -8,6 +8,7 @@
     │   ├── FileFormatError         a file cannot be read as what it claims to be
     │   ├── ArtifactError           a law file is damaged, too new or too large
     │   └── MissingExtraError       an optional dependency is not installed
+    ├── OutputError                 a result could not be written              exit code 1
     ├── NothingUsableError          every row was skipped, nothing to work on  exit code 1
     ├── RefusedError                the question is outside what data can answer   exit code 1
     └── GateError                   a threshold the caller set was not met     exit code 3
@@ -16,6 +17,8 @@
 """
 
 from __future__ import annotations
+
+import errno
 
 
 class LengthwiseError(Exception):
@@ -71,6 +74,31 @@ class MissingExtraError(InputError, ImportError):
             got="no such package in this environment",
             remedy=f'pip install "lengthwise[{extra}]"',
         )
+
+
+class OutputError(LengthwiseError):
+    """A result could not be written: the disk is full, or the system refuses.
+
+    Parameters
+    ----------
+    path
+        What was written to.
+    error
+        What the system said.
+
+    Examples
+    --------
+    >>> import errno
+    >>> print(OutputError("law.json", OSError(errno.ENOSPC, "No space left on device")))
+    law.json must be writable, but got No space left on device. Remedy: free space, or name another.
+    """
+
+    def __init__(self, path: object, error: OSError) -> None:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        super().__init__(
+            f"{path} must be writable", got=error.strerror or str(error),
+            remedy=f"{'free space' if full else 'check its rights'}, or name another",
+        )  # fmt: skip
 
 
 class NothingUsableError(LengthwiseError):

@@ -105,7 +105,7 @@ def test_defaults_fill_missing_columns_only(fleet: LatencyLaw, tmp_path: Path) -
 def test_an_output_appears_whole_or_not_at_all(law: LatencyLaw, tmp_path: Path) -> None:
     source = tmp_path / "in.csv"
     source.write_text("phase,isl\nprefill,64\n")
-    with pytest.raises(InputError, match="must not be the table that is read"):
+    with pytest.raises(InputError, match="must not be a file that is read"):
         predict_file(law, source, source)
     with pytest.raises(FileFormatError, match="suffix"):
         predict_file(law, source, tmp_path / "out.xlsx")

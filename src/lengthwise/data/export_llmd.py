@@ -24,6 +24,7 @@ from lengthwise.data.export_llmd_blocks import (
     stack_of,
     values_of,
 )
+from lengthwise.data.output import is_stream, write_text
 from lengthwise.data.schema import DEPLOYMENT, TIMES
 from lengthwise.data.table import prepare
 from lengthwise.errors import InputError, MissingExtraError, NothingUsableError
@@ -85,13 +86,15 @@ def llmd_reports(table: pd.DataFrame, *, experiment: str | None = None) -> list[
 def write_llmd(table: pd.DataFrame, path: str | Path, *, experiment: str | None = None) -> int:
     """Write reports to a file: .yaml (one document per stage), .jsonl, or .json for one stage.
 
+    A device or a pipe without a suffix gets YAML.
+
     Returns
     -------
     int
         Number of reports written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
+    suffix = path.suffix.lower() or (".yaml" if is_stream(path) else "")
     reports = llmd_reports(table, experiment=experiment)
     if suffix in (".yaml", ".yml"):
         text = _yaml(reports)
@@ -103,12 +106,7 @@ def write_llmd(table: pd.DataFrame, path: str | Path, *, experiment: str | None 
             "reports are written as .yaml, .jsonl, or .json when there is one stage",
             got=f"{path.name} for {len(reports)} stages", remedy="choose .yaml",
         )  # fmt: skip
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"{path} must be writable", got=str(error.strerror), remedy="check folder and rights"
-        ) from None
+    write_text(path, text)
     return len(reports)
 
 

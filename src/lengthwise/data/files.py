@@ -9,23 +9,18 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import pandas as pd
 import pyarrow as pa
 
 from lengthwise.data.delimited import is_packed, iter_delimited
+from lengthwise.data.output import is_stream, opened
+from lengthwise.data.suffixes import SUFFIXES, Format, table_suffix
 from lengthwise.errors import FileFormatError
-
-Format = Literal["csv", "tsv", "parquet", "jsonl"]
-
-SUFFIXES: dict[str, Format] = {
-    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".txt": "csv", ".parquet": "parquet",
-    ".pq": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl",
-}  # fmt: skip
 
 MAX_LINE = 8 << 20
 """Longest JSON line, characters."""
@@ -83,7 +78,7 @@ def format_of(path: str | Path) -> Format:
     """Find the format of a file from its first bytes, else from its suffix."""
     path = Path(path)
     head, packed = _head(path)
-    claimed = SUFFIXES.get(_suffix(path))
+    claimed = SUFFIXES.get(table_suffix(path))
     if head.startswith(b"PAR1"):
         return _unpacked(path, packed)
     if claimed == "parquet":
@@ -110,32 +105,45 @@ def format_of(path: str | Path) -> Format:
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     """Write a table in the format its suffix names, at once or not at all.
 
-    Numbers come back from every format exactly as they were.
+    Numbers come back from every format exactly as they were. A device or a pipe without a suffix,
+    and ``-`` for standard output, get CSV.
 
     Raises
     ------
     FileFormatError
-        If the suffix is unknown, the folder is missing, or a column cannot be written.
+        If the suffix is unknown, or a column cannot be written.
+    InputError, OutputError
+        As :func:`lengthwise.data.output.opened`.
     """
     path = Path(path)
-    kind = SUFFIXES.get(_suffix(path))
-    if kind is None:
-        raise FileFormatError("the suffix must name a format", got=path.name, remedy=_KNOWN)
-    if not path.parent.is_dir():
-        raise FileFormatError(
-            "the folder to write to must exist", got=str(path.parent), remedy="make it first"
-        )
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    kind = written_format(path)
     try:
-        _WRITERS[kind](frame, part, path.suffix == ".gz")
-        part.replace(path)
-    except (pa.ArrowException, OSError, TypeError) as error:
+        with opened(path) as file:
+            _WRITERS[kind](frame, file, path.suffix == ".gz")
+    except (pa.ArrowException, TypeError) as error:
         raise FileFormatError(
             f"{path} must be writable", got=_first_line(error),
-            remedy="check space and rights, and that no column mixes text and numbers",
+            remedy="check that no column mixes text and numbers",
         ) from error  # fmt: skip
-    finally:
-        part.unlink(missing_ok=True)
+
+
+def written_format(path: Path) -> Format:
+    """Return the format a table is written in: that of its suffix, CSV where pipes have none.
+
+    Raises
+    ------
+    FileFormatError
+        If the suffix names none.
+
+    Examples
+    --------
+    >>> written_format(Path("a.tsv.gz")), written_format(Path("-"))
+    ('tsv', 'csv')
+    """
+    kind = SUFFIXES.get(table_suffix(path), "csv" if is_stream(path) else None)
+    if kind is None or (kind == "parquet" and path.suffix.lower() == ".gz"):
+        raise FileFormatError("the suffix must name a format", got=path.name, remedy=_KNOWN)
+    return kind
 
 
 def _head(path: Path) -> tuple[bytes, bool]:
@@ -158,10 +166,6 @@ def _head(path: Path) -> tuple[bytes, bool]:
             remedy="check the tool that wrote it",
         )  # fmt: skip
     return head, packed
-
-
-def _suffix(path: Path) -> str:
-    return (Path(path.stem) if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
 def _unpacked(path: Path, packed: bool) -> Format:
@@ -248,31 +252,30 @@ def _json_row(path: Path, line: str, number: int) -> dict[str, Any]:
     return row
 
 
-def _write_delimited(frame: pd.DataFrame, path: Path, packed: bool, sep: str = ",") -> None:
-    frame.to_csv(path, index=False, sep=sep, compression="gzip" if packed else None)
+def _write_delimited(
+    frame: pd.DataFrame, file: IO[bytes], packed: bool, sep: str = ","
+) -> None:  # fmt: skip
+    frame.to_csv(file, index=False, sep=sep, compression="gzip" if packed else None)
 
 
-def _write_tabs(frame: pd.DataFrame, path: Path, packed: bool) -> None:
-    _write_delimited(frame, path, packed, sep="\t")
+def _write_tabs(frame: pd.DataFrame, file: IO[bytes], packed: bool) -> None:
+    _write_delimited(frame, file, packed, sep="\t")
 
 
-def _write_parquet(frame: pd.DataFrame, path: Path, packed: bool) -> None:
-    if packed:
-        raise TypeError("Parquet packs itself; write it without .gz")
-    frame.to_parquet(path, index=False)
+def _write_parquet(frame: pd.DataFrame, file: IO[bytes], packed: bool) -> None:
+    frame.to_parquet(file, index=False)
 
 
-def _write_json_lines(frame: pd.DataFrame, path: Path, packed: bool) -> None:
+def _write_json_lines(frame: pd.DataFrame, file: IO[bytes], packed: bool) -> None:
     # Not DataFrame.to_json: it rounds to 15 digits, and a table must come back as it was.
-    opener: Callable[..., IO[str]] = gzip.open if packed else open
-    with opener(path, "wt", encoding="utf-8") as file:
+    with gzip.open(file, "wb") if packed else nullcontext(file) as lines:
         for start in range(0, len(frame), 10_000):
             for row in frame.iloc[start : start + 10_000].to_dict("records"):
                 known = {str(k): v for k, v in row.items() if v is not None and v == v}
-                file.write(json.dumps(known, default=str) + "\n")
+                lines.write((json.dumps(known, default=str) + "\n").encode())
 
 
-_WRITERS: dict[Format, Callable[[pd.DataFrame, Path, bool], None]] = {
+_WRITERS: dict[Format, Callable[[pd.DataFrame, IO[bytes], bool], None]] = {
     "csv": _write_delimited, "tsv": _write_tabs, "parquet": _write_parquet,
     "jsonl": _write_json_lines,
 }  # fmt: skip

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lengthwise.data.output import write_text
 from lengthwise.domain.hardware import KINDS, WIDER, HardwareSpec
 from lengthwise.errors import FileFormatError, InputError
 
@@ -84,7 +85,7 @@ def write_hardware(spec: HardwareSpec, path: Path | str) -> None:
     for key, value in plain.items():
         if _is_table(value) and value:
             lines += ["", f"[{key}]", *(f"{name} = {_toml(item)}" for name, item in value.items())]
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")
 
 
 def _is_table(value: Any) -> bool:

@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lengthwise.data.output import write_text
 from lengthwise.errors import InputError
 
 MANIFEST, REQUESTS, STEPS, POINTS = "run.json", "requests.jsonl", "steps.jsonl", "points.jsonl"
@@ -84,12 +85,7 @@ class RunDirectory:
 
     def write_text(self, name: str, text: str) -> None:
         """Replace a file of the run."""
-        draft = self.path / f".{name}.part"
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.path / name)
+        write_text(self.path / name, text)
 
     def manifest(self) -> dict[str, Any]:
         """Read the manifest.

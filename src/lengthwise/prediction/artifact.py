@@ -49,6 +49,7 @@ from lengthwise.calibration.pooling import Population
 from lengthwise.calibration.rivals import Rival
 from lengthwise.calibration.suspects import Suspect
 from lengthwise.calibration.trials import Trial
+from lengthwise.data.output import write_text
 from lengthwise.domain.work import Work
 from lengthwise.errors import ArtifactError
 from lengthwise.formulations.state import from_state, to_state
@@ -62,13 +63,7 @@ from lengthwise.formulations.typed_json import (
     wrong,
 )
 from lengthwise.prediction.coefficients import coefficients_of, equation_of, terms_of
-from lengthwise.prediction.law_json import (
-    MAX_BYTES,
-    SCHEMA_VERSION,
-    check_version,
-    parse,
-    write_text,
-)
+from lengthwise.prediction.law_json import MAX_BYTES, SCHEMA_VERSION, check_version, parse
 from lengthwise.prediction.training import HeldOutError, Training
 
 KIND = "lengthwise-law"
@@ -87,9 +82,9 @@ def write_law(
     Raises
     ------
     InputError
-        If the formulation cannot be written as numbers.
-    FileFormatError
-        If the folder does not exist or cannot be written.
+        If the formulation cannot be written as numbers, or the folder does not exist.
+    OutputError
+        If the file cannot be written.
     """
     laws = [_law_to_json(law, errors) for _, law in sorted(law_set.laws_.items())]
     data = {
@@ -100,7 +95,7 @@ def write_law(
         "calibration": to_json(law_set.calibration_), "population": to_json(law_set.population_),
         "fallback": {phase: to_state(law) for phase, law in law_set.fallback_.items()},
     }  # fmt: skip
-    write_text(Path(path), json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_law(path: str | Path) -> tuple[LawSet, dict[str, Any], Training, Errors]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lengthwise.errors import ArtifactError, FileFormatError
+from lengthwise.errors import ArtifactError
 from lengthwise.formulations.typed_json import REMEDY
 
 SCHEMA_VERSION = 1
@@ -57,22 +56,3 @@ def parse(path: Path) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ArtifactError("numbers in a law file must be finite", got=name, remedy=REMEDY)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a law file at once or not at all."""
-    if path.is_dir():
-        raise FileFormatError("a law is written to a file", got=f"the folder {path}",
-                              remedy="name a file, for example law.json")  # fmt: skip
-    if not path.parent.is_dir():
-        raise FileFormatError("the folder to write to must exist", got=str(path.parent),
-                              remedy="make it first")  # fmt: skip
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise FileFormatError(f"{path} must be writable", got=str(error),
-                              remedy="check space and rights") from None  # fmt: skip
-    finally:
-        part.unlink(missing_ok=True)

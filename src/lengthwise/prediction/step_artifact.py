@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING
 import lengthwise
 from lengthwise.calibration.step.coefficients import StepCoefficients
 from lengthwise.calibration.step.heads import Head
+from lengthwise.data.output import write_text
 from lengthwise.errors import ArtifactError
 from lengthwise.formulations.typed_json import REMEDY
-from lengthwise.prediction.law_json import SCHEMA_VERSION, check_version, parse, write_text
+from lengthwise.prediction.law_json import SCHEMA_VERSION, check_version, parse
 from lengthwise.prediction.step_checks import check_coefficients, check_head, check_training
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def write_step_law(path: str | Path, law: StepLaw) -> None:
         "heads": {name: head.to_dict() for name, head in law.heads_.items()},
         "training": law.training_,
     }  # fmt: skip
-    write_text(Path(path), json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_step_law(path: str | Path, law: StepLaw) -> None:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lengthwise.data.files import SUFFIXES
+from lengthwise.data.files import written_format
+from lengthwise.data.output import opened
+from lengthwise.data.output_check import check_not_read
 from lengthwise.data.table import format_of
-from lengthwise.errors import FileFormatError, InputError
+from lengthwise.errors import FileFormatError
 
 Write = Callable[[pd.DataFrame], None]
 
@@ -33,49 +34,44 @@ def open_writer(source: Path, target: Path) -> Iterator[Write]:
         The table the pieces come from: its column types are kept where it declares them.
     target
         File to write.
+
+    Raises
+    ------
+    FileFormatError
+        If its suffix names no format, or a column cannot be written.
+    InputError, OutputError
+        If it is the source, or as :func:`lengthwise.data.output.opened`.
     """
-    packed = target.suffix.lower() == ".gz"
-    kind = SUFFIXES.get((Path(target.stem) if packed else target).suffix.lower())
-    if kind is None or (packed and kind == "parquet"):
-        raise FileFormatError("the suffix must name a format", got=target.name,
-                              remedy="use .csv, .tsv, .parquet or .jsonl")  # fmt: skip
-    if not target.parent.is_dir():
-        raise FileFormatError("the folder to write to must exist", got=str(target.parent),
-                              remedy="make it first")  # fmt: skip
-    if source.exists() and target.exists() and source.samefile(target):
-        raise InputError("the output must not be the table that is read", got=str(target),
-                         remedy="name another file with -o")  # fmt: skip
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    kind = written_format(target)
+    check_not_read(target, [source])
     try:
-        with ExitStack() as stack:
+        with opened(target) as file, ExitStack() as stack:
             if kind == "parquet":
-                yield _Parquet(source, part, stack)
+                yield _Parquet(source, file, stack)
+            elif target.suffix.lower() == ".gz":
+                packed = cast(IO[bytes], stack.enter_context(gzip.open(file, "wb")))
+                yield _lines(packed) if kind == "jsonl" else _delimited(packed, kind)
             else:
-                opener: Callable[..., IO[str]] = gzip.open if packed else open
-                file = stack.enter_context(opener(part, "wt", encoding="utf-8", newline=""))
                 yield _lines(file) if kind == "jsonl" else _delimited(file, kind)
-        part.replace(target)
-    except (pa.ArrowException, OSError) as error:
+    except pa.ArrowException as error:
         raise FileFormatError(
             f"{target} must be writable", got=str(error).partition("\n")[0][:200],
-            remedy="check space and rights; if a column mixes text and numbers write .csv",
+            remedy="if a column mixes text and numbers write .csv",
         ) from error  # fmt: skip
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class _Parquet:
     """Parquet needs one schema for all pieces: the source's, else that of the first piece."""
 
-    def __init__(self, source: Path, part: Path, stack: ExitStack) -> None:
-        self.source, self.part, self.stack = source, part, stack
+    def __init__(self, source: Path, file: IO[bytes], stack: ExitStack) -> None:
+        self.source, self.file, self.stack = source, file, stack
         self.writer: Any = None
         self.schema: Any = None
 
     def __call__(self, piece: pd.DataFrame) -> None:
         if self.writer is None:
             self.schema = _schema(piece, self.source)
-            self.writer = self.stack.enter_context(pq.ParquetWriter(self.part, self.schema))
+            self.writer = self.stack.enter_context(pq.ParquetWriter(self.file, self.schema))
         arrays = [_array(piece[field.name], field.type) for field in self.schema]
         self.writer.write_table(pa.Table.from_arrays(arrays, schema=self.schema))
 
@@ -116,7 +112,7 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _delimited(file: IO[str], kind: str) -> Write:
+def _delimited(file: IO[bytes], kind: str) -> Write:
     first = [True]
 
     def write(piece: pd.DataFrame) -> None:
@@ -127,10 +123,10 @@ def _delimited(file: IO[str], kind: str) -> Write:
     return write
 
 
-def _lines(file: IO[str]) -> Write:
+def _lines(file: IO[bytes]) -> Write:
     def write(piece: pd.DataFrame) -> None:
         for row in piece.to_dict("records"):
             known = {str(k): v for k, v in row.items() if v is not None and v == v}
-            file.write(json.dumps(known, default=str) + "\n")
+            file.write((json.dumps(known, default=str) + "\n").encode())
 
     return write

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from lengthwise import __version__
+from lengthwise.data.output import write_text
 from lengthwise.reporting.demo import FORMULATIONS, Demo
-from lengthwise.reporting.page import check_page, fill, write_text
+from lengthwise.reporting.page import check_page, fill
 from lengthwise.reporting.run_page.content import Column, Grid, Tile
 from lengthwise.units import format_ms, format_tokens
 
@@ -40,15 +41,16 @@ def write_demo_page(demo: Demo, path: Path) -> Path:
     ------
     MissingExtraError
         If jinja2 is not installed.
-    InputError
-        If the file cannot be written.
+    InputError, OutputError
+        As :func:`lengthwise.data.output.opened`.
     """
     check_page(path)
     text = fill(
         "demo.html", {}, demo=demo, tiles=_tiles(demo.summary), grid=_grid(demo),
         version=__version__, when=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )  # fmt: skip
-    return write_text(path, text)
+    write_text(path, text)
+    return path
 
 
 def _many(demo: Demo) -> bool:

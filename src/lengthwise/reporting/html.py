@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lengthwise.data.output import is_stream, write_text
 from lengthwise.prediction.coefficients import Coefficient
 from lengthwise.reporting.content import Content, GroupContent
-from lengthwise.reporting.page import check_page, fill, write_text
+from lengthwise.reporting.page import check_page, fill
 from lengthwise.units import format_tokens
 
 MEANING = {
@@ -51,14 +52,26 @@ def render(content: Content) -> str:
 
 
 def write(content: Content, path: str | Path, *, twin: bool = True) -> list[Path]:
-    """Write the page and, beside it, the same content as JSON; give the files written."""
+    """Write the page and, beside a file, the same content as JSON; give the files written."""
     page = Path(path)
     check_page(page)
     files = {page: render(content)}
-    if twin:
-        text = json.dumps(content.to_dict(), ensure_ascii=False, allow_nan=False, indent=1)
-        files[page.with_suffix(".json")] = text + "\n"
-    return [write_text(file, text) for file, text in files.items()]
+    if twin and not is_stream(page):
+        data = {"kind": "lengthwise-report", **content.to_dict()}
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1)
+        files[twin_of(page)] = text + "\n"
+    for file, text in files.items():
+        write_text(file, text)
+    return [*files]
+
+
+def twin_of(page: Path) -> Path:
+    """Return where the content of a page is written as JSON.
+
+    >>> twin_of(Path("out/report.html")).name
+    'report.json'
+    """
+    return page.with_suffix(".json")
 
 
 def headline(content: Content) -> list[tuple[str, str, str]]:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lengthwise.data.output import is_stream
+from lengthwise.data.output_kinds import PAGE
 from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.reporting.figures import svg
 
@@ -35,15 +37,6 @@ def fill(template: str, filters: Mapping[str, Callable[..., Any]], **values: Any
 
 
 def check_page(path: Path) -> None:
-    """Refuse a name that is not of an HTML file."""
-    if path.suffix.lower() not in (".html", ".htm"):
+    """Refuse a name that is not of an HTML file; devices and pipes may have any."""
+    if not is_stream(path) and not PAGE.accepts(path):
         raise InputError("a report is an .html file", got=path.name, remedy="-o report.html")
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a file of a report; what the disk says is told in words."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path} must be writable", got=str(error.strerror)) from None
-    return path

@@ -285,5 +285,5 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
         llmd_reports(requests().iloc[100:])
     with pytest.raises(InputError, match=r"\.yaml"):
         write_llmd(requests(), tmp_path / "out.json")
-    with pytest.raises(InputError, match="writable"):
+    with pytest.raises(InputError, match="folder to write to must exist"):
         write_llmd(requests(), tmp_path / "no" / "out.jsonl")

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lengthwise.data.output import is_stream, opened
+from lengthwise.data.output_kinds import PICTURES, PRODUCER
 from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.reporting.figures import style
 from lengthwise.reporting.figures.chart import HELD_OUT, Bars, Chart
 from lengthwise.reporting.figures.svg import padded, spread
 
-FORMATS = (".png", ".svg", ".pdf")
 SIZE = (6.4, 3.9)
 DPI = 160
 FEWEST_ROWS = 6
@@ -31,7 +33,7 @@ def save(
     figures
         What to draw; empty ones are left out.
     path
-        File to write: ``.png``, ``.svg`` or ``.pdf``.
+        File to write: ``.png``, ``.svg`` or ``.pdf``; PNG for a pipe without a suffix.
     theme
         ``light`` or ``dark``.
     title
@@ -44,11 +46,14 @@ def save(
     MissingExtraError
         If matplotlib is not installed.
     InputError
-        If the ending is not one of these, or the file cannot be written.
+        If the ending is not one of these.
+    OutputError
+        If the file cannot be written.
     """
     target = Path(path)
-    if target.suffix.lower() not in FORMATS:
-        raise InputError(f"a picture ends in {', '.join(FORMATS)}", got=target.name,
+    suffix = target.suffix.lower() or (PICTURES[0] if is_stream(target) else "")
+    if suffix not in PICTURES:
+        raise InputError(f"a picture ends in {', '.join(PICTURES)}", got=target.name,
                          remedy="rename it, for example to laws.png")  # fmt: skip
     agg = _matplotlib()
     shown = [f for f in figures if not f.is_empty]
@@ -69,16 +74,18 @@ def save(
                 _chart(axis, chart, theme)
         for axis in axes[len(shown) :]:
             axis.set_axis_off()
-        _write(figure, target)
+        _write(figure, target, suffix)
     return target
 
 
-def _write(figure: Any, target: Path) -> None:
-    plain = {"Date": None} if target.suffix.lower() == ".svg" else None
-    try:
-        figure.savefig(target, dpi=DPI, metadata=plain)
-    except OSError as error:
-        raise InputError(f"{target} must be writable", got=str(error.strerror)) from None
+def _write(figure: Any, target: Path, suffix: str) -> None:
+    made_by = f"{PRODUCER} picture"
+    facts = {".png": {"Software": made_by}, ".svg": {"Date": None, "Creator": made_by},
+             ".pdf": {"Creator": made_by}}  # fmt: skip
+    drawn = BytesIO()
+    figure.savefig(drawn, format=suffix[1:], dpi=DPI, metadata=facts[suffix])
+    with opened(target) as file:
+        file.write(drawn.getvalue())
 
 
 def _matplotlib() -> dict[str, Any]:
