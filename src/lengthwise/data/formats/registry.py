@@ -21,6 +21,11 @@ MODULES = {
     "llama-bench": "llama_bench", "optimum-benchmark": "optimum_benchmark",
     "llm-d": "llmd_report", "otel": "otel_spans", "prometheus": "prometheus",
     "chrome-trace": "chrome_trace",
+    "ollama": "ollama", "llama-server": "llama_server", "llama-server-log": "llama_server_log",
+    "inferencex": "inferencex", "perf-analyzer": "perf_analyzer",
+    "mlperf-loadgen": "mlperf_loadgen", "sglang-requests": "sglang_requests", "tgi": "tgi",
+    "litellm": "litellm_spend", "langfuse": "langfuse", "openrouter": "openrouter",
+    "k6": "k6_summary", "request-log": "request_log",
 }  # fmt: skip
 """Module of each format, in the order in which content is asked."""
 

@@ -78,6 +78,19 @@ def command(
       otel                 OpenTelemetry GenAI spans
       prometheus           Prometheus text of vLLM or SGLang
       chrome-trace         Chrome or torch trace
+      ollama               Ollama, responses of its API
+      llama-server         llama-server, responses with timings
+      llama-server-log     logs of llama-server and llama-cli
+      inferencex           InferenceX (InferenceMAX), agg_*.json
+      perf-analyzer        perf_analyzer, profile_export.json
+      mlperf-loadgen       MLPerf LoadGen, summary or detail log
+      sglang-requests      SGLang, requests the server logged or exported
+      tgi                  Text Generation Inference, log or headers
+      litellm              LiteLLM spend logs
+      langfuse             Langfuse observations
+      openrouter           OpenRouter generation statistics
+      k6                   k6 summary
+      request-log          logs of requests: arrival, first token, last token
 
     For example:
       lengthwise import runs.csv -o table.parquet

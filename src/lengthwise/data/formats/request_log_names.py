@@ -1,0 +1,159 @@
+"""Which column of a log of requests is which point in time, count or label."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lengthwise.data.formats.request_records import Record
+from lengthwise.data.lookalikes import meant
+from lengthwise.data.schema import COLUMNS, DEPLOYMENT, TIMES
+
+UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0}
+"""Seconds in a unit of time."""
+
+_UNIT_WORDS = {
+    "s": "s", "sec": "s", "secs": "s", "seconds": "s", "ms": "ms", "msec": "ms", "millis": "ms",
+    "milliseconds": "ms", "us": "us", "usec": "us", "micros": "us", "microseconds": "us",
+    "ns": "ns", "nsec": "ns", "nanos": "ns", "nanoseconds": "ns",
+}  # fmt: skip
+_POINTS: dict[str, tuple[str, ...]] = {
+    "arrival": (
+        "arrival", "arrived", "arrive", "request_arrival", "server_arrival", "received", "receive",
+        "request_received", "submitted", "submit", "submission", "sent", "send", "request_sent",
+        "request_send", "request_start", "started", "start", "begin", "request_begin", "issued",
+        "created", "request",
+    ),
+    "queued": ("queued", "enqueued", "enqueue", "queue_entry", "queue_start", "wait_queue_entry",
+               "queue_enter"),
+    "scheduled": ("scheduled", "first_scheduled", "schedule", "dequeued", "dequeue",
+                  "prefill_start", "prefill_started", "execution_start", "forward_entry",
+                  "processing_start", "queue_exit", "queue_end"),
+    "first": ("first_token", "first_token_received", "first_token_arrival", "first_output_token",
+              "first_chunk", "first_response", "prefill_completed", "prefill_finished",
+              "prefill_end", "completion_start", "first_token_generated"),
+    "last": ("last_token", "last_token_received", "last_output_token", "last_chunk",
+             "final_token"),
+    "end": ("finished", "finish", "completed", "complete", "completion", "end", "ended",
+            "request_end", "request_finished", "request_finish", "request_completed", "done",
+            "response_end", "departure"),
+}  # fmt: skip
+_PREFIX = re.compile(r"^(?:t|ts|time|timestamp|time_of|timing)_(?=[a-z])")
+_SUFFIX = re.compile(r"_(?:time|times|ts|at|timestamp|time_stamp|stamp|t|unix|epoch|clock|utc)$")
+_STATUS = ("status", "outcome", "state", "success", "succeeded")
+_REASON = ("finish_reason", "finish_type", "stop_reason")
+_ERROR = ("error", "error_message", "error_msg", "exception")
+_FEW = 5
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Names of the columns of a log, empty where there is none.
+
+    ``points`` maps a point in time to its column and the unit in the name, empty when it has none.
+    """
+
+    points: Mapping[str, tuple[str, str]]
+    isl: str = ""
+    osl: str = ""
+    cached: str = ""
+    status: str = ""
+    status_is_outcome: bool = False
+    error: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    kept: tuple[str, ...] = ()
+    said: str = ""
+    own: bool = False
+
+    @property
+    def is_log(self) -> bool:
+        """Whether a request's begin, first token and end are there, and no time of our own."""
+        begun = {"arrival", "queued"} & set(self.points)
+        ended = {"last", "end"} & set(self.points)
+        return bool(begun and ended) and "first" in self.points and not self.own
+
+
+def flattened(record: Record) -> dict[str, Any]:
+    """Return a record with the members of its inner objects beside the rest.
+
+    >>> flattened({"id": 1, "metrics": {"arrival_time": 2.0}})
+    {'id': 1, 'arrival_time': 2.0}
+    """
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            flat |= {k: v for k, v in flattened(value).items() if k not in record}
+        else:
+            flat[str(name)] = value
+    return flat
+
+
+def point_of(name: str) -> tuple[str, str]:
+    """Return which point in time a column is and the unit in its name, both empty for others.
+
+    >>> point_of("firstTokenTime"), point_of("arrival_ms"), point_of("prompt_tokens")
+    (('first', ''), ('arrival', 'ms'), ('', ''))
+    """
+    plain = re.sub(r"[^A-Za-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name))
+    stem = plain.lower().strip("_")
+    head, _, tail = stem.rpartition("_")
+    unit = _UNIT_WORDS.get(tail, "") if head else ""
+    stem = head if unit else stem
+    for _ in range(2):
+        stem = _SUFFIX.sub("", _PREFIX.sub("", stem))
+    return next(((point, unit) for point, stems in _POINTS.items() if stem in stems), ("", ""))
+
+
+def columns_of(found: Sequence[Mapping[str, Any]]) -> Columns:
+    """Return what the columns of some records are."""
+    names = list(dict.fromkeys(name for record in found[:200] for name in record))
+    points: dict[str, tuple[str, str]] = {}
+    rank: dict[str, int] = {}
+    for name in names:
+        point, unit = point_of(name)
+        if point and any(record.get(name) not in (None, "") for record in found):
+            place = _rank(name, point)
+            if place < rank.get(point, len(_POINTS[point]) + 1):
+                points[point], rank[point] = (name, unit), place
+    status = _named(names, _STATUS)
+    labels = {target: name for target in DEPLOYMENT
+              if (name := _alike(names, target))}  # fmt: skip
+    used = {name for name, _ in points.values()} | set(labels.values())
+    isl, osl, cached = (_alike(names, target) for target in ("isl", "osl", "cached_tokens"))
+    used |= {isl, osl, cached, status, _named(names, _REASON), _named(names, _ERROR)}
+    rest = [name for name in names if name not in used and not point_of(name)[0]]
+    kept = tuple(name for name in rest if name not in COLUMNS and _is_setting(found, name))
+    left = [name for name in rest if name not in kept]
+    return Columns(
+        points, isl, osl, cached, status or _named(names, _REASON), bool(status),
+        _named(names, _ERROR), labels, kept,
+        f"not kept: {', '.join(left[:8])}{', ...' if len(left) > 8 else ''}" if left else "",
+        bool(set(names) & {*TIMES, "phase"}),
+    )  # fmt: skip
+
+
+def _rank(name: str, point: str) -> int:
+    """Return how early the name stands among those of a point: the first is the most exact."""
+    stem = re.sub(r"[^a-z]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    places = [i for i, word in enumerate(_POINTS[point]) if stem.startswith(word)]
+    return min(places, default=len(_POINTS[point]))
+
+
+def _named(names: Sequence[str], wanted: Sequence[str]) -> str:
+    lower = {name.lower(): name for name in names}
+    return next((lower[name] for name in wanted if name in lower), "")
+
+
+def _alike(names: Sequence[str], target: str) -> str:
+    if target in names:
+        return target
+    return next((name for name in names if name not in COLUMNS and meant(name, target)), "")
+
+
+def _is_setting(found: Sequence[Mapping[str, Any]], name: str) -> bool:
+    """Whether a column holds few values, as a setting does, and not one for each request."""
+    values = {str(record.get(name))[:80] for record in found}
+    plain = all(not isinstance(record.get(name), (list, dict)) for record in found)
+    return plain and len(values) <= min(_FEW, max(len(found) // 2, 1)) and values != {"None"}
