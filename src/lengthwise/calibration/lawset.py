@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -63,6 +64,8 @@ class LawSet(Estimator):
         Whether deployments with few points borrow from the others.
     intervals
         Whether to hold points out for conformal intervals.
+    described
+        Whether to score the sets of terms and simple rivals, which only descriptions of laws show.
     learned
         Priors by kind of group (see :mod:`lengthwise.calibration.learned`); those of all public
         curves when None.
@@ -90,17 +93,16 @@ class LawSet(Estimator):
 
     def __init__(
         self, formulation: str = OWN, *, e1: str = "auto", e2: str = "auto", e3: str = "auto",
-        pooling: bool = True, intervals: bool = True,
+        pooling: bool = True, intervals: bool = True, described: bool = True,
         learned: dict[str, KindPrior] | None = None, shape: bool = True,
     ) -> None:  # fmt: skip
         self.formulation = formulation
         self.e1, self.e2, self.e3 = e1, e2, e3
         self.pooling, self.intervals, self.learned = pooling, intervals, learned
-        self.shape = shape
+        self.described, self.shape = described, shape
 
     laws_: dict[tuple[str, str], PhaseLaw]
     calibration_: dict[str, Calibration]
-    population_: dict[str, Population]
     columns_: tuple[str, ...]
 
     def fit(self, table: pd.DataFrame | str | Path) -> Self:
@@ -122,15 +124,25 @@ class LawSet(Estimator):
             )  # fmt: skip
         warn_of_loads(groups)
         self.columns_ = tuple(c for c in DEPLOYMENT if c in frame)
-        populations = self._populations(groups)
-        self.population_ = {phase: candidates[0] for phase, candidates in populations.items()}
+        self._groups = groups
+        self.__dict__.pop("population_", None)
+        borrowing = {g.phase for g in groups if _borrows(g, groups)}
+        relatives = self._populations([g for g in groups if g.phase in borrowing])
         self.laws_ = {
-            (g.deployment, g.phase): self._fit_group(g, populations.get(g.phase, []))
-            for g in groups
+            (g.deployment, g.phase): self._fit_group(g, relatives.get(g.phase, [])) for g in groups
         }
         self.calibration_ = self._calibrate(groups) if self.intervals else {}
         self._add_fallback(groups)
         return self
+
+    @cached_property
+    def population_(self) -> dict[str, Population]:
+        """What the deployments of a phase have in common; computed when first asked for.
+
+        An evaluation fits hundreds of sets that are never asked about a deployment nobody measured.
+        """
+        found = self._populations(self._groups)
+        return {phase: candidates[0] for phase, candidates in found.items()}
 
     def predict(self, points: pd.DataFrame) -> FloatArray:
         """Predict the times of step points, shape (n,), milliseconds."""
@@ -237,12 +249,11 @@ class LawSet(Estimator):
             return PhaseLaw.of(group, fitted.law, [], None, suspects)
         found = refits(fitted, work, y_s, far)
         long_end = found[: len(length_folds(work))]
-        trials = trials_of(fitted, long_end, work, y_s)
+        trials = trials_of(fitted, long_end, work, y_s) if self.described else []
+        rival = rival_of(long_end, work, y_s) if self.described else None
         near = left_out_one_by_one(fitted.members, fitted.law, positions_of(work))
         held = HeldOut.join([near, held_out(found, work, y_s)])
-        return PhaseLaw.of(
-            group, fitted.law, trials, held, suspects, rival_of(long_end, work, y_s)
-        )  # fmt: skip
+        return PhaseLaw.of(group, fitted.law, trials, held, suspects, rival)
 
     def _knowledge(
         self, group: Group, borrowed: list[tuple[dict[str, tuple[float, float]], int]]
@@ -307,6 +318,11 @@ class LawSet(Estimator):
                 self.fallback_[phase] = law.fit_work(work, y_s)
             else:
                 self.fallback_[phase] = self.laws_[of_phase[0].deployment, phase].law
+
+
+def _borrows(group: Group, groups: list[Group]) -> bool:
+    """Whether a group is small and has others of its phase to borrow from."""
+    return len(group) < MIN_POINTS and sum(g.phase == group.phase for g in groups) > 1
 
 
 def _baseline_held_out(law: Formulation, group: Group) -> HeldOut:

@@ -40,7 +40,7 @@ def law_set(formulation: str, **options: Any) -> Estimator:
     an evaluation holds the truth.
     """
     module = import_module("lengthwise.calibration.lawset")
-    made: Estimator = module.LawSet(formulation=formulation, **options)
+    made: Estimator = module.LawSet(formulation=formulation, described=False, **options)
     return made
 
 

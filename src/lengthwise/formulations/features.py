@@ -67,7 +67,11 @@ class LearnedFormulation(Formulation):
         self.regressor_ = self._fit_regressor(features, target, weight / weight.mean())
 
     def _fit_regressor(self, features: FloatArray, target: FloatArray, weight: FloatArray) -> Any:
-        return self._regressor().fit(features, target, sample_weight=weight)
+        from sklearn import config_context
+
+        # Checked already; with a few points the checks of every tree cost more than the trees.
+        with config_context(assume_finite=True, skip_parameter_validation=True):
+            return self._regressor().fit(features, target, sample_weight=weight)
 
     def _predict(self, work: Work) -> FloatArray:
         log_s = np.asarray(self.regressor_.predict(log_features(work)), dtype=float)
