@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from lengthwise.data.identity import deployment_of
+from lengthwise.data.load import with_classes
 from lengthwise.errors import ColumnError
 from lengthwise.units import FloatArray
 
@@ -60,6 +61,7 @@ def point_of(table: pd.DataFrame) -> npt.NDArray[np.intp]:
     """
     codes = np.zeros(len(table), dtype=np.intp)
     group, phase = group_of(table), column_text(table, "phase")
+    table = with_classes(table)
     start = 0
     for name in phase.unique():
         rows = (phase == name).to_numpy()

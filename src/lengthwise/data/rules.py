@@ -18,8 +18,8 @@ MAX_SUM = 1e15
 
 BoolArray = npt.NDArray[np.bool_]
 
-_MEANS = ("context_len", "sum_query_len", "sum_context_len")
-"""Lengths that may be a mean over steps, and so need not be whole."""
+_MEANS = ("context_len", "sum_query_len", "sum_context_len", "concurrency")
+"""What may be a mean over steps or over time, and so need not be whole."""
 
 
 def check_rows(frame: pd.DataFrame) -> None:

@@ -47,6 +47,7 @@ _ALL = (
     Column("batch_size", "count", "sequences", "sequences in the step (1 if absent)"),
     Column("concurrency", "count", "requests", "requests in flight at the client; not a batch"),
     Column("request_rate", "rate", "requests/s", "offered load"),
+    Column("load_from", "text", "", "how the load is known: measured, cap, rate or assumed"),
     Column("sum_query_len", "tokens", "tokens", "mixed: sum of query_len over the step"),
     Column("sum_context_len", "tokens", "tokens", "mixed: sum of context_len over the step"),
     Column(

@@ -30,7 +30,8 @@ def rules(report: ImportReport) -> list[str]:
 def test_appended_runs_are_all_read(between: str, tmp_path: Path) -> None:
     runs = [json.dumps(vllm_run(REQUESTS, max_concurrency=c), indent=2) for c in (1, 8)]
     table, report = imported(tmp_path, between.join(runs))
-    assert table["concurrency"].value_counts().to_dict() == {1: 22, 8: 22}
+    assert table["concurrency"].value_counts()[1] == 22  # a limit of 1 is a fact, one of 8 not
+    assert table["load_from"].value_counts().to_dict() == {"measured": 22}
     assert report.skipped == {"failed request: Bad Gateway (left out)": 4}
 
 
@@ -163,7 +164,7 @@ def test_no_limit_and_no_rate_means_all_at_once(tmp_path: Path) -> None:
 def test_a_rate_is_a_rate_and_inf_is_none(tmp_path: Path) -> None:
     table, _ = imported(tmp_path, as_vllm(REQUESTS, request_rate=2.5, max_concurrency=None))
     assert table["request_rate"].unique().tolist() == [2.5]
-    assert "concurrency" not in table
+    assert set(table["load_from"]) == {"measured"}
     ramp = as_vllm(REQUESTS, request_rate=2.5, ramp_up_strategy="linear", max_concurrency=8)
     assert "request_rate" not in imported(tmp_path, ramp)[0]
 
@@ -196,7 +197,7 @@ def test_sglang_names_the_engine(tmp_path: Path) -> None:
 def test_sglang_lines_and_a_trace_for_a_rate(tmp_path: Path) -> None:
     text = as_sglang(REQUESTS, request_rate="trace") + as_sglang(REQUESTS, max_concurrency=16)
     table, _ = imported(tmp_path, text)
-    assert sorted(table["concurrency"].unique()) == [4, 16]
+    assert sorted(table["concurrency"].unique()) == [3.2, 4]  # 16 was a limit, 3.2 what ran
 
 
 def test_sglang_counts_that_differ_in_sum_are_flagged(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ NOTE = "concurrency is the mean number of requests in flight while each ran, by 
 def in_flight(
     start: npt.ArrayLike, end: npt.ArrayLike, *, among: tuple[npt.ArrayLike, npt.ArrayLike]
 ) -> FloatArray:
-    """Mean number of requests in flight while each of n requests ran, rounded, at least 1.
+    """Return the mean number of requests in flight while each of n requests ran, at least 1.
+
+    It is rounded to two decimals, which timings do not go beyond.
 
     Parameters
     ----------
@@ -25,7 +27,7 @@ def in_flight(
     Examples
     --------
     >>> in_flight([0, 1], [10, 9], among=([0, 1], [10, 9])).tolist()
-    [2.0, 2.0]
+    [1.8, 2.0]
     """
     starts, ends = (np.asarray(times, dtype=float) for times in among)
     whole = np.isfinite(starts) & np.isfinite(ends)
@@ -42,7 +44,7 @@ def in_flight(
 
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = (spent(stop) - spent(begin)) / (stop - begin)
-    return np.asarray(np.where(stop > begin, np.fmax(np.round(mean), 1.0), 1.0))
+    return np.asarray(np.where(stop > begin, np.fmax(np.round(mean, 2), 1.0), 1.0))
 
 
 def _sum_of_minima(sorted_times: FloatArray, limit: FloatArray) -> FloatArray:

@@ -36,7 +36,7 @@ from lengthwise.data.formats.fields import (
     request_row,
     tokens,
 )
-from lengthwise.data.formats.serving_load import add_burst_load
+from lengthwise.data.formats.serving_load import add_load
 from lengthwise.data.report import Flag
 from lengthwise.units import counted, s_to_ms
 
@@ -114,13 +114,14 @@ def add_requests(gathered: Gathered, run: Run, common: Row) -> None:
     run
         One result with arrays, times in seconds.
     common
-        Columns with one value for the run (model, concurrency, ...).
+        Columns with one value for the run (model, tp, ...).
     """
     arrays = _arrays(run)
     streamed = _was_streamed(arrays)
     if not streamed:
         gathered.assumptions.append(NOT_STREAMED)
     kept: list[Row] = []
+    good: list[int] = []
     for index, ttft in enumerate(arrays["ttfts"]):
         reason = failure_of(arrays, index)
         if reason:
@@ -132,7 +133,8 @@ def add_requests(gathered: Gathered, run: Run, common: Row) -> None:
             gathered.chunked.append(len(gathered.rows) + len(kept))
             gathered.explained &= number(common.get("spec_acceptance_length"), "acceptance") > 1
         kept.append({**row, **common})
-    add_burst_load(kept, arrays, run, gathered.assumptions)
+        good.append(index)
+    add_load(kept, run, gathered.assumptions, arrays=arrays, good=good)
     gathered.rows += kept
 
 

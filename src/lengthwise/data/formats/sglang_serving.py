@@ -9,12 +9,12 @@ reached, ``max_concurrency`` the limit.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.failures import FAILED
 from lengthwise.data.formats.fields import MISMATCH, Row, at, first, number
+from lengthwise.data.formats.serving_load import add_load
 from lengthwise.data.formats.serving_names import first_with_times, has_times, is_sglang, renamed
 from lengthwise.data.formats.serving_runs import Gathered, Run, add_requests, has_requests
 from lengthwise.data.formats.serving_statistics import count_failures, statistics_row
@@ -22,6 +22,14 @@ from lengthwise.data.report import Flag
 
 NAME = "sglang-serving"
 TITLE = "SGLang serving benchmark"
+
+_SETTINGS = (
+    "attention_backend", "chunked_prefill_size", "cuda_graph_max_bs", "disable_cuda_graph",
+    "disable_overlap_schedule", "disable_radix_cache", "enable_torch_compile", "kv_cache_dtype",
+    "max_running_requests", "page_size", "sampling_backend", "schedule_policy",
+    "speculative_algorithm",
+)  # fmt: skip
+"""Arguments of the server that change its times."""
 
 WORDS = {"ttft_ms": "ttft", "tpot_ms": "tpot", "e2e_ms": "e2e_latency", "itl_ms": "itl"}
 
@@ -43,12 +51,9 @@ def read(document: Document) -> Parsed:
         else:
             count_failures(run, gathered.dropped, FAILED)
             row = statistics_row(run, WORDS)
-            load = _common(run)
-            if load["concurrency"] is None and load["request_rate"] is None:
-                load["concurrency"] = first(
-                    run.get("max_concurrent_requests"), run.get("completed")
-                )
-            gathered.rows += [{**row, **load}] if row else []
+            if row:
+                gathered.rows.append({**row, **_common(run)})
+                add_load(gathered.rows[-1:], run, gathered.assumptions)
         flags += _count_flags(run, range(before, len(gathered.rows)))
     return gathered.parsed(*flags)
 
@@ -63,23 +68,14 @@ def _common(run: Run) -> Row:
         "tp": first(at(server, "tp_size"), at(server, "tensor_parallel_size")),
         "pp": at(server, "pp_size"), "ep": at(server, "ep_size"), "dp": at(server, "dp_size"),
         "precision": _precision(server),
-        "concurrency": run.get("max_concurrency"),
-        "request_rate": _rate(run.get("request_rate")),
-        "spec_acceptance_length": run.get("accept_length"),
+        "spec_acceptance_length": run.get("accept_length"), "label": run.get("tag"),
+        **{name: at(server, name) for name in _SETTINGS},
     }  # fmt: skip
 
 
 def _precision(server: Any) -> str | None:
     dtype = first(at(server, "quantization"), at(server, "dtype"))
     return str(dtype) if dtype not in (None, "auto") else None
-
-
-def _rate(value: Any) -> float | None:
-    """Read requests per second; None for no limit and for the times of a trace."""
-    if value in (None, "trace"):
-        return None
-    rate = number(value, "request_rate", infinite=True)
-    return rate if rate > 0 and math.isfinite(rate) else None
 
 
 def _count_flags(run: Run, rows: range) -> list[Flag]:

@@ -8,12 +8,12 @@ starts (``client_queue_ms``); ``server_queue_times`` is the wait in the engine, 
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.failures import FAILED
-from lengthwise.data.formats.fields import Row, number
+from lengthwise.data.formats.fields import Row
+from lengthwise.data.formats.serving_load import add_load
 from lengthwise.data.formats.serving_names import first_with_times, has_times, is_vllm, renamed
 from lengthwise.data.formats.serving_runs import Gathered, Run, add_requests, has_requests
 from lengthwise.data.formats.serving_statistics import count_failures, statistics_row
@@ -58,18 +58,16 @@ def read(document: Document) -> Parsed:
             count_failures(run, gathered.dropped, FAILED)
             row = statistics_row(run, WORDS)
             if row:
-                gathered.rows.append({**row, **_common(run), **_burst(run)})
+                gathered.rows.append({**row, **_common(run)})
+                add_load(gathered.rows[-1:], run, gathered.assumptions)
     return gathered.parsed()
 
 
 def _common(run: Run) -> Row:
-    rate = run.get("request_rate")
-    ramp = run.get("ramp_up_strategy") is not None
     row: Row = {
         "model": run.get("model_id"),
-        "concurrency": run.get("max_concurrency"),
-        "request_rate": None if ramp else _finite(rate),
         "spec_acceptance_length": run.get("spec_decode_acceptance_length"),
+        "label": run.get("label"),
     }
     given = {
         _ALIASES.get(key, key): value for key, value in run.items() if _is_metadata(key, value)
@@ -77,24 +75,9 @@ def _common(run: Run) -> Row:
     return row | {k: v for k, v in given.items() if k not in row or row[k] is None}
 
 
-def _burst(run: Run) -> Row:
-    """Load of a run of statistics that set neither a limit nor a rate."""
-    row = _common(run)
-    if row["concurrency"] is not None or row["request_rate"] is not None:
-        return {}
-    return {"concurrency": run.get("max_concurrent_requests") or run.get("num_prompts")}
-
-
 def _is_metadata(key: str, value: Any) -> bool:
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool) or key in _OWN:
+    if not isinstance(value, (str, int, float)) or key in _OWN:
         return False
     return key in DEPLOYMENT or not (
         key.endswith(_OWN_ENDINGS) or key.startswith(("spec_decode", "probe_", "total_"))
     )
-
-
-def _finite(value: Any) -> float | None:
-    rate = number(
-        value, "request_rate", infinite=True
-    )  # "inf" is a number here, and none that is a rate
-    return rate if rate > 0 and math.isfinite(rate) else None
