@@ -19,6 +19,7 @@ import numpy as np
 
 from lengthwise.data.formats import overlap
 from lengthwise.data.formats.base import Document, Parsed
+from lengthwise.data.formats.failures import failed_because, is_error_message
 from lengthwise.data.formats.fields import (
     Row,
     at,
@@ -78,22 +79,31 @@ def _is_request(record: Mapping[str, Any]) -> bool:
     info = record.get("info")
     return {"start_time", "end_time"} <= set(record) and (
         "error" in record or "request" in record or isinstance(info, Mapping)
+        or isinstance(record.get("response"), Mapping)
     ) and isinstance(info, (Mapping, type(None)))  # fmt: skip
 
 
 def _checked(record: Any) -> Mapping[str, Any]:
     if not isinstance(record, Mapping) or not _is_request(record):
         raise damaged("each request needs start_time, end_time and info", repr(record)[:60])
-    return record
+    response = record.get("response")
+    if not isinstance(response, Mapping) or "info" in record:
+        return record
+    info = response.get("info")  # the first versions
+    counts = {"input_tokens": at(info, "prompt_len"), "output_tokens": at(info, "output_len")}
+    return {**record, "info": counts if info else None, "error": response.get("error")}
 
 
 def _failure(record: Mapping[str, Any]) -> str | None:
     error = record.get("error")
     if error:
-        kind = first(at(error, "error_type"), error if isinstance(error, str) else None, "error")
-        return f"failed request: {str(kind)[:60]}"
+        return failed_because(error)
     if not record.get("info"):
         return "request without info"
+    bodies = [record.get("response")]
+    bodies += at(record, "info", "response_metrics", "response_chunks") or []
+    if any(is_error_message(_parsed(body)) for body in bodies):
+        return failed_because("error in the answer")
     if not _output_tokens(record["info"])[0] >= 1:
         return "no output token"
     return None
@@ -154,11 +164,16 @@ def _arrivals(info: Mapping[str, Any], notes: list[str]) -> FloatArray:
     return np.unique(numbers(spread, "output_token_times"))
 
 
-def _has_text(chunk: Any) -> bool:
+def _parsed(body: Any) -> Any:
+    """JSON of a body or of an event of a stream; None when it is none."""
     try:
-        data = json.loads(chunk) if isinstance(chunk, str) else chunk
+        return json.loads(body.removeprefix("data:")) if isinstance(body, str) else body
     except ValueError:
-        return False
+        return None
+
+
+def _has_text(chunk: Any) -> bool:
+    data = _parsed(chunk)
     choices = at(data, "choices")
     choice = choices[0] if isinstance(choices, list) and choices else data
     return bool(

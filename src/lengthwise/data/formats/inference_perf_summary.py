@@ -1,4 +1,9 @@
-"""Stage and summary files of inference-perf: means over requests."""
+"""Stage and summary files of inference-perf: means over requests.
+
+The times stand in ``latency``; before, beside the counts; at first under other names
+(``time_per_request``, ``per_token_latency``). Lengths are ``prompt_len`` and ``output_len``, both
+by the client's tokenizer; ``prompt_tokens`` and ``output_tokens``, by the server, came later.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,7 @@ from lengthwise.data.formats.fields import (
     at,
     cached_part,
     damaged,
+    first,
     mismatch_flags,
     number,
     parsed,
@@ -30,9 +36,17 @@ _TIMES = {
 }  # fmt: skip
 
 
+_FIRST_NAMES = {
+    "request_latency": "time_per_request", "normalized_time_per_output_token": "per_token_latency",
+}  # fmt: skip
+
+
 def is_summary(data: Any) -> bool:
     """Whether an object is a stage or summary file."""
-    return isinstance(data, Mapping) and {"load_summary", "successes", "failures"} <= set(data)
+    parts = [at(data, name) for name in ("load_summary", "successes")]
+    return all(isinstance(part, Mapping) for part in parts) and (
+        "failures" in data or "latency" in parts[1] or bool(_timed(parts[1]))
+    )
 
 
 def read_summary(data: Mapping[str, Any]) -> Parsed:
@@ -40,18 +54,20 @@ def read_summary(data: Mapping[str, Any]) -> Parsed:
     good = data["successes"]
     if not isinstance(good, Mapping):
         raise damaged("successes must be an object", repr(good)[:60])
-    dropped = _failures(data["failures"])
+    dropped = _failures(data.get("failures"))
     count = number(good.get("count"), "successes.count")
     if not count >= 1:
         return parsed([], dropped=dropped)
-    latency = good.get("latency")
-    ttft, e2e = (mean_of(at(latency, name), name) for name in
-                 ("time_to_first_token", "request_latency"))  # fmt: skip
-    server, client = (mean_of(good.get(name), name) for name in ("output_tokens", "output_len"))
+    latency = _latency(good)
+    ttft = mean_of(latency.get("time_to_first_token"), "time_to_first_token")
+    e2e = _mean_e2e(data, latency)
+    server, client = _server_count(good, count), mean_of(good.get("output_len"), "output_len")
     osl = client if math.isnan(server) else server
-    tool = mean_of(at(latency, "time_per_output_token"), "time_per_output_token")
+    tool = mean_of(latency.get("time_per_output_token"), "time_per_output_token")
     agrees = not abs(client - osl) > MISMATCH * osl
-    prompt = mean_of(good.get("prompt_tokens"), "prompt_tokens")
+    prompt = mean_of(first(good.get("prompt_tokens"), good.get("prompt_len")), "prompt_tokens")
+    if math.isnan(prompt):
+        prompt = mean_of(good.get("prompt_len"), "prompt_len")
     cached = number(at(good, "prompt_tokens", "cached"), "prompt_tokens.cached") / count
     concurrency = number(at(data, "load_summary", "concurrency"), "load_summary.concurrency")
     asked = at(data, "load_summary", "requested_rate")
@@ -64,21 +80,59 @@ def read_summary(data: Mapping[str, Any]) -> Parsed:
         concurrency=concurrency if concurrency >= 1 else None,
         request_rate=rate if 0 < rate < math.inf and not concurrency >= 1 else None,
         clock="client", statistic="mean", n_requests=count, isl_mean=prompt, osl_mean=osl,
-        cached_tokens_mean=cached, osl_client=client,
+        cached_tokens_mean=cached, osl_client=client if server == server else math.nan,
     )  # fmt: skip
     for name, column in _TIMES.items():
         own = column in ("tpot_tool_ms", "itl_ms", "ntpot_ms")
-        row |= statistic_columns(at(latency, name), column, MS_PER_S, mean=own)
-    notes = [mean_note(count)]
-    if agrees:
-        notes.append("tpot_ms is the mean the tool gives: its token count agrees with the server's")
-    else:
-        notes.append(
-            "tpot_ms is (mean E2E - mean TTFT) / (mean osl of the server - 1), because the tool "
-            "counted tokens by another tokenizer"
-        )
+        row |= statistic_columns(latency.get(name), column, MS_PER_S, mean=own)
+    notes = [mean_note(count), *_tpot_note(row, server, agrees)]
     flags = mismatch_flags([row], ("osl", "osl_client", "output tokens"))
     return parsed([row], dropped=dropped, assumptions=notes, flags=flags)
+
+
+def _timed(good: Mapping[str, Any]) -> dict[str, Any]:
+    """Blocks of times by their newest names, wherever a version puts them."""
+    named = {name: first(good.get(name), good.get(_FIRST_NAMES.get(name, name))) for name in _TIMES}
+    return {name: block for name, block in named.items() if isinstance(block, Mapping)}
+
+
+def _latency(good: Mapping[str, Any]) -> Mapping[str, Any]:
+    latency = good.get("latency")
+    return latency if isinstance(latency, Mapping) else _timed(good)
+
+
+def _mean_e2e(data: Mapping[str, Any], latency: Mapping[str, Any]) -> float:
+    """Mean E2E of the requests that succeeded, s.
+
+    The first versions called the mean over all requests that of the successes.
+    """
+    good, bad = data["successes"], data.get("failures")
+    mean = mean_of(latency.get("request_latency"), "request_latency")
+    lost = number(at(bad, "count"), "failures.count")
+    if not ({"time_per_request", "prompt_len"} <= set(good) and lost > 0):
+        return mean
+    done = number(good.get("count"), "successes.count")
+    of_lost = mean_of(at(bad, "time_per_request"), "failures.time_per_request")
+    return ((done + lost) * mean - lost * of_lost) / done
+
+
+def _server_count(good: Mapping[str, Any], count: float) -> float:
+    """Mean output tokens by the server; NaN when it told none and the client's stand in."""
+    fallback = number(at(good, "client_fallback_requests", "output"), "client_fallback_requests")
+    return math.nan if fallback >= count else mean_of(good.get("output_tokens"), "output_tokens")
+
+
+def _tpot_note(row: Mapping[str, Any], server: float, agrees: bool) -> list[str]:
+    if math.isnan(row["tpot_ms"]):
+        return []
+    if math.isnan(server):
+        return ["tpot_ms is the mean the tool gives, by the client's count of tokens"]
+    if agrees:
+        return ["tpot_ms is the mean the tool gives: its token count agrees with the server's"]
+    return [
+        "tpot_ms is (mean E2E - mean TTFT) / (mean osl of the server - 1), because the tool "
+        "counted tokens by another tokenizer"
+    ]
 
 
 def _or_none(value: float) -> float | None:
