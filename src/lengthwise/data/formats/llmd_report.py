@@ -1,4 +1,4 @@
-"""llm-d benchmark report 0.2 and 0.2.1: statistics over the requests of one load stage.
+"""llm-d benchmark report 0.1, 0.2 and 0.2.1: statistics over the requests of one load stage.
 
 A file holds one report, or several (YAML documents, JSON lines). Times are in s or ms as each block
 says; TPOT leaves the first token out; input lengths hold cached tokens.
@@ -26,14 +26,15 @@ from lengthwise.data.formats.fields import (
     tokens,
     unix_seconds,
 )
+from lengthwise.data.formats.llmd_report_first import as_second
 from lengthwise.errors import FileFormatError, MissingExtraError
 from lengthwise.units import MS_PER_S, ms_to_s
 
 NAME = "llm-d"
-TITLE = "llm-d benchmark report 0.2"
+TITLE = "llm-d benchmark report"
 
 _VERSION = re.compile(r"^version\s*:\s*['\"]?0\.\d", re.M)
-_SECTIONS = re.compile(r"^(run|results)\s*:", re.M)
+_SECTIONS = re.compile(r"^(run|results|scenario|metrics)\s*:", re.M)
 _SECONDS = {"s": 1.0, "ms": 1e-3, "s/token": 1.0, "ms/token": 1e-3}
 _TIMES = {
     "time_to_first_token": "ttft_ms", "time_per_output_token": "tpot_ms",
@@ -51,11 +52,9 @@ def matches(document: Document) -> bool:
     if document.rows:
         data = document.rows[0]
         version = str(at(data, "version") or "")
-        return version.startswith("0.") and {"run", "results"} <= set(data)
+        return version.startswith("0.") and _has_sections(set(data))
     text = document.text
-    return bool(_VERSION.search(text)) and {m[1] for m in _SECTIONS.finditer(text)} >= {
-        "run", "results",
-    }  # fmt: skip
+    return bool(_VERSION.search(text)) and _has_sections({m[1] for m in _SECTIONS.finditer(text)})
 
 
 def read(document: Document) -> Parsed:
@@ -63,13 +62,7 @@ def read(document: Document) -> Parsed:
     rows: list[Row] = []
     dropped: Counter[str] = Counter()
     notes: list[str] = []
-    for report in document.rows or _from_yaml(document.text):
-        version = str(at(report, "version"))
-        if version not in ("0.2", "0.2.1"):
-            raise FileFormatError(
-                "a benchmark report must be of version 0.2 or 0.2.1", got=f"version {version}",
-                remedy="convert it with the benchmark-report tool of llm-d",
-            )  # fmt: skip
+    for report in map(_of_known_version, document.rows or _from_yaml(document.text)):
         aggregate = at(report, "results", "request_performance", "aggregate")
         if not isinstance(aggregate, Mapping):
             dropped["report without request_performance.aggregate"] += 1
@@ -82,6 +75,22 @@ def read(document: Document) -> Parsed:
         notes.append(mean_note(count))
         notes.append("tokens are as the load tool counted them, perhaps not as the server did")
     return parsed(rows, dropped=+dropped, assumptions=notes)
+
+
+def _has_sections(names: set[str]) -> bool:
+    return {"run", "results"} <= names or {"scenario", "metrics"} <= names
+
+
+def _of_known_version(report: Any) -> Any:
+    version = str(at(report, "version"))
+    if version == "0.1":
+        return as_second(report)
+    if version not in ("0.2", "0.2.1"):
+        raise FileFormatError(
+            "a benchmark report must be of version 0.1, 0.2 or 0.2.1", got=f"version {version}",
+            remedy="convert it with the benchmark-report tool of llm-d",
+        )  # fmt: skip
+    return report
 
 
 def _from_yaml(text: str) -> list[Any]:

@@ -17,6 +17,7 @@ from typing import Any
 
 from lengthwise.data.formats.aggregates import STATISTICS, mean_note, statistic_column
 from lengthwise.data.formats.base import Document, Parsed
+from lengthwise.data.formats.failures import failed_because
 from lengthwise.data.formats.fields import (
     Row,
     damaged,
@@ -31,7 +32,8 @@ from lengthwise.units import MS_PER_S
 NAME = "llmperf"
 TITLE = "llmperf"
 
-_ONE = ("ttft_s", "end_to_end_latency_s", "inter_token_latency_s")
+_ONE = ("ttft_s", "end_to_end_latency_s", "number_output_tokens")
+_LOOKED_AT = 1000
 _SUMMARY = ("results_ttft_s_mean", "results_end_to_end_latency_s_mean")
 _NOTES = (
     "inter_token_latency_s holds the first token and is not read: "
@@ -48,7 +50,7 @@ def matches(document: Document) -> bool:
     """Whether this is a list of individual responses or a summary of llmperf."""
     data = document.json
     if isinstance(data, list):
-        return bool(data) and isinstance(data[0], Mapping) and set(_ONE) <= set(data[0])
+        return any(isinstance(one, Mapping) and set(_ONE) <= set(one) for one in data[:_LOOKED_AT])
     return isinstance(data, Mapping) and set(_SUMMARY) <= set(data)
 
 
@@ -79,9 +81,11 @@ def _individual(records: list[Any], document: Document) -> Parsed:
         code = record.get("error_code")
         osl = tokens(record.get("number_output_tokens"), "number_output_tokens")
         if code not in (None, ""):
-            dropped[f"failed request: {str(code)[:60]}"] += 1
+            dropped[failed_because(code)] += 1
         elif math.isnan(osl):
             dropped["no output token"] += 1
+        elif number(record.get("ttft_s"), "ttft_s") == 0:
+            dropped[failed_because("no first token")] += 1
         else:
             rows.append(request_row(
                 ttft=number(record.get("ttft_s"), "ttft_s"),
