@@ -18,10 +18,9 @@ from lengthwise.evaluation.ablation import ablation
 from lengthwise.evaluation.protocol import evaluate
 from lengthwise.reporting.figures import plots, svg
 from lengthwise.reporting.figures.chart import HELD_OUT, MEASURED, Bars, Chart
-from lengthwise.reporting.figures.prepare import (
+from lengthwise.reporting.figures.prepare import batch_chart, curve_chart
+from lengthwise.reporting.figures.scores import (
     ablation_bars,
-    batch_chart,
-    curve_chart,
     distance_chart,
     ranking_bars,
     residual_chart,
@@ -80,7 +79,7 @@ def test_residuals_and_distance(table: pd.DataFrame) -> None:
     at = result.points[result.points["formulation"] == NAMES[0]]
     assert np.allclose(own.y, at["actual_ms"] / at["predicted_ms"])
     assert chart.level_line == 1.0
-    distance = distance_chart(result, {group: 2048.0}, NAMES)
+    distance = distance_chart(result, {group: 2048.0}, NAMES, "prefill")
     assert {x for line in distance.lines for x in line.x} == {2.0, 4.0}
     bars = ranking_bars(result, NAMES)
     (values,) = bars.panels.values()

@@ -38,12 +38,10 @@ from lengthwise.prediction.coefficients import (
 )
 from lengthwise.prediction.text import findings, structure_of
 from lengthwise.reporting.figures.chart import Bars, Chart, plain
-from lengthwise.reporting.figures.prepare import (
+from lengthwise.reporting.figures.prepare import batch_chart, curve_chart, law_chart
+from lengthwise.reporting.figures.scores import (
     ablation_bars,
-    batch_chart,
-    curve_chart,
     distance_chart,
-    law_chart,
     ranking_bars,
     residual_chart,
 )
@@ -355,5 +353,9 @@ def _overview(
     figures: list[Chart | Bars] = [ranking_bars(result, order)]
     if options.split == "length":
         reach = {f"{deployment} | {phase}": value for (deployment, phase), value in longest.items()}
-        figures.append(distance_chart(result, reach, options.formulations))
+        figures += [
+            distance_chart(result, reach, options.formulations, phase)
+            for phase in ("prefill", "decode", "mixed")
+            if any(group.endswith(f" | {phase}") for group in reach)
+        ]
     return tuple(figures)

@@ -21,6 +21,8 @@ MEASURED = -1
 """Role of measured points: the colour of text."""
 HELD_OUT = -2
 """Role of measured points the law did not see: the same colour, hollow."""
+BAND_ROOM = 4.0
+"""How far beyond curves and points a logarithmic axis follows a band, as a factor."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,8 @@ class Chart:
         Range of x that was measured or fitted, shaded; None for no shade.
     level_line
         A horizontal reference, such as 1 for residuals.
+    subject
+        What was measured, for a file that shows the chart alone; a page says it beside the chart.
 
     Examples
     --------
@@ -97,6 +101,7 @@ class Chart:
     domain: tuple[float, float] | None = None
     level_line: float | None = None
     note: str = ""
+    subject: str = ""
 
     @property
     def series(self) -> tuple[Line | Points, ...]:
@@ -124,8 +129,12 @@ class Chart:
 
     @property
     def y_range(self) -> tuple[float, float]:
-        """The same for y, where a band may be cut: curves and points decide."""
-        return _range(self.y, [s.y for s in self.series])
+        """The same for y; a band that is much wider than curves and points is cut."""
+        low, high = _range(self.y, [s.y for s in self.series])
+        if not self.bands or not self.y.log or (self.y.low, self.y.high) != (None, None):
+            return low, high
+        least, most = _range(self.y, [e for band in self.bands for e in (band.lo, band.hi)])
+        return max(min(low, least), low / BAND_ROOM), min(max(high, most), high * BAND_ROOM)
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values, ready for JSON."""

@@ -14,7 +14,8 @@ from lengthwise.data.output_kinds import PICTURES, PRODUCER
 from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.reporting.figures import style
 from lengthwise.reporting.figures.chart import HELD_OUT, Bars, Chart
-from lengthwise.reporting.figures.svg import padded, spread
+from lengthwise.reporting.figures.frame import padded
+from lengthwise.reporting.figures.svg import spread
 
 SIZE = (6.4, 3.9)
 DPI = 160

@@ -1,9 +1,9 @@
-"""Make charts of laws, evaluations and ablations: everything but the drawing."""
+"""Make charts of laws: everything but the drawing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,25 +15,20 @@ from lengthwise.calibration.intervals import Calibration
 from lengthwise.calibration.lawset import LawSet
 from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.data.load import load_in
-from lengthwise.evaluation.ablation import AblationResult
-from lengthwise.evaluation.result import EvaluationResult
 from lengthwise.prediction.chunked import InChunks
 from lengthwise.reporting.figures.chart import (
     HELD_OUT,
     MEASURED,
     Axis,
     Band,
-    Bar,
-    Bars,
     Chart,
     Line,
     Points,
 )
 from lengthwise.units import FloatArray, s_to_ms
 
-GRID_POINTS = 56
-NUDGE = 7.0
-"""Pixels between the columns of residuals of two formulations."""
+GRID_POINTS = 160
+"""Points of a curve, evenly spaced in logarithm: closer than a drawing shows, steps of trees too."""
 MOST_BATCHES = 5
 LENGTH_LABEL = {
     "prefill": "prompt length (tokens)",
@@ -110,7 +105,7 @@ def curve_chart(
     rows = plain_steps(group) & (group.work.sequences == batch)
     length, time = group.work.length[rows], s_to_ms(group.y_s[rows])
     if group.phase == "mixed" or not len(length):
-        return Chart(f"{group.phase}", _length_axis(group.phase), _time_axis(group.phase))
+        return Chart(f"{group.phase}", length_axis(group.phase), _time_axis(group.phase))
     end = float(length.max() if cut is None else cut)
     grid = np.geomspace(length.min(), length.max() * beyond, GRID_POINTS)
     grid = np.unique(np.append(grid, end))
@@ -122,10 +117,10 @@ def curve_chart(
             lo, hi = law.predict_interval(asked, level).T
             bands.append(Band(f"{level:.0%} interval of {name}", grid, lo, hi))
     return Chart(
-        title=f"{group.phase}, batch {batch:g}", x=_length_axis(group.phase),
+        title=f"{group.phase}, batch {batch:g}", x=length_axis(group.phase),
         y=_time_axis(group.phase), lines=tuple(reversed(lines)), bands=tuple(bands),
         points=_measured(length, time, end), domain=(float(length.min()), end),
-        note=f"batch {batch:g}; shaded: lengths the laws were fitted on",
+        note="shaded: lengths the laws were fitted on", subject=group.deployment,
     )  # fmt: skip
 
 
@@ -142,98 +137,16 @@ def batch_chart(group: Group, law: LawSet, *, cut: float | None = None) -> Chart
     for batch in sizes:
         rows = plain & (group.work.sequences == batch)
         length, time = group.work.length[rows], s_to_ms(group.y_s[rows])
-        grid = np.unique(np.append(np.geomspace(length.min(), max(longest, end), 40), end))
+        grid = np.unique(np.append(np.geomspace(length.min(), max(longest, end), GRID_POINTS), end))
         time_ms = law.predict(points_at(group.phase, group.labels, grid, float(batch)))
         lines += _two_lines(f"batch {batch:g}", grid, time_ms, end, 0)
         points += _measured(length, time, end)
     return Chart(
-        title=f"{group.phase}, all batch sizes", x=_length_axis(group.phase),
+        title=f"{group.phase}, all batch sizes", x=length_axis(group.phase),
         y=_time_axis(group.phase), lines=tuple(lines), points=tuple(points),
-        domain=(float(group.work.length[plain].min()), end),
+        domain=(float(group.work.length[plain].min()), end), subject=group.deployment,
+        note="one law, at each batch size measured",
     )  # fmt: skip
-
-
-def residual_chart(result: EvaluationResult, group: str, names: Sequence[str]) -> Chart:
-    """Measured over predicted against length, for points the laws did not see."""
-    at = result.points[result.points["group"] == group]
-    series = []
-    for role, name in enumerate(names):
-        mine = at[at["formulation"] == name]
-        if len(mine):
-            ratio = (mine["actual_ms"] / mine["predicted_ms"]).to_numpy(float)
-            nudge = NUDGE * (role - (len(names) - 1) / 2)
-            series.append(Points(name, mine["length"].to_numpy(float), ratio, role, nudge))
-    phase = str(at["phase"].iloc[0]) if len(at) else "prefill"
-    return Chart(
-        title="measured / predicted", x=_length_axis(phase),
-        y=Axis("measured / predicted", "ratio", *_ratio_ends(series)),
-        points=tuple(reversed(series)), level_line=1.0,
-        note="above 1: slower than predicted; held-out points only",
-    )  # fmt: skip
-
-
-def distance_chart(
-    result: EvaluationResult, longest: Mapping[str, float], names: Sequence[str]
-) -> Chart:
-    """MAPE against how far beyond the training lengths a point lies.
-
-    Parameters
-    ----------
-    result
-        An evaluation on a length split.
-    longest
-        Longest length fitted of each group, tokens.
-    names
-        Formulations, in the order of their colours.
-    """
-    points = result.points
-    factor = points["length"] / points["group"].map(longest)
-    error = 100.0 * (points["predicted_ms"] / points["actual_ms"] - 1.0).abs()
-    step = np.round(np.log2(np.maximum(factor, 1.0)))
-    columns = {"name": points["formulation"], "group": points["group"], "step": step}
-    table = pd.DataFrame(columns | {"error": error})
-    per_group = table.groupby(["name", "group", "step"])["error"].mean()
-    medians = per_group.groupby(["name", "step"]).median()
-    lines = []
-    for role, name in enumerate(names):
-        if name in medians.index.get_level_values("name"):
-            mine = medians.loc[name]
-            x, y = 2.0 ** mine.index.to_numpy(float), np.maximum(mine.to_numpy(float), 0.1)
-            lines.append(Line(name, x, y, role))
-    return Chart(
-        title="error against extrapolation", x=Axis("length / longest length fitted", "factor"),
-        y=Axis("MAPE", "percent"), lines=tuple(reversed(lines)),
-        points=tuple(Points("", line.x, line.y, line.role) for line in reversed(lines)),
-        note="median over deployments and phases of the MAPE at this distance",
-    )  # fmt: skip
-
-
-def ablation_bars(result: AblationResult, factor: float) -> Bars:
-    """MAPE of every subset of terms, in range and beyond."""
-    table = result.table
-    panels = {
-        title: tuple(
-            Bar(float(row[f"{side}_mape_percent"]), float(row[f"{side}_mape_lo_percent"]),
-                float(row[f"{side}_mape_hi_percent"]))
-            for row in table.to_dict("records")
-        )
-        for title, side in (("in range", "in_range"), (f"{factor:g}x beyond", "extrapolation"))
-    }  # fmt: skip
-    rows = tuple(str(t) for t in table["terms"])
-    return Bars("MAPE of each set of terms", rows, panels, highlight="all",
-                note="median over groups; line: 95 % bootstrap interval")  # fmt: skip
-
-
-def ranking_bars(result: EvaluationResult, order: Sequence[str]) -> Bars:
-    """MAPE of every formulation, best first."""
-    overall = result.overall.set_index("formulation")
-    bars = tuple(
-        Bar(*overall.loc[n, ["mape_percent", "mape_lo_percent", "mape_hi_percent"]].astype(float))
-        for n in order
-    )  # fmt: skip
-    return Bars("MAPE of each formulation", tuple(order), {"median MAPE": bars},
-                highlight=result.formulations[0],
-                note="median over groups; line: 95 % bootstrap interval")  # fmt: skip
 
 
 def _two_lines(name: str, x: FloatArray, y: FloatArray, end: float, role: int) -> list[Line]:
@@ -261,19 +174,17 @@ def plain_steps(group: Group) -> npt.NDArray[np.bool_]:
     return np.asarray(np.isclose(work.new_tokens, work.sequences * work.isl, rtol=1e-3))
 
 
-def _length_axis(phase: str) -> Axis:
+def length_axis(phase: str) -> Axis:
+    """Return the axis of lengths of a phase, tokens.
+
+    >>> length_axis("decode").label
+    'context length (tokens)'
+    """
     return Axis(LENGTH_LABEL[phase], "tokens")
 
 
 def _time_axis(phase: str) -> Axis:
     return Axis(f"time of one {TIME_LABEL[phase]}", "ms")
-
-
-def _ratio_ends(series: Sequence[Points]) -> tuple[float, float]:
-    """Give the ends of the ratio axis: at least 0.8 to 1.25, at most 0.2 to 5."""
-    values = np.concatenate([s.y for s in series] or [np.ones(1)])
-    low, high = float(values.min()), float(values.max())
-    return max(min(low, 0.8), 0.2), min(max(high, 1.25), 5.0)
 
 
 def law_chart(laws: LawSet, law: PhaseLaw, *, level: float = 0.9, beyond: float = 2.0) -> Chart:
@@ -282,7 +193,7 @@ def law_chart(laws: LawSet, law: PhaseLaw, *, level: float = 0.9, beyond: float 
     A law measured in chunks is drawn as the prompts it answers for, sums of steps.
     """
     low, high = law.domain.length
-    empty = Chart(law.phase, _length_axis(law.phase), _time_axis(law.phase))
+    empty = Chart(law.phase, length_axis(law.phase), _time_axis(law.phase))
     if law.phase == "mixed" or not low > 0:
         return empty
     grid = np.unique(np.append(np.geomspace(low, high * beyond, GRID_POINTS), high))
@@ -294,6 +205,7 @@ def law_chart(laws: LawSet, law: PhaseLaw, *, level: float = 0.9, beyond: float 
         bands = (Band(f"{level:.0%} interval", grid, lo, hi),)
     return Chart(
         title=f"{law.phase}, batch {law.domain.sequences[0]:g}", x=empty.x, y=empty.y,
+        subject=law.deployment,
         lines=tuple(_two_lines(law.law.name, grid, prompts.predict(asked), high, 0)), bands=bands,
         domain=(low, high), note="shaded: measured lengths",
     )  # fmt: skip

@@ -15,6 +15,8 @@ MUTED = {"light": "#5c6672", "dark": "#9aa4b0"}
 GRID = {"light": "#e3e7ec", "dark": "#2c333c"}
 PAGE = {"light": "#ffffff", "dark": "#14181d"}
 SHADE = {"light": "#f2f5f8", "dark": "#1c2229"}
+FEWEST = 3
+"""Ticks that a logarithmic axis should have."""
 
 
 def tokens_label(value: float) -> str:
@@ -61,9 +63,20 @@ def ticks_of(kind: str, low: float, high: float, *, log: bool, most: int = 7) ->
     [10.0, 30.0, 100.0, 300.0]
     >>> ticks_of("ratio", 0.0, 1.0, log=False)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+
+    Where a range is so short that it holds less than three of these, ticks are evenly spaced.
+
+    >>> ticks_of("ms", 6.5, 7.6, log=True), ticks_of("tokens", 600, 1300, log=True)
+    ([6.6, 6.8, 7.0, 7.2, 7.4, 7.6], [640.0, 768.0, 896.0, 1024.0, 1152.0, 1280.0])
     """
-    if not log:
-        return _linear(low, high, most)
+    found = _logarithmic(kind, low, high, most) if log else []
+    if len(found) >= FEWEST:
+        return found
+    size = 128.0 if kind == "tokens" and high - low > 256 else 1.0
+    return [size * tick for tick in _linear(low / size, high / size, most)]
+
+
+def _logarithmic(kind: str, low: float, high: float, most: int) -> list[float]:
     if kind in ("tokens", "factor"):
         first, last = math.ceil(math.log2(low) - 1e-9), math.floor(math.log2(high) + 1e-9)
         step = max(1, math.ceil((last - first + 1) / most))

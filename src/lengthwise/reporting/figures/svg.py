@@ -15,11 +15,14 @@ import numpy as np
 
 from lengthwise.reporting.figures import style
 from lengthwise.reporting.figures.chart import HELD_OUT, Axis, Bars, Chart
+from lengthwise.reporting.figures.frame import NARROW, WIDE, Frame, frame_of, padded, shortened
+from lengthwise.reporting.figures.svg_bars import draw_bars
+from lengthwise.reporting.figures.svg_text import text_at
 from lengthwise.units import FloatArray
 
-WIDTH, HEIGHT = 560, 330
-LEFT, RIGHT, TOP, BOTTOM = 76, 118, 14, 44
 LABEL_GAP = 14.0
+STRAIGHT = 0.15
+"""Points nearer than this to the line between their neighbours are left out, pixels."""
 Scale = Callable[[FloatArray], FloatArray]
 
 
@@ -36,13 +39,15 @@ def css_variables(theme: str) -> str:
     return fixed + "".join(f"--c{i}:{colour};" for i, colour in enumerate(palette))
 
 
-def draw(figure: Chart | Bars, *, standalone: bool = False) -> str:
+def draw(figure: Chart | Bars, *, standalone: bool = False, narrow: bool = False) -> str:
     """Draw a figure.
 
     Parameters
     ----------
     figure
         What to show.
+    narrow
+        Draw for the width of a phone.
     standalone
         Write the colours of both themes and the page into the drawing, for a file.
 
@@ -51,10 +56,15 @@ def draw(figure: Chart | Bars, *, standalone: bool = False) -> str:
     str
         One ``svg`` element.
     """
-    body, height = _bars(figure) if isinstance(figure, Bars) else (_chart(figure), HEIGHT)
+    width, height = NARROW if narrow else WIDE
+    if isinstance(figure, Bars):
+        body, height = draw_bars(figure, width)
+    else:
+        body = _chart(figure, frame_of(figure, narrow=narrow))
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'class="figure" aria-label="{escape(figure.title, quote=True)}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        f'class="figure{" narrow" if narrow else ""}" '
+        f'aria-label="{escape(figure.title, quote=True)}">'
     )
     own = ""
     if standalone:
@@ -75,80 +85,73 @@ def _scale(axis: Axis, low: float, high: float, start: float, end: float) -> Sca
     return lambda v: start + (np.asarray(v, float) - low) / ((high - low) or 1.0) * (end - start)
 
 
-def padded(axis: Axis, ends: tuple[float, float]) -> tuple[float, float]:
-    """Widen a range a little, so that nothing lies on the frame.
-
-    >>> padded(Axis("x", "ms"), (1.0, 100.0))[1] > 100
-    True
-    """
-    low, high = ends
-    if axis.log:
-        extra = max((high / low) ** 0.05, 1.08)
-        return low / extra, high * extra
-    extra = 0.05 * (high - low) or 1.0
-    return (low if axis.low is not None else low - extra), high + extra
-
-
-def _chart(chart: Chart) -> str:
+def _chart(chart: Chart, frame: Frame) -> str:
     x_low, x_high = padded(chart.x, chart.x_range)
     y_low, y_high = padded(chart.y, chart.y_range)
-    sx = _scale(chart.x, x_low, x_high, LEFT, WIDTH - RIGHT)
-    sy = _scale(chart.y, y_low, y_high, HEIGHT - BOTTOM, TOP)
+    left, right = frame.x_ends
+    bottom, top = frame.y_ends
+    sx = _scale(chart.x, x_low, x_high, left, right)
+    sy = _scale(chart.y, y_low, y_high, bottom, top)
     # A checksum, not hash(): the same chart must give the same file in every process.
-    named = f"{chart.title} {x_low:.9g} {y_high:.9g} {len(chart.lines)}"
+    named = f"{chart.title} {x_low:.9g} {y_high:.9g} {len(chart.lines)} {frame.width}"
     clip = f"c{crc32(named.encode())}"
     parts = [
-        f'<clipPath id="{clip}"><rect x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" '
-        f'height="{HEIGHT - TOP - BOTTOM}"/></clipPath>',
-        _domain(chart, sx), _grid(chart, sx, sy, (x_low, x_high), (y_low, y_high)),
+        f'<clipPath id="{clip}"><rect x="{left}" y="{top}" width="{right - left}" '
+        f'height="{bottom - top}"/></clipPath>',
+        _domain(chart, frame, sx), _grid(chart, frame, sx, sy, (x_low, x_high), (y_low, y_high)),
         f'<g clip-path="url(#{clip})">', *_bands(chart, sx, sy), *_lines(chart, sx, sy),
-        *_points(chart, sx, sy), "</g>", _direct_labels(chart, sx, sy),
+        *_points(chart, sx, sy), "</g>", _direct_labels(chart, frame, sy),
     ]  # fmt: skip
     return "".join(parts)
 
 
-def _domain(chart: Chart, sx: Scale) -> str:
+def _domain(chart: Chart, frame: Frame, sx: Scale) -> str:
     if chart.domain is None:
         return ""
-    a, b = np.clip(sx(np.array(chart.domain)), LEFT, WIDTH - RIGHT)
+    bottom, top = frame.y_ends
+    a, b = np.clip(sx(np.array(chart.domain)), *frame.x_ends)
     return (
-        f'<rect x="{a:.1f}" y="{TOP}" width="{max(b - a, 1):.1f}" '
-        f'height="{HEIGHT - TOP - BOTTOM}" fill="var(--shade)"/>'
-        f'<line x1="{b:.1f}" x2="{b:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" '
+        f'<rect x="{a:.1f}" y="{top}" width="{max(b - a, 1):.1f}" '
+        f'height="{bottom - top}" fill="var(--shade)"/>'
+        f'<line x1="{b:.1f}" x2="{b:.1f}" y1="{top}" y2="{bottom}" '
         'stroke="var(--muted)" stroke-width=".8" stroke-dasharray="1 3"/>'
     )
 
 
 def _grid(
-    chart: Chart, sx: Scale, sy: Scale, x_ends: tuple[float, float], y_ends: tuple[float, float]
-) -> str:
+    chart: Chart, frame: Frame, sx: Scale, sy: Scale, x_ends: tuple[float, float],
+    y_ends: tuple[float, float],
+) -> str:  # fmt: skip
+    (left, right), (bottom, top) = frame.x_ends, frame.y_ends
     parts = []
     for v in style.ticks_of(chart.y.kind, *y_ends, log=chart.y.log, most=6):
         y = float(sy(np.array([v]))[0])
         parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
-            f'stroke="var(--grid)"/>' + _text(LEFT - 7, y + 4, style.label_of(chart.y.kind, v),
+            f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" '
+            f'stroke="var(--grid)"/>' + text_at(left - 7, y + 4, style.label_of(chart.y.kind, v),
                                               "end", "muted")
         )  # fmt: skip
-    for v in style.ticks_of(chart.x.kind, *x_ends, log=chart.x.log):
+    most = max(3, int((right - left) / 52))
+    for v in style.ticks_of(chart.x.kind, *x_ends, log=chart.x.log, most=most):
         x = float(sx(np.array([v]))[0])
         parts.append(
-            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM + 4}" '
+            f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{bottom}" y2="{bottom + 4}" '
             f'stroke="var(--muted)"/>'
-            + _text(x, HEIGHT - BOTTOM + 17, style.label_of(chart.x.kind, v), "middle", "muted")
+            + text_at(x, bottom + 17, style.label_of(chart.x.kind, v), "middle", "muted")
         )
     if chart.level_line is not None:
         y = float(sy(np.array([chart.level_line]))[0])
         parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}" '
+            f'<line x1="{left}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" '
             'stroke="var(--ink)" stroke-width="1"/>'
         )
-    middle = (LEFT + WIDTH - RIGHT) / 2
+    middle = (left + right) / 2
     parts.append(
-        f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{HEIGHT - BOTTOM}" y2="{HEIGHT - BOTTOM}" '
-        'stroke="var(--muted)"/>' + _text(middle, HEIGHT - 8, chart.x.label, "middle", "ink")
+        f'<line x1="{left}" x2="{right}" y1="{bottom}" y2="{bottom}" '
+        'stroke="var(--muted)"/>'
+        + text_at(middle, frame.height - 8, chart.x.label, "middle", "ink")
     )
-    y_middle = (TOP + HEIGHT - BOTTOM) / 2
+    y_middle = (top + bottom) / 2
     parts.append(
         f'<text transform="translate(13 {y_middle:.0f}) rotate(-90)" text-anchor="middle" '
         f'fill="var(--ink)">{escape(chart.y.label)}</text>'
@@ -201,15 +204,17 @@ def _points(chart: Chart, sx: Scale, sy: Scale) -> list[str]:
     return out
 
 
-def _direct_labels(chart: Chart, sx: Scale, sy: Scale) -> str:
+def _direct_labels(chart: Chart, frame: Frame, sy: Scale) -> str:
     """Names at the right ends of lines, moved apart where they would overlap."""
+    bottom, top = frame.y_ends
     ends = {n: (float(sy(np.array([y]))[0]), role) for n, (y, role) in chart.ends.items()}
     placed = spread(
-        [min(max(y, TOP + 6), HEIGHT - BOTTOM - 2) for y, _ in ends.values()],
-        LABEL_GAP, TOP + 6.0, HEIGHT - BOTTOM - 2.0,
+        [min(max(y, top + 6), bottom - 2) for y, _ in ends.values()],
+        LABEL_GAP, top + 6.0, bottom - 2.0,
     )  # fmt: skip
+    at, colours = frame.x_ends[1] + 8, len(style.LIGHT)
     return "".join(
-        _text(WIDTH - RIGHT + 8, y + 4, name, "start", f"c{role % len(style.LIGHT)}", role == 0)
+        text_at(at, y + 4, shortened(name, frame.letters), "start", f"c{role % colours}", role == 0)
         for (name, (_, role)), y in zip(ends.items(), placed, strict=True)
     )
 
@@ -233,67 +238,28 @@ def spread(wanted: list[float], gap: float, low: float, high: float) -> list[flo
     return placed
 
 
-def _bars(bars: Bars) -> tuple[str, int]:
-    row, top, label = 24, 40, 150
-    height = top + row * len(bars.rows) + 10
-    space = (WIDTH - label) / max(len(bars.panels), 1)
-    parts = [
-        _text(label - 10, top + row * i + 14, name, "end", "ink", name == bars.highlight)
-        for i, name in enumerate(bars.rows)
-    ]
-    for p, (title, values) in enumerate(bars.panels.items()):
-        left, room = label + p * space, space - 78
-        known = [b.value for b in values if np.isfinite(b.value)]
-        most = max(known, default=1.0) or 1.0
-        parts.append(_text(left, 22, title, "start", "ink", True))
-        parts.append(
-            f'<line x1="{left:.1f}" x2="{left:.1f}" y1="{top - 6}" y2="{height - 6}" '
-            'stroke="var(--muted)"/>'
-        )
-        for i, bar in enumerate(values):
-            y = top + row * i
-            parts.append(_bar(bar.value, bar.lo, bar.hi, left, y, room / most, room,
-                              bars.rows[i] == bars.highlight, bars.unit))  # fmt: skip
-    return "".join(parts), height
-
-
-def _bar(
-    value: float, lo: float, hi: float, left: float, y: float, unit_px: float, room: float,
-    strong: bool, unit: str,
-) -> str:  # fmt: skip
-    if not np.isfinite(value):
-        return _text(left + 6, y + 14, "none", "start", "muted")
-    length = max(value * unit_px, 1.0)
-    opacity = "1" if strong else ".45"
-    out = (
-        f'<rect x="{left:.1f}" y="{y + 3}" width="{length:.1f}" height="13" rx="1.5" '
-        f'fill="var(--c0)" opacity="{opacity}"/>'
-    )
-    text_at = left + length
-    if np.isfinite(lo) and np.isfinite(hi):
-        a, b = left + lo * unit_px, min(left + hi * unit_px, left + room + 14)
-        out += (
-            f'<line x1="{a:.1f}" x2="{b:.1f}" y1="{y + 9.5}" y2="{y + 9.5}" '
-            'stroke="var(--ink)" stroke-width="1.2"/>'
-        )
-        text_at = max(text_at, b)
-    return out + _text(
-        text_at + 6, y + 14, f"{value:.{0 if value >= 100 else 1}f} {unit}".strip(), "start", "ink"
-    )
-
-
 def _path(x: FloatArray, y: FloatArray) -> str:
-    pairs = [f"{a:.1f} {b:.1f}" for a, b in zip(x, y, strict=True)]
+    kept = _bends(x, y)
+    pairs = [f"{a:.1f} {b:.1f}" for a, b in zip(x[kept], y[kept], strict=True)]
     return "M" + "L".join(pairs) if pairs else ""
+
+
+def _bends(x: FloatArray, y: FloatArray) -> list[int]:
+    """Find the points that a polyline cannot do without.
+
+    >>> _bends(np.array([0.0, 1.0, 2.0, 3.0]), np.array([0.0, 1.0, 2.0, 0.0]))
+    [0, 2, 3]
+    """
+    kept = [0] if len(x) else []
+    for i in range(1, len(x) - 1):
+        a = kept[-1]
+        dx, dy = x[i + 1] - x[a], y[i + 1] - y[a]
+        between = slice(a + 1, i + 1)
+        off = np.abs(dx * (y[between] - y[a]) - dy * (x[between] - x[a]))
+        if off.max() > STRAIGHT * max(math.hypot(dx, dy), 1e-9):
+            kept.append(i)
+    return [*kept, len(x) - 1] if len(x) > 1 else kept
 
 
 def _colour(role: int) -> str:
     return "var(--ink)" if role < 0 else f"var(--c{role % len(style.LIGHT)})"
-
-
-def _text(x: float, y: float, text: str, anchor: str, colour: str, bold: bool = False) -> str:
-    weight = ' font-weight="600"' if bold else ""
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="var(--{colour})"{weight}>'
-        f"{escape(text)}</text>"
-    )
