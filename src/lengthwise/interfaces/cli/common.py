@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lengthwise.errors import InputError, LengthwiseError
+from lengthwise.interfaces.cli.counts import parse_length
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,8 +26,21 @@ TableFile = Annotated[
     Path, typer.Argument(help="Measurement table: .csv, .tsv, .parquet or .jsonl.")
 ]
 
+
 MAX_WIDTH = 120
 PIPED_WIDTH = 100
+
+
+def length_option(help_text: str) -> Any:
+    """Return an option for one length in tokens, as 8192, 8k or 1M."""
+    return typer.Option(help=help_text, parser=_length, metavar="TOKENS")
+
+
+def _length(value: Any) -> int:
+    try:
+        return parse_length(str(value))
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def print_json(value: Any) -> None:

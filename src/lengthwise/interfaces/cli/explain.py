@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lengthwise.errors import InputError
-from lengthwise.interfaces.cli.common import AsJson, print_json, width
+from lengthwise.interfaces.cli.common import AsJson, length_option, print_json, width
 from lengthwise.interfaces.cli.explain_text import show
 from lengthwise.interfaces.cli.knob_options import KnobSettings, knob_list, with_knobs
 
@@ -29,13 +29,13 @@ def command(
     pp: Annotated[int, typer.Option(help="Pipeline parallelism.")] = 1,
     ep: Annotated[int, typer.Option(help="Expert parallelism.")] = 1,
     dp: Annotated[int, typer.Option(help="Data parallelism of attention.")] = 1,
-    isl: Annotated[int, typer.Option(help="Prompt tokens.")] = 2048,
-    osl: Annotated[int, typer.Option(help="Output tokens.")] = 256,
+    isl: Annotated[int, length_option("Prompt tokens.")] = 2048,
+    osl: Annotated[int, length_option("Output tokens.")] = 256,
     concurrency: Annotated[
         int | None, typer.Option(help="Requests in flight; 1 when left out.")
     ] = None,
     batch_size: Annotated[int | None, typer.Option(help="The same as --concurrency.")] = None,
-    cached_tokens: Annotated[int, typer.Option(help="Prompt tokens already in the cache.")] = 0,
+    cached_tokens: Annotated[int, length_option("Prompt tokens already in the cache.")] = 0,
     list_knobs: Annotated[
         bool, typer.Option("--knobs", help="List the techniques that can be set, and stop.")
     ] = False,

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from lengthwise.interfaces.cli.counts import unscaled
+
 if TYPE_CHECKING:
     from lengthwise.formulations.step.knobs.base import Knob
 
@@ -68,10 +70,12 @@ def _with_all(command: Callable[..., None], own: list[inspect.Parameter]) -> Cal
 
     taken = {p.name for p in own}
     added = [_parameter(knob) for knob in knobs() if knob.name not in taken]
+    lengths = [k.name for k in knobs() if k.unit == "tokens" and k.name not in taken]
 
     @wraps(command)
     def run(**values: Any) -> None:
         settings = {p.name: values.pop(p.name, None) for p in added}
+        settings |= {name: unscaled(text) for name in lengths if (text := settings[name])}
         command(**values, knobs=parse_knobs(settings))
 
     return _declare(run, [*own, *added])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lengthwise.errors import InputError
-from lengthwise.interfaces.cli.common import AsJson, check_output
-from lengthwise.interfaces.cli.counts import parse_counts
+from lengthwise.interfaces.cli.common import AsJson, check_output, length_option
+from lengthwise.interfaces.cli.counts import parse_counts, unscaled
 
 if TYPE_CHECKING:
     from lengthwise.measurement.engine import Shape
@@ -41,7 +41,7 @@ def command(
     decode_steps: Annotated[int, typer.Option(help="Engine: decode steps after a prefill.")] = 8,
     repeats: Annotated[int, typer.Option(help="Engine: repetitions of every point.")] = 5,
     max_batch_tokens: Annotated[
-        int | None, typer.Option(help="Engine: leave points with more tokens out.")
+        int | None, length_option("Engine: leave points with more tokens out.")
     ] = None,
     model: Annotated[
         Text, typer.Option(help="GGUF, config.json or built-in random model; a server's model.")
@@ -173,7 +173,7 @@ def _rates(text: str | None) -> list[float]:
 def _mixed(text: str) -> Shape:
     from lengthwise.measurement.engine import Shape
 
-    match = _MIXED.fullmatch(text.strip())
+    match = _MIXED.fullmatch(unscaled(re.sub(r"(?<=\d)x(?=\d)", " x ", text)).replace(" ", ""))
     if match is None or not all(int(number) for number in match.groups()):
         raise InputError("--mixed must be RUNNINGxCONTEXT+PROMPT", got=repr(text),
                          remedy="write 4x512+2048: a prompt of 2,048 tokens joins 4 sequences of "

@@ -12,6 +12,7 @@ from lengthwise.errors import InputError
 from lengthwise.interfaces.cli.common import (
     AsJson,
     check_folder,
+    length_option,
     log,
     plain,
     print_json,
@@ -65,7 +66,7 @@ def per_token(
         int, typer.Option(help="Events per model and machine; beyond, whole requests are drawn.")
     ] = 5000,
     isl: Annotated[str, typer.Option(help="Engine: prompt tokens, as 16-1024*2.")] = "16-1024*2",
-    osl: Annotated[int, typer.Option(help="Engine: tokens generated per prompt.")] = 32,
+    osl: Annotated[int, length_option("Engine: tokens generated per prompt.")] = 32,
     batch: Annotated[str, typer.Option(help="Engine: prompts in a step, as 1,2,4.")] = "1",
     prompts: Annotated[
         int, typer.Option(help="Engine: repeats of every length, batch and setting.")
