@@ -108,6 +108,8 @@ class Content:
         What looks wrong in the data.
     notes
         What was left out and why.
+    partial
+        Whether it was interrupted: then there are the scores of what was done, and no curves.
     """
 
     title: str
@@ -122,6 +124,7 @@ class Content:
     overview: tuple[Chart | Bars, ...] = ()
     flags: tuple[Flag, ...] = ()
     notes: tuple[str, ...] = ()
+    partial: bool = False
 
     @property
     def terms_figure(self) -> Bars | None:
@@ -132,7 +135,7 @@ class Content:
         """Give everything, ready for JSON."""
         out: dict[str, Any] = plain({
             "title": self.title, "created": self.created, "version": self.version,
-            "options": asdict(self.options),
+            "partial": self.partial, "options": asdict(self.options),
             "sources": [dict(zip(("name", "sha256", "rows"), s, strict=True))
                         for s in self.sources],
             "groups": [asdict(g) for g in self.groups],
@@ -187,6 +190,8 @@ def _of_table(
     notes: list[str] = []
     steps = step_rows(table)
     result, terms = _evaluations(table, options, notes, progress)
+    if result is not None and (result.partial or (terms is not None and terms.partial)):
+        return _interrupted(result, terms, options, head)
     whole = next(iter(given.values()), None) or _fitted(options.formulations[0], steps, notes)
     if whole is None:
         raise NothingUsableError("a report needs a law that fits", got="; ".join(notes))
@@ -218,6 +223,17 @@ def _of_table(
     )  # fmt: skip
 
 
+def _interrupted(
+    result: EvaluationResult, terms: AblationResult | None, options: Options, head: dict[str, Any]
+) -> Content:
+    """Gather what an interrupted report has: scores, without the curves that take time."""
+    note = "interrupted: scores cover only what was done, and no law is shown"
+    ranking = tuple(_ranking(result))
+    return Content(**head, groups=(), evaluation=result, terms=terms, ranking=ranking,
+                   overview=(ranking_bars(result, [r["formulation"] for r in ranking]),),
+                   notes=(note,), partial=True)  # fmt: skip
+
+
 def _evaluations(
     table: pd.DataFrame, options: Options, notes: list[str], progress: Progress | None
 ) -> tuple[EvaluationResult | None, AblationResult | None]:
@@ -230,7 +246,7 @@ def _evaluations(
     except NothingUsableError as error:
         notes.append(f"not evaluated: {error}")
         return None, None
-    if not options.with_ablation:
+    if result.partial or not options.with_ablation:
         return result, None
     try:
         terms = ablation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
@@ -15,9 +16,14 @@ from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.reporting.figures import style
 from lengthwise.reporting.figures.chart import HELD_OUT, Bars, Chart
 from lengthwise.reporting.figures.frame import padded
+from lengthwise.reporting.figures.legend import BAND_ALPHA, DASHES, legend_of
 from lengthwise.reporting.figures.svg import spread
 
 SIZE = (6.4, 3.9)
+TITLE_HEIGHT, KEY_HEIGHT = 0.3, 0.5
+"""Room for a line of the heading and for the legend, inches."""
+TITLE_LETTERS = 66
+"""Letters of a heading that fit over one figure."""
 DPI = 160
 FEWEST_ROWS = 6
 """Bars are drawn as thick as if there were this many."""
@@ -38,7 +44,7 @@ def save(
     theme
         ``light`` or ``dark``.
     title
-        Heading over all of them.
+        Heading over all of them; what was measured, where it is the same for all, when empty.
     columns
         Figures in a row.
 
@@ -60,13 +66,17 @@ def save(
     shown = [f for f in figures if not f.is_empty]
     across = min(columns, max(len(shown), 1))
     down = -(-len(shown) // across) or 1
+    heading = textwrap.fill(title or _subject(shown), TITLE_LETTERS * across)
     with agg["rc_context"](_settings(theme)):
+        keys = legend_of(shown, theme)
+        extra = TITLE_HEIGHT * (heading.count("\n") + 1) * bool(heading) + KEY_HEIGHT * bool(keys)
         figure = agg["Figure"](
-            figsize=(SIZE[0] * across, SIZE[1] * down + (0.5 if title else 0.0)),
-            layout="constrained",
+            figsize=(SIZE[0] * across, SIZE[1] * down + extra), layout="constrained"
         )
-        if title:
-            figure.suptitle(title, x=0.01, ha="left", fontsize=14, fontweight="bold")
+        if heading:
+            figure.suptitle(heading, x=0.01, ha="left", fontsize=12, fontweight="bold")
+        if keys:
+            figure.legend(handles=keys, loc="outside lower left", ncols=3 * across, frameon=False)
         axes = figure.subplots(down, across, squeeze=False).ravel()
         for axis, chart in zip(axes, shown, strict=False):
             if isinstance(chart, Bars):
@@ -75,16 +85,25 @@ def save(
                 _chart(axis, chart, theme)
         for axis in axes[len(shown) :]:
             axis.set_axis_off()
-        _write(figure, target, suffix)
+        _write(figure, target, suffix, heading)
     return target
 
 
-def _write(figure: Any, target: Path, suffix: str) -> None:
+def _subject(figures: Sequence[Chart | Bars]) -> str:
+    """Say what all charts are about; nothing if that differs."""
+    found = {figure.subject for figure in figures if isinstance(figure, Chart)}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _write(figure: Any, target: Path, suffix: str, heading: str) -> None:
     made_by = f"{PRODUCER} picture"
-    facts = {".png": {"Software": made_by}, ".svg": {"Date": None, "Creator": made_by},
-             ".pdf": {"Creator": made_by}}  # fmt: skip
+    facts: dict[str, dict[str, str | None]] = {
+        ".png": {"Software": made_by},
+        ".svg": {"Date": None, "Creator": made_by},
+        ".pdf": {"Creator": made_by},
+    }
     drawn = BytesIO()
-    figure.savefig(drawn, format=suffix[1:], dpi=DPI, metadata=facts[suffix])
+    figure.savefig(drawn, format=suffix[1:], dpi=DPI, metadata={"Title": heading} | facts[suffix])
     with opened(target) as file:
         file.write(drawn.getvalue())
 
@@ -112,14 +131,10 @@ def _settings(theme: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _palette(theme: str) -> tuple[str, ...]:
-    return style.LIGHT if theme == "light" else style.DARK
-
-
 def _chart(axis: Any, chart: Chart, theme: str) -> None:
     from matplotlib.transforms import ScaledTranslation
 
-    palette = _palette(theme)
+    palette = style.palette(theme)
     x_ends, y_ends = padded(chart.x, chart.x_range), padded(chart.y, chart.y_range)
     if chart.domain:
         axis.axvspan(*chart.domain, color=style.SHADE[theme], zorder=0, lw=0)
@@ -127,11 +142,13 @@ def _chart(axis: Any, chart: Chart, theme: str) -> None:
     if chart.level_line is not None:
         axis.axhline(chart.level_line, color=style.INK[theme], lw=0.9, zorder=1)
     for band in chart.bands:
-        axis.fill_between(band.x, band.lo, band.hi, color=palette[band.role], alpha=0.16, lw=0)
+        axis.fill_between(
+            band.x, band.lo, band.hi, color=palette[band.role], alpha=BAND_ALPHA, lw=0
+        )
     for line in chart.lines:
         axis.plot(
             line.x, line.y, color=palette[line.role % len(palette)],
-            lw=2.3 if line.role == 0 else 1.5, ls=(0, (5, 3)) if line.dashed else "-", zorder=3,
+            lw=2.3 if line.role == 0 else 1.5, ls=DASHES if line.dashed else "-", zorder=3,
         )  # fmt: skip
     for points in chart.points:
         colour = style.INK[theme] if points.role < 0 else palette[points.role % len(palette)]
@@ -181,7 +198,7 @@ def _part(value: float, ends: tuple[float, float], log: bool) -> float:
 
 
 def _bars(axis: Any, bars: Bars, theme: str) -> None:
-    palette = _palette(theme)
+    palette = style.palette(theme)
     title, values = list(bars.panels.items())[-1]
     at = np.arange(len(bars.rows))[::-1]
     known = np.array([b.value for b in values])

@@ -28,7 +28,7 @@ from lengthwise.reporting.figures.chart import (
 from lengthwise.units import FloatArray, s_to_ms
 
 GRID_POINTS = 160
-"""Points of a curve, evenly spaced in logarithm: closer than a drawing shows, steps of trees too."""
+"""Points of a curve, evenly spaced in logarithm: so close that steps of trees look upright."""
 MOST_BATCHES = 5
 LENGTH_LABEL = {
     "prefill": "prompt length (tokens)",

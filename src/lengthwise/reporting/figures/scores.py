@@ -69,7 +69,8 @@ def distance_chart(
             x, y = 2.0 ** mine.index.to_numpy(float), np.maximum(mine.to_numpy(float), 0.1)
             lines.append(Line(name, x, y, role))
     return Chart(
-        title=f"{phase}: error against extrapolation", x=Axis("length / longest length fitted", "factor"),
+        title=f"{phase}: error against extrapolation",
+        x=Axis("length / longest length fitted", "factor"),
         y=Axis("MAPE", "percent"), lines=tuple(reversed(lines)),
         points=tuple(Points("", line.x, line.y, line.role) for line in reversed(lines)),
         note="median over deployments of the MAPE at this distance",

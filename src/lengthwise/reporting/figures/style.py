@@ -19,6 +19,15 @@ FEWEST = 3
 """Ticks that a logarithmic axis should have."""
 
 
+def palette(theme: str) -> tuple[str, ...]:
+    """Return the colours of the series in a theme.
+
+    >>> palette("dark")[0]
+    '#5cb3f0'
+    """
+    return LIGHT if theme == "light" else DARK
+
+
 def tokens_label(value: float) -> str:
     """Write a token count the way people say it.
 

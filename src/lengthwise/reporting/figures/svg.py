@@ -27,16 +27,15 @@ Scale = Callable[[FloatArray], FloatArray]
 
 
 def css_variables(theme: str) -> str:
-    """Give the palette of a theme as CSS declarations.
+    """Return the palette of a theme as CSS declarations.
 
     >>> css_variables("light")[:14]
     '--ink:#1d232b;'
     """
-    palette = style.LIGHT if theme == "light" else style.DARK
     named = (("ink", style.INK), ("muted", style.MUTED), ("grid", style.GRID),
              ("page", style.PAGE), ("shade", style.SHADE))  # fmt: skip
     fixed = "".join(f"--{name}:{values[theme]};" for name, values in named)
-    return fixed + "".join(f"--c{i}:{colour};" for i, colour in enumerate(palette))
+    return fixed + "".join(f"--c{i}:{colour};" for i, colour in enumerate(style.palette(theme)))
 
 
 def draw(figure: Chart | Bars, *, standalone: bool = False, narrow: bool = False) -> str:
