@@ -18,6 +18,7 @@ whatever the rate was: the rate is how often requests came, the number in flight
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +103,7 @@ def with_classes(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     flight = frame["concurrency"].to_numpy(float)
     known = np.where(computed, flight, 1.0)
-    columns = {"concurrency": np.where(computed, class_of(known), flight)}
+    columns: dict[str, Any] = {"concurrency": np.where(computed, class_of(known), flight)}
     if "request_rate" in frame:
         columns["request_rate"] = frame["request_rate"].where(~computed)
     return frame.assign(**columns)

@@ -103,8 +103,6 @@ def test_a_sample_of_the_requests_is_said_to_be_one(tmp_path: Path) -> None:
         ({"type_": "concurrent", "streams": 8}, "concurrency", 8),
         ({"type_": "constant", "rate": 2.5}, "request_rate", 2.5),
         ({"type_": "poisson", "rate": 3.0, "max_concurrency": 64}, "request_rate", 3),
-        ({"type_": "throughput", "max_concurrency": 32}, "concurrency", 32),
-        ({"type_": "throughput", "max_concurrency": None}, "concurrency", 4),
     ],
 )
 def test_load_comes_from_the_strategy(
@@ -113,6 +111,21 @@ def test_load_comes_from_the_strategy(
     report = guidellm_report(REQUESTS)
     report["benchmarks"][0]["config"]["strategy"] = strategy
     assert imported(tmp_path, report)[0][column].unique().tolist() == [value]
+
+
+@pytest.mark.parametrize("strategy", [
+    {"type_": "poisson", "rate": 3.0, "max_concurrency": 64},
+    {"type_": "throughput", "max_concurrency": 32},
+    {"type_": "throughput", "max_concurrency": None},
+])  # fmt: skip
+def test_a_limit_that_was_not_reached_is_no_load(strategy: dict[str, Any], tmp_path: Path) -> None:
+    report = guidellm_report(REQUESTS)
+    report["benchmarks"][0]["config"]["strategy"] = strategy
+    table = imported(tmp_path, report)[0]
+    assert set(table["load_from"]) == {"measured"}
+    assert 2 < table["concurrency"].median() < 10
+    report["benchmarks"][0]["requests"] = None
+    assert imported(tmp_path, report)[0]["concurrency"].tolist() == [3.5]  # mean by the tool
 
 
 def test_waiting_at_the_client_is_outside_ttft(tmp_path: Path) -> None:

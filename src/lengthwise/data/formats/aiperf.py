@@ -28,9 +28,10 @@ from lengthwise.data.formats.fields import (
     request_row,
     tokens,
 )
-from lengthwise.data.formats.metric_blocks import TIMES, ms_per_unit, summary_row
-from lengthwise.data.formats.overlap import in_flight
+from lengthwise.data.formats.loads import fill_load, fill_means
+from lengthwise.data.formats.metric_blocks import TIMES, ms_per_unit, requests_per_s, summary_row
 from lengthwise.data.formats.serving_runs import gap_columns
+from lengthwise.data.report import Flag
 from lengthwise.units import ms_to_s
 
 NAME = "aiperf"
@@ -165,33 +166,41 @@ def _add_load(rows: list[Row], spans: list[tuple[float, float]]) -> list[str]:
         return []
     starts, ends = zip(*known, strict=True)
     own = [row["_span"] for row in rows]
-    load = in_flight([s for s, _ in own], [e for _, e in own], among=(starts, ends))
-    for row, value in zip(rows, load, strict=True):
-        row["concurrency"] = float(value) if value == value else None
-    return ["concurrency is the mean number of requests in flight while each request ran"]
+    return fill_load(
+        rows, spans=([s for s, _ in own], [e for _, e in own]), among=(starts, ends)
+    )  # fmt: skip
 
 
 def _summaries(objects: list[dict[str, Any]]) -> Parsed:
-    rows, flags = [], []
+    rows: list[Row] = []
+    flags: list[Flag] = []
+    notes: list[str] = []
     for found in objects:
-        row, seen = summary_row(_blocks(found))
-        rows.append({**row, **_config(found.get("input_config"))})
+        blocks, config = _blocks(found), found.get("input_config")
+        row, seen = summary_row(blocks)
+        rows.append({**row, "model": _model(config)})
+        notes += fill_means(rows[-1], **_offer(config), requests_per_s=requests_per_s(blocks))
         flags += seen
-    return parsed(rows, flags=flags)
+    return parsed(rows, flags=flags, assumptions=notes)
 
 
-def _config(config: Any) -> Row:
-    """Read model and load from any place where a version of the tool writes them."""
+def _model(config: Any) -> str | None:
+    """Read the model from any place where a version of the tool writes it."""
     models = first(
         at(config, "endpoint", "model_names"), at(config, "models", "items"), at(config, "models"),
         at(config, "endpoint", "models"),
     )  # fmt: skip
     model = models[0] if isinstance(models, list) and models else models
+    name = first(at(model, "name"), model)
+    return name if isinstance(name, str) else None
+
+
+def _offer(config: Any) -> dict[str, Any]:
+    """Read the load; where there is a rate, the concurrency is a limit."""
     phases = at(config, "phases")
     phase = phases[-1] if isinstance(phases, list) and phases else at(phases, "profiling")
     load = at(config, "loadgen")
     return {
-        "model": first(at(model, "name"), model if isinstance(model, str) else None),
         "concurrency": first(at(load, "concurrency"), at(phase, "concurrency")),
-        "request_rate": first(at(load, "request_rate"), at(phase, "rate")),
+        "rate": first(at(load, "request_rate"), at(phase, "rate")),
     }

@@ -11,7 +11,8 @@ from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import MISMATCH, Row, at, first, number, parsed
-from lengthwise.data.formats.metric_blocks import TIMES, summary_row
+from lengthwise.data.formats.loads import fill_means
+from lengthwise.data.formats.metric_blocks import TIMES, requests_per_s, summary_row
 from lengthwise.data.report import Flag
 
 NAME = "genai-perf"
@@ -29,14 +30,18 @@ def matches(document: Document) -> bool:
 
 def read(document: Document) -> Parsed:
     """One row of means per summary."""
-    rows, flags = [], []
+    rows: list[Row] = []
+    flags: list[Flag] = []
+    notes = [COUNTED]
     for outer in document.objects:
         found = _summary(outer)
         if found is not None:
             row, seen = summary_row(found)
-            rows.append({**row, **_config(found.get("input_config"))})
+            config = found.get("input_config")
+            rows.append({**row, "model": _model(config)})
+            notes += fill_means(rows[-1], **_offer(config), requests_per_s=requests_per_s(found))
             flags += [*seen, *_more_than_asked(found, len(rows) - 1)]
-    return parsed(rows, flags=flags, assumptions=[COUNTED])
+    return parsed(rows, flags=flags, assumptions=notes)
 
 
 def _more_than_asked(found: Mapping[str, Any], row: int) -> list[Flag]:
@@ -69,11 +74,14 @@ def _is_block(value: Any) -> bool:
     return isinstance(value, Mapping) and {"unit", "avg"} <= set(value)
 
 
-def _config(config: Any) -> Row:
+def _model(config: Any) -> Any:
     models = first(at(config, "model_names"), at(config, "model"), at(config, "endpoint", "model"))
+    return models[0] if isinstance(models, list) and models else models
+
+
+def _offer(config: Any) -> dict[str, Any]:
     stimulus = at(config, "perf_analyzer", "stimulus")  # {"concurrency": 8} in the last versions
     return {
-        "model": models[0] if isinstance(models, list) and models else models,
         "concurrency": first(at(config, "concurrency"), at(stimulus, "concurrency")),
-        "request_rate": first(at(config, "request_rate"), at(stimulus, "request_rate")),
+        "rate": first(at(config, "request_rate"), at(stimulus, "request_rate")),
     }

@@ -29,6 +29,7 @@ from lengthwise.data.formats.fields import (
     tpot_s,
 )
 from lengthwise.data.formats.guidellm_first import as_later_report, is_first_report
+from lengthwise.data.formats.guidellm_load import add_load, fill_offer
 
 NAME = "guidellm"
 TITLE = "GuideLLM"
@@ -52,12 +53,17 @@ def read(document: Document) -> Parsed:
     """One row per successful request; one of means for a benchmark whose requests are not kept."""
     dropped: Counter[str] = Counter()
     if files.is_csv(document):
-        means = [row | load_of(row.pop("strategy")) for row in files.rows_of_csv(document, dropped)]
-        return parsed(means, dropped=dropped)
+        means = list(files.rows_of_csv(document, dropped))
+        said = [
+            note for row in means
+            for note in fill_offer([row], row.pop("strategy"), row.pop("mean"))
+        ]  # fmt: skip
+        return parsed(means, dropped=dropped, assumptions=said)
     report = _report(document)
     rows: list[Row] = []
-    notes = []
+    notes: list[str] = []
     for benchmark in report["benchmarks"]:
+        before = len(rows)
         common = _common(benchmark, report)
         requests = benchmark.get("requests") or {}
         done = at(requests, "successful") or []
@@ -71,6 +77,8 @@ def read(document: Document) -> Parsed:
             rows.append(_means(benchmark) | common)
         elif done and measured > len(done):
             notes.append(f"{len(done)} of {measured:g} requests are in the file (a sample)")
+        notes += add_load(rows[before:], _strategy(benchmark), benchmark.get("metrics"), requests,
+                          whole=bool(done) and not measured > len(done))  # fmt: skip
     return parsed(rows, dropped=dropped, assumptions=notes)
 
 
@@ -89,41 +97,19 @@ def _is_empty(request: Part) -> bool:
     return number(request.get("output_tokens"), "output_tokens") == 0
 
 
-def load_of(strategy: Any) -> Row:
-    """Read the load off a strategy, an object or text such as ``concurrent@8``.
-
-    >>> load_of("concurrent@8"), load_of({"type_": "constant", "rate": 2.5})
-    ({'concurrency': 8.0}, {'request_rate': 2.5})
-    """
-    if isinstance(strategy, str):
-        kind, _, amount = strategy.partition("@")
-        value = float(amount) if amount.replace(".", "", 1).isdigit() else math.nan
-        key = {"concurrent": "streams", "throughput": "max_concurrency"}.get(kind, "rate")
-        strategy = {"type_": kind, key: value}
-    kind = at(strategy, "type_")
-    if kind == "synchronous":
-        return {"concurrency": 1.0}
-    streams = number(first(at(strategy, "streams"), at(strategy, "max_concurrency")), "streams")
-    if streams > 0 and kind in ("concurrent", "throughput"):
-        return {"concurrency": streams}
-    rate = number(at(strategy, "rate"), "rate")
-    return {"request_rate": rate} if rate > 0 and kind != "trace" else {}
-
-
-def _common(benchmark: Part, report: Part) -> Row:
-    strategy = first(
+def _strategy(benchmark: Part) -> Any:
+    return first(
         at(benchmark, "config", "strategy"), at(benchmark, "args", "strategy"),
         at(benchmark, "scheduler", "strategy"), at(benchmark, "settings", "strategy"),
     )  # fmt: skip
-    load = load_of(strategy)
-    if not load:
-        mean = mean_of(_of_all(benchmark, "request_concurrency", "requests_concurrency"), "load")
-        load = {"concurrency": max(round(mean), 1) if mean > 0 else None}
+
+
+def _common(benchmark: Part, report: Part) -> Row:
     model = first(
         at(benchmark, "config", "backend", "model"), at(benchmark, "worker", "backend_model"),
         at(benchmark, "benchmarker", "backend", "model"), at(report, "args", "model"),
     )  # fmt: skip
-    return {"model": model if isinstance(model, str) else None, "clock": "client", **load}
+    return {"model": model if isinstance(model, str) else None, "clock": "client"}
 
 
 def _row(request: Part) -> Row:

@@ -13,6 +13,7 @@ from typing import Any
 
 from lengthwise.data.formats.base import Document
 from lengthwise.data.formats.fields import Row, at, damaged, number, tokens
+from lengthwise.data.formats.loads import little
 from lengthwise.errors import InputError
 
 METRICS = (
@@ -90,7 +91,7 @@ def is_csv(document: Document) -> bool:
 def rows_of_csv(document: Document, dropped: Counter[str]) -> Iterator[Row]:
     """Make one row of means per benchmark with a request that succeeded; count the others.
 
-    ``strategy`` is left as text for the caller.
+    ``strategy`` is left as text for the caller, and ``mean`` is the mean number in flight.
     """
     lines = list(_lines(document))
     if len(lines) < 4:
@@ -131,6 +132,9 @@ def _row(cells: dict[tuple[str, ...], str]) -> Row:
         value = number(cells.get(key), column)
         row[column] = tokens(value if math.isfinite(value) else None, column)
     row["n_requests"] = number(cells.get(("Request Counts", "Successful", "")), "Successful")
+    lasted = number(cells.get(("Timings", "Duration", "Sec")), "Duration")
+    per_s = row["n_requests"] / lasted if lasted > 0 else math.nan
+    row["mean"] = little(per_s, row["e2e_ms"] / 1e3)
     row["strategy"] = cells.get(("Benchmark", "Strategy", ""), "")
     row["model"] = at(_json(cells.get(("Run Info", "Backend", ""))), "model")
     return row

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.data.formats import overlap
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.failures import failed_because, is_error_message
 from lengthwise.data.formats.fields import (
@@ -35,6 +34,7 @@ from lengthwise.data.formats.fields import (
     tpot_s,
 )
 from lengthwise.data.formats.inference_perf_summary import is_summary, read_summary
+from lengthwise.data.formats.loads import fill_load
 from lengthwise.units import FloatArray
 
 NAME = "inference-perf"
@@ -56,7 +56,7 @@ def read(document: Document) -> Parsed:
     records = [_checked(record) for record in document.json]
     rows: list[Row] = []
     dropped: Counter[str] = Counter()
-    notes = [overlap.NOTE]
+    notes: list[str] = []
     for record in records:
         reason = _failure(record)
         if reason:
@@ -65,9 +65,8 @@ def read(document: Document) -> Parsed:
             rows.append(_row(record, notes))
     begin, end = ([number(r[name], name) for r in records] for name in ("start_time", "end_time"))
     mine = [(row.pop("_start"), row.pop("_end")) for row in rows]
-    busy = overlap.in_flight([m[0] for m in mine], [m[1] for m in mine], among=(begin, end))
-    for row, count in zip(rows, busy, strict=True):
-        row["concurrency"] = count
+    spans = ([m[0] for m in mine], [m[1] for m in mine])
+    notes = [*fill_load(rows, spans=spans, among=(begin, end)), *notes]
     flags = mismatch_flags(
         rows, ("osl", "osl_client", "output tokens"),
         ("isl", "isl_client", "prompt tokens"),

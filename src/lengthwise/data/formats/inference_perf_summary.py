@@ -27,6 +27,7 @@ from lengthwise.data.formats.fields import (
     tokens,
     tpot_s,
 )
+from lengthwise.data.formats.loads import fill_means
 from lengthwise.units import MS_PER_S
 
 _TIMES = {
@@ -69,23 +70,24 @@ def read_summary(data: Mapping[str, Any]) -> Parsed:
     if math.isnan(prompt):
         prompt = mean_of(good.get("prompt_len"), "prompt_len")
     cached = number(at(good, "prompt_tokens", "cached"), "prompt_tokens.cached") / count
-    concurrency = number(at(data, "load_summary", "concurrency"), "load_summary.concurrency")
-    asked = at(data, "load_summary", "requested_rate")
-    rate = number(asked, "load_summary.requested_rate", infinite=True)
     isl = tokens(_or_none(prompt), "prompt_tokens")
     row = request_row(
         ttft=ttft, end=e2e, tpot=tool if agrees else tpot_s(ttft, e2e, osl),
         isl=isl, cached_tokens=cached_part(isl, round(cached)) if cached >= 0.5 else None,
         osl=tokens(_or_none(osl), "output_tokens"),
-        concurrency=concurrency if concurrency >= 1 else None,
-        request_rate=rate if 0 < rate < math.inf and not concurrency >= 1 else None,
         clock="client", statistic="mean", n_requests=count, isl_mean=prompt, osl_mean=osl,
         cached_tokens_mean=cached, osl_client=client if server == server else math.nan,
     )  # fmt: skip
     for name, column in _TIMES.items():
         own = column in ("tpot_tool_ms", "itl_ms", "ntpot_ms")
         row |= statistic_columns(latency.get(name), column, MS_PER_S, mean=own)
-    notes = [mean_note(count), *_tpot_note(row, server, agrees)]
+    load = at(data, "load_summary")
+    done = first(at(good, "throughput", "requests_per_sec"), at(load, "achieved_rate"))
+    clients = number(at(load, "concurrency"), "load_summary.concurrency")
+    rate = None if clients >= 1 else at(load, "requested_rate")  # of a closed loop it says nothing
+    how = fill_means(row, concurrency=clients, rate=rate,
+                     requests_per_s=number(done, "requests_per_sec"))  # fmt: skip
+    notes = [mean_note(count), *how, *_tpot_note(row, server, agrees)]
     flags = mismatch_flags([row], ("osl", "osl_client", "output tokens"))
     return parsed([row], dropped=dropped, assumptions=notes, flags=flags)
 

@@ -27,6 +27,7 @@ from lengthwise.data.formats.fields import (
     unix_seconds,
 )
 from lengthwise.data.formats.llmd_report_first import as_second
+from lengthwise.data.formats.loads import fill_means
 from lengthwise.errors import FileFormatError, MissingExtraError
 from lengthwise.units import MS_PER_S, ms_to_s
 
@@ -72,6 +73,11 @@ def read(document: Document) -> Parsed:
             dropped["stage without a successful request"] += 1
             continue
         rows.append({**_row(aggregate, notes), "n_requests": count, **_scenario(report)})
+        load = at(report, "scenario", "load", "standardized")
+        notes += fill_means(
+            rows[-1], concurrency=at(load, "concurrency"), rate=at(load, "rate_qps"),
+            requests_per_s=rows[-1]["requests_per_s"],
+        )  # fmt: skip
         notes.append(mean_note(count))
         notes.append("tokens are as the load tool counted them, perhaps not as the server did")
     return parsed(rows, dropped=+dropped, assumptions=notes)
@@ -156,10 +162,8 @@ def _rounded(mean: float) -> float:
 
 
 def _scenario(report: Any) -> Row:
-    """Labels and load of a report."""
+    """Labels of a report."""
     load = at(report, "scenario", "load", "standardized")
-    concurrency = number(at(load, "concurrency"), "concurrency", infinite=True)
-    rate = number(at(load, "rate_qps"), "rate_qps", infinite=True)
     component = _engine(report)
     engine = at(component, "standardized")
     parallel = at(engine, "accelerator", "parallelism")
@@ -167,8 +171,6 @@ def _scenario(report: Any) -> Row:
         "model": at(engine, "model", "name"), "hardware": at(engine, "accelerator", "model"),
         "engine": at(engine, "tool"), "engine_version": at(engine, "tool_version"),
         "precision": _precision(at(component, "native", "args")),
-        "concurrency": concurrency if 1 <= concurrency < math.inf else None,
-        "request_rate": rate if 0 < rate < math.inf else None,
         "timestamp": unix_seconds(at(report, "run", "time", "start")),
         "load_tool": at(load, "tool"), "stage": number(at(load, "stage"), "stage"),
         "replicas": number(at(engine, "replicas"), "replicas"),

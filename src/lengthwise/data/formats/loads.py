@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from lengthwise.data.formats.fields import Row, number
 from lengthwise.data.formats.overlap import NOTE, in_flight
-from lengthwise.units import FloatArray
+from lengthwise.units import MS_PER_S, FloatArray
 
 REACHED = 0.75
 """Share of a limit from which a closed loop kept it: less is what was in flight itself."""
@@ -117,6 +117,38 @@ def fill_load(
         row["request_rate"] = rate
         row["load_from"] = how if known or how == "rate" else None
     return [note] if note else []
+
+
+def fill_means(
+    row: Row, *, concurrency: Any, rate: Any = None, requests_per_s: float = math.nan
+) -> list[str]:
+    """Write the load of a run into its row of means; a list of how it is known, in words.
+
+    Without a rate ``concurrency`` is what a closed loop keeps in flight, beside one a limit.
+
+    Parameters
+    ----------
+    row
+        Means with ``e2e_ms``.
+    concurrency, rate
+        As the tool was told, None for neither.
+    requests_per_s
+        Requests completed per second, NaN if unknown.
+
+    Examples
+    --------
+    >>> row = {"e2e_ms": 400.0}
+    >>> _ = fill_means(row, concurrency=64, rate=20, requests_per_s=19.5)
+    >>> row["concurrency"], row["load_from"]
+    (7.8, 'measured')
+    """
+    clients = number(concurrency, "concurrency", infinite=True)
+    most = clients if 1 <= clients < math.inf else None
+    offered = rate_of(rate)
+    if offered is None and most is not None:
+        return fill_load([row], clients=most)
+    e2e_s = float(row.get("e2e_ms", math.nan)) / MS_PER_S
+    return fill_load([row], cap=most, rate=offered, mean=little(requests_per_s, e2e_s))
 
 
 def _in_flight(spans: Times | None, among: Times | None) -> FloatArray | None:

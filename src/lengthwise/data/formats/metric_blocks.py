@@ -90,6 +90,15 @@ def _mean(block: Any, what: str) -> float:
     return mean_of(block, what)
 
 
+def requests_per_s(found: Mapping[str, Any]) -> float:
+    """Return the requests completed per second; NaN where the summary does not say.
+
+    >>> requests_per_s({"request_throughput": {"unit": "requests/sec", "avg": 2.5}})
+    2.5
+    """
+    return _mean(found.get("request_throughput"), "request_throughput")
+
+
 def _count(found: Mapping[str, Any]) -> float:
     block = found.get("request_latency")
     return number(block.get("count"), "count") if isinstance(block, Mapping) else math.nan
