@@ -83,7 +83,7 @@ def test_an_unknown_name_is_an_error_with_what_to_do(
     assert "config.json" in text
     assert "Traceback" not in text
     if name != "no-such-model":
-        assert "nearest names" in text
+        assert "did you mean" in text
 
 
 def test_the_step_law_takes_models_from_the_table_only(

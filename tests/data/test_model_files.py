@@ -98,7 +98,7 @@ def test_a_folder_without_a_config_is_refused(tmp_path: Path) -> None:
     ("text", "near"), [("lama3.1-8b", "llama3.1-8b"), ("qwen3-9b", "qwen3-8b")]
 )
 def test_an_unknown_name_comes_with_the_nearest_ones(text: str, near: str) -> None:
-    with pytest.raises(InputError, match=f"nearest names: .*{near}"):
+    with pytest.raises(InputError, match=f"did you mean .*{near}"):
         load_model(text)
 
 

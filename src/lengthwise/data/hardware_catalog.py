@@ -25,7 +25,7 @@ _FORM = re.compile(r"(sxm|pcie?|nvl)\d*")
 
 
 def load_hardware(name_or_path: str | Path) -> HardwareSpec:
-    """Give a processor of the catalogue by name, or one's own from a TOML file.
+    """Return a processor of the catalogue by name, or one's own from a TOML file.
 
     >>> load_hardware("H100").name
     'h100_sxm'
@@ -77,6 +77,35 @@ def hardware_names() -> list[str]:
     return list(_entries())
 
 
+def nearest_hardware(name: str) -> list[str]:
+    """Return the names of the catalogue that are most like a name, the likest first; at most 4.
+
+    >>> nearest_hardware("h10O")[0]
+    'h100_sxm'
+    """
+    from difflib import get_close_matches
+
+    keys = _by_key()
+    close = get_close_matches(name_key(name), keys, n=8, cutoff=0.6)
+    return list(dict.fromkeys(keys[key] for key in close))[:4]
+
+
+def variants_of(name: str) -> list[str]:
+    """Return the processors a name may mean that says neither form nor memory, the usual first.
+
+    Empty where the name fits one processor only, or says which one is meant.
+
+    >>> variants_of("H100"), variants_of("h100-pcie"), variants_of("l4")
+    (['h100_sxm', 'h100_pcie', 'h100_nvl'], [], [])
+    """
+    found = _named(name)
+    words = set(re.findall(r"[a-z0-9]+", name.lower()))
+    if found is None or any(_FORM.fullmatch(word) or _MEMORY.fullmatch(word) for word in words):
+        return []
+    alike = [other for other in _entries() if _kind(other) == _kind(found)]
+    return [found, *(other for other in alike if other != found)] if alike != [found] else []
+
+
 def name_key(name: str, *, memory: bool = True) -> str:
     """Reduce a name to what tells processors apart.
 
@@ -93,6 +122,16 @@ def name_key(name: str, *, memory: bool = True) -> str:
         else:
             words.append(form[1] if (form := _FORM.fullmatch(word)) else word)
     return "".join(words)
+
+
+def _kind(name: str) -> str:
+    """Leave form and memory out of a name of the catalogue.
+
+    >>> _kind("a100_pcie_40gb")
+    'a100'
+    """
+    words = name.split("_")
+    return "_".join(w for w in words if not _FORM.fullmatch(w) and not _MEMORY.fullmatch(w))
 
 
 def _squashed(name: str) -> str:
@@ -115,14 +154,11 @@ def _named(name: str) -> str | None:
 
 
 def _remedy(name: str) -> str:
-    from difflib import get_close_matches
-
-    keys = _by_key()
-    close = get_close_matches(name_key(name), keys, n=8, cutoff=0.6)
-    names = list(dict.fromkeys(keys[key] for key in close))[:4]
-    hint = f"did you mean {', '.join(names)}; " if names else ""
+    near = nearest_hardware(name)
+    hint = f"did you mean {' or '.join(near)}; " if near else ""
     return hint + (
-        "lengthwise doctor lists what is known, and describes this machine with -o my_machine.toml"
+        "lengthwise hardware lists what is known; lengthwise doctor -o my_machine.toml describes "
+        "this machine"
     )
 
 

@@ -138,11 +138,20 @@ def _from_hub(name: str) -> ModelSpec:
     return read_config(config_from_hub(name, _remedy(name)))
 
 
-def _remedy(name: str) -> str:
-    """Say what to do, with the nearest known names."""
+def nearest_models(name: str) -> list[str]:
+    """Return the names of the catalogue that are most like a name, the likest first; at most 3.
+
+    >>> nearest_models("lama3.1-8b")[0]
+    'llama3.1-8b'
+    """
     from lengthwise.domain.catalog import MODELS
 
     known = [model.name for model in MODELS]
-    near = get_close_matches(name.lower().rsplit("/", 1)[-1], known, n=3, cutoff=0.5)
-    also = f", or one of the nearest names: {', '.join(near)}" if near else ""
-    return f"give the path of its config.json{also}"
+    return get_close_matches(name.lower().rsplit("/", 1)[-1], known, n=3, cutoff=0.5)
+
+
+def _remedy(name: str) -> str:
+    """Say what to do, with the nearest known names."""
+    near = nearest_models(name)
+    hint = f"did you mean {' or '.join(near)}; else " if near else ""
+    return f"{hint}give the path of its config.json; lengthwise models lists what is known"

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lengthwise import __version__
+from lengthwise.data.output_kinds import HARDWARE
 from lengthwise.errors import InputError
 from lengthwise.interfaces.cli.common import (
     AsJson,
-    check_output,
-    disk_errors,
     log,
     print_json,
     print_table,
 )
+from lengthwise.interfaces.cli.hardware import show_processors
+from lengthwise.interfaces.cli.outputs import Force, check_output, wrote
 
 if TYPE_CHECKING:
     from lengthwise.domain.hardware import HardwareSpec
@@ -59,6 +60,7 @@ def command(
         Path | None,
         typer.Option("-o", "--output", help="Hardware file to write: a .toml for --hardware."),
     ] = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Check this machine: engines, memory bandwidth, arithmetic rate, and what disturbs them.
@@ -75,6 +77,7 @@ def command(
     if catalogue:
         _show_catalogue(as_json)
         return
+    check_output(output, HARDWARE, force=force, as_json=as_json)
     _check_options(output, threads, no_measure)
     found: dict[str, Any] = {
         "version": __version__, "python": platform.python_version(),
@@ -86,7 +89,10 @@ def command(
     found["processors"] = [_described(p, s) for p, s in zip(probes, specs, strict=True)]
     if output is not None:
         found["output"] = str(output)
-        _write(output, specs[-1])
+        from lengthwise.data.hardware_file import write_hardware
+
+        write_hardware(specs[-1], output)
+        wrote(output)
     if as_json:
         print_json(found)
     else:
@@ -94,10 +100,6 @@ def command(
 
 
 def _check_options(output: Path | None, threads: int | None, no_measure: bool) -> None:
-    check_output(output)
-    if output is not None and output.suffix.lower() != ".toml":
-        raise InputError("a hardware file must end in .toml", got=str(output),
-                         remedy=f"-o {output.stem}.toml")  # fmt: skip
     if output is not None and no_measure:
         raise InputError("a hardware file needs measurements", got="--no-measure with -o",
                          remedy="leave one of them out")  # fmt: skip
@@ -177,13 +179,6 @@ def _described(probe: Probe, spec: HardwareSpec) -> dict[str, Any]:
     }
 
 
-def _write(path: Path, spec: HardwareSpec) -> None:
-    from lengthwise.data.hardware_file import write_hardware
-
-    with disk_errors(path.parent):
-        write_hardware(spec, path)
-
-
 def _show(found: dict[str, Any]) -> None:
     print(f"lengthwise {found['version']}, Python {found['python']}, {found['system']}\n")
     rows = [
@@ -260,14 +255,4 @@ def _number(value: float) -> str:
 def _show_catalogue(as_json: bool) -> None:
     from lengthwise.data.hardware_catalog import find_hardware, hardware_names
 
-    specs = [find_hardware(name) for name in hardware_names()]
-    if as_json:
-        print_json([spec.to_dict() for spec in specs])
-        return
-    rows = [
-        (spec.name, spec.title, f"{spec.memory_bytes / 1e9:.0f}",
-         f"{spec.memory_bandwidth_bytes_per_s / 1e9:,.0f}",
-         f"{spec.peak('bf16') / 1e12:,.1f}", spec.unit("bf16"))
-        for spec in specs
-    ]  # fmt: skip
-    print_table(["name", "processor", "GB", "GB/s", "TFLOP/s", "in"], rows)
+    show_processors([find_hardware(name) for name in hardware_names()], as_json=as_json)

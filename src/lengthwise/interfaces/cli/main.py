@@ -29,6 +29,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from lengthwise import __version__
 from lengthwise.errors import InputError, LengthwiseError
+from lengthwise.interfaces.cli.outputs import INTERRUPTED, running_command
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "See it work: fit on short prompts, predict long ones, show the error."),
@@ -40,6 +41,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "fit": ("fit", "Learn a law from a measurement table."),
     "predict": ("predict", "Predict times, with intervals, at any length."),
     "explain": ("explain", "Where the time goes: operators, limits, techniques, what-if."),
+    "models": ("models", "List the models that are known by name."),
+    "hardware": ("hardware", "List the processors that are known by name."),
     "suggest": ("suggest", "Say what to measure next."),
     "evaluate": ("evaluate", "Score formulations on lengths they have not seen."),
     "compare": ("compare", "Compare two laws or two tables."),
@@ -48,8 +51,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Check this machine: engines, memory bandwidth, arithmetic rate."),
 }
 """Module (in this package) and one line of help of each command."""
-
-INTERRUPTED = 130
 
 _Context = Any  # typer keeps its own copy of click from 0.20 on, so the class has two homes
 
@@ -78,11 +79,8 @@ class LazyGroup(TyperGroup):
 
     def invoke(self, ctx: _Context) -> Any:
         """Run the command; an interrupt ends with the exit code shells expect."""
-        try:
+        with running_command():
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            raise SystemExit(INTERRUPTED) from None
 
 
 def _load(name: str) -> Any:
