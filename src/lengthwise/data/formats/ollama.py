@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
@@ -43,9 +43,14 @@ def matches(document: Document) -> bool:
 
 def read(document: Document) -> Parsed:
     """Read one row per response that was finished."""
+    return read_records(document.objects)
+
+
+def read_records(records: Sequence[Record]) -> Parsed:
+    """Read one row per finished response, given as objects of the API."""
     dropped: Counter[str] = Counter()
     rows: list[Row] = []
-    for record in document.objects:
+    for record in records:
         reason = _unusable(record)
         if reason:
             dropped[reason] += 1

@@ -108,8 +108,8 @@ def cells_of(line: str) -> tuple[str, ...]:
 def go_seconds(text: str) -> float:
     """Return the seconds in a duration as Go prints it; NaN when it is none.
 
-    >>> go_seconds("1m13.5s"), go_seconds("97.885ms"), go_seconds("fast")
-    (73.5, 0.097885, nan)
+    >>> go_seconds("1m13.5s"), go_seconds("250ms"), go_seconds("fast")
+    (73.5, 0.25, nan)
     """
     plain = text.strip()
     parts = _GO.findall(plain)

@@ -26,6 +26,11 @@ MODULES = {
     "mlperf-loadgen": "mlperf_loadgen", "sglang-requests": "sglang_requests", "tgi": "tgi",
     "litellm": "litellm_spend", "langfuse": "langfuse", "openrouter": "openrouter",
     "k6": "k6_summary", "request-log": "request_log",
+    "llama-batched-bench": "llama_batched_bench", "llama-sweep-bench": "llama_sweep_bench",
+    "llama-benchy": "llama_benchy", "mlx-lm": "mlx_lm", "ollama-verbose": "ollama_verbose",
+    "serving-console": "serving_console", "serving-csv": "serving_csv",
+    "vllm-offline-console": "vllm_offline_console", "trtllm-bench": "trtllm_bench",
+    "aiperf-csv": "aiperf_csv", "lmdeploy": "lmdeploy_csv", "locust": "locust",
 }  # fmt: skip
 """Module of each format, in the order in which content is asked."""
 

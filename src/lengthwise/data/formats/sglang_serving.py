@@ -9,6 +9,7 @@ reached, ``max_concurrency`` the limit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
@@ -41,8 +42,13 @@ def matches(document: Document) -> bool:
 
 def read(document: Document) -> Parsed:
     """One row per request, or one of means per run without --output-details."""
+    return read_runs(document.objects)
+
+
+def read_runs(runs: Sequence[Run]) -> Parsed:
+    """Return the rows of runs: one per request, or one of means per run without its requests."""
     gathered, flags = Gathered(), []
-    for run in map(renamed, document.objects):
+    for run in map(renamed, runs):
         before = len(gathered.rows)
         if not has_times(run):
             gathered.dropped["run that failed"] += 1

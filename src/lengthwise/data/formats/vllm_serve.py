@@ -8,6 +8,7 @@ starts (``client_queue_ms``); ``server_queue_times`` is the wait in the engine, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lengthwise.data.formats.base import Document, Parsed
@@ -48,8 +49,13 @@ def matches(document: Document) -> bool:
 
 def read(document: Document) -> Parsed:
     """One row per request, or one of means per run without --save-detailed."""
+    return read_runs(document.objects)
+
+
+def read_runs(runs: Sequence[Run]) -> Parsed:
+    """Return the rows of runs: one per request, or one of means per run without its requests."""
     gathered = Gathered()
-    for run in map(renamed, document.objects):
+    for run in map(renamed, runs):
         if not has_times(run):
             gathered.dropped["run that failed"] += 1
         elif has_requests(run):

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lengthwise.data.output_kinds import MEASUREMENTS
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.interfaces.cli.common import (
     AsJson,
     Output,
-    check_output,
     log,
     print_json,
     print_table,
     width,
 )
+from lengthwise.interfaces.cli.outputs import Force, check_output, wrote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,6 +50,7 @@ def command(
     file_format: Format = AUTO,
     maps: Maps = None,
     sets: Sets = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     r"""Turn files of timings into a checked measurement table.
@@ -72,7 +74,7 @@ def command(
       genai-perf           genai-perf
       inference-perf       inference-perf
       llmperf              llmperf
-      llama-bench          llama-bench, JSON, JSON lines, CSV or SQL
+      llama-bench          llama-bench, JSON, JSON lines, CSV, SQL or markdown
       optimum-benchmark    optimum-benchmark
       llm-d                llm-d benchmark report 0.2
       otel                 OpenTelemetry GenAI spans
@@ -91,6 +93,18 @@ def command(
       openrouter           OpenRouter generation statistics
       k6                   k6 summary
       request-log          logs of requests: arrival, first token, last token
+      llama-batched-bench  llama-batched-bench, markdown or JSON lines
+      llama-sweep-bench    llama-sweep-bench of ik_llama.cpp, markdown or JSON lines
+      llama-benchy         llama-benchy, markdown or JSON
+      mlx-lm               console text of mlx_lm.benchmark and mlx_lm.generate
+      ollama-verbose       console text of ollama run --verbose
+      serving-console      console text of vLLM's and SGLang's serving benchmarks
+      serving-csv          CSV with the keys of their result files (mean_ttft_ms)
+      vllm-offline-console console text of vllm bench latency and throughput
+      trtllm-bench         trtllm-bench, report as JSON or as printed
+      aiperf-csv           AIPerf and genai-perf, profile_export*.csv
+      lmdeploy             LMDeploy's profilers, CSV
+      locust               Locust statistics, CSV
 
     For example:
       lengthwise import runs.csv -o table.parquet
@@ -107,24 +121,35 @@ def command(
     if wanted not in (AUTO, PLAIN):
         wanted = registry.get(wanted).NAME
     constants = _constants(sets or [])
-    check_output(output)
+    read = _read_of(files, output, None if wanted == AUTO else wanted)
+    check_output(output, MEASUREMENTS, inputs=read, force=force, as_json=as_json)
     table, reports = import_files(
         files, maps=maps or [], constants=constants, file_format=None if wanted == AUTO else wanted
     )
-    if output:
+    usable = sum(report.rows_kept for report in reports)
+    if output and usable:
         write_table(table, output)
+        wrote(output, f": {len(table):,} rows, {usable:,} usable")
     if as_json:
-        print_json(_as_json(table, reports, output))
+        print_json(_as_json(table, reports, output if usable else None))
     else:
         _print(table, reports)
-    usable = sum(report.rows_kept for report in reports)
-    if output:
-        log(f"wrote {len(table):,} rows, {usable:,} usable, to {output}")
     if not usable:
+        if output:
+            log(f"{output} was not written")
         raise NothingUsableError(
             "an import needs at least one usable row", got=f"0 of {len(table):,}",
             remedy="the report above counts the reasons",
         )  # fmt: skip
+
+
+def _read_of(files: list[Path], output: Path | None, kind: str | None) -> list[Path]:
+    """List the files that are read; folders are looked into where the output may lie in one."""
+    from lengthwise.data.finding import expand
+
+    if output is None or not output.exists() or not any(file.is_dir() for file in files):
+        return files
+    return expand(files, kind).paths
 
 
 def _constants(sets: list[str]) -> dict[str, str]:
