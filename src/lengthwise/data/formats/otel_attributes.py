@@ -1,9 +1,9 @@
-"""Spans of OpenTelemetry from any JSON export: OTLP, the console exporter, flat JSON lines."""
+"""A span of OpenTelemetry, and what the exporters write alike: attributes, times, errors."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,22 @@ from lengthwise.data.formats.fields import at, damaged, first, number, unix_seco
 
 NS_PER_S = 1e9
 
-_CLIENT, _SERVER = "client", "server"
-_KINDS = {"2": _SERVER, "SERVER": _SERVER}
-_STARTS = ("startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime")
-_ENDS = ("endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime")
+CLIENT, SERVER = "client", "server"
+
+_SERVER_KINDS = {"2", "SERVER"}
+_OF_ENGINES = "gen_ai.latency."
+_EVENT_TIMES = ("timeUnixNano", "time_unix_nano", "timestamp", "time", "Time")
 
 
 @dataclass(frozen=True)
 class Span:
-    """One span: who it is, when it ran (unix seconds), what it says, and whether it failed."""
+    """One span: who it is, when it ran (unix seconds), what it says, and whether it failed.
+
+    ``scope`` is the library that made it; ``events`` are names with times, in order.
+    """
 
     name: str
+    trace_id: str
     span_id: str
     parent_id: str
     clock: str
@@ -29,95 +34,88 @@ class Span:
     end: float
     attributes: Mapping[str, Any]
     error: str | None
+    scope: str = ""
+    events: tuple[tuple[str, float], ...] = ()
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its trace and itself."""
+        return self.trace_id, self.span_id
 
-def spans_of(records: list[Any]) -> Iterator[Span]:
-    """Read the spans of the JSON values of a file."""
-    for record in records:
-        for item in record if isinstance(record, list) else [record]:
-            groups = first(at(item, "resourceSpans"), at(item, "resource_spans"))
-            if groups is not None:
-                yield from _otlp(groups)
-            elif is_flat(item):
-                yield _span(item, {})
-            else:
-                raise damaged("each record must be a span", repr(item)[:60])
-
-
-def is_flat(item: Any) -> bool:
-    """Whether an object is a span by itself."""
-    return (
-        isinstance(item, Mapping) and "name" in item
-        and isinstance(item.get("attributes"), (Mapping, list))
-        and any(name in item for name in _STARTS) and any(name in item for name in _ENDS)
-    )  # fmt: skip
-
-
-def _otlp(groups: Any) -> Iterator[Span]:
-    for group in _items(groups, "resourceSpans"):
-        shared = attributes_of(at(group, "resource", "attributes"))
-        scopes = first(
-            at(group, "scopeSpans"), at(group, "scope_spans"),
-            at(group, "instrumentationLibrarySpans"), [],
-        )  # fmt: skip
-        for scope in _items(scopes, "scopeSpans"):
-            for item in _items(first(at(scope, "spans"), []), "spans"):
-                yield _span(item, shared)
-
-
-def _items(values: Any, what: str) -> list[Any]:
-    if not isinstance(values, list):
-        raise damaged(f"{what} must be a list", repr(values)[:60])
-    return values
-
-
-def _span(item: Any, shared: Mapping[str, Any]) -> Span:
-    if not isinstance(item, Mapping):
-        raise damaged("a span must be an object", repr(item)[:60])
-    attributes = {**attributes_of(at(item, "resource", "attributes")), **shared,
-                  **attributes_of(item.get("attributes"))}  # fmt: skip
-    kind = str(item.get("kind") or "").upper().removeprefix("SPANKIND.").removeprefix("SPAN_KIND_")
-    span_id = first(item.get("spanId"), item.get("span_id"), at(item, "context", "span_id"), "")
-    parent = first(item.get("parentSpanId"), item.get("parent_span_id"), item.get("parent_id"), "")
-    return Span(
-        str(item.get("name")), str(span_id), str(parent), _KINDS.get(kind, _CLIENT),
-        _time(item, _STARTS), _time(item, _ENDS), attributes, _error(item, attributes),
-    )  # fmt: skip
+    @property
+    def parent(self) -> tuple[str, str]:
+        """Its trace and the span that called it."""
+        return self.trace_id, self.parent_id
 
 
 def attributes_of(values: Any) -> dict[str, Any]:
-    """Read attributes given as an object or as OTLP's list of keys and typed values.
+    """Read attributes given as an object or as a list of keys and typed values.
 
     >>> attributes_of([{"key": "gen_ai.usage.input_tokens", "value": {"intValue": "512"}}])
     {'gen_ai.usage.input_tokens': '512'}
+    >>> attributes_of([{"Key": "gen_ai.system", "Value": {"Type": "STRING", "Value": "vllm"}}])
+    {'gen_ai.system': 'vllm'}
     """
     if isinstance(values, Mapping):
         return {str(key): value for key, value in values.items()}
     found = {}
     for item in values if isinstance(values, list) else []:
-        value = at(item, "value")
+        value = first(at(item, "value"), at(item, "Value"))
         if isinstance(value, Mapping):
             value = next((part for name, part in value.items() if name.endswith("alue")), None)
-        found[str(at(item, "key"))] = value
+        found[str(first(at(item, "key"), at(item, "Key")))] = value
     return found
 
 
-def _time(item: Mapping[str, Any], names: tuple[str, ...]) -> float:
+def clock_of(kind: Any, attributes: Mapping[str, Any]) -> str:
+    """Return whose clock a span is on: of the server, or of who called it.
+
+    Only engines write ``gen_ai.latency.*``, whatever kind they give the span.
+
+    >>> clock_of("SpanKind.SERVER", {}), clock_of(3, {}), clock_of(1, {"gen_ai.latency.e2e": 2.0})
+    ('server', 'client', 'server')
+    """
+    if any(name.startswith(_OF_ENGINES) for name in attributes):
+        return SERVER
+    word = str(kind or "").upper().removeprefix("SPANKIND.").removeprefix("SPAN_KIND_")
+    return SERVER if word in _SERVER_KINDS else CLIENT
+
+
+def identity(*values: Any) -> str:
+    """Return the first id that is there, as exporters with and without ``0x`` agree on it.
+
+    >>> identity(None, "0x5B8E"), identity("0000000000000000")
+    ('5b8e', '')
+    """
+    found = str(first(*values, "")).removeprefix("0x").lower()
+    return found if found.strip("0") else ""
+
+
+def time_of(value: Any, what: str) -> float:
     """Read a time, unix seconds: nanoseconds as a number, or ISO 8601."""
-    value = first(*(item.get(name) for name in names))
     if isinstance(value, (int, float)) or (isinstance(value, str) and value.isdigit()):
-        return number(value, names[0]) / NS_PER_S
+        return number(value, what) / NS_PER_S
     time = unix_seconds(value)
     if math.isnan(time):
-        raise damaged("a span needs its start and end", f"{names[0]}={value!r}")
+        raise damaged("a span needs its start and end", f"{what}={value!r}")
     return time
 
 
-def _error(item: Mapping[str, Any], attributes: Mapping[str, Any]) -> str | None:
-    code = first(at(item, "status", "code"), at(item, "status", "status_code"), "")
+def error_of(code: Any, attributes: Mapping[str, Any]) -> str | None:
+    """Return why a span failed; None when it did not."""
     kind = attributes.get("error.type")
-    if kind or str(code).upper().removeprefix("STATUS_CODE_").removeprefix("STATUSCODE.") in (
-        "2", "ERROR",
-    ):  # fmt: skip
+    word = str(first(code, "")).upper().removeprefix("STATUS_CODE_").removeprefix("STATUSCODE.")
+    if kind or word in ("2", "ERROR"):
         return str(kind or "error")[:60]
     return None
+
+
+def events_of(values: Any) -> tuple[tuple[str, float], ...]:
+    """Read events with a name and a time, in order of time; others are left out."""
+    found = []
+    for item in values if isinstance(values, list) else []:
+        name = first(at(item, "name"), at(item, "Name"))
+        time = first(*(at(item, key) for key in _EVENT_TIMES))
+        if name is not None and time is not None:
+            found.append((str(name), time_of(time, "time of an event")))
+    return tuple(sorted(found, key=lambda event: event[1]))

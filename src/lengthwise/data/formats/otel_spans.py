@@ -1,10 +1,11 @@
-"""OpenTelemetry spans of generative AI: one inference call each.
+"""OpenTelemetry spans of generative AI: one request per inference call.
 
-    E2E = end - start of the span      TTFT = time_to_first_chunk      lengths = usage.*
+    E2E = end - start of the client's span      TTFT = time to the first chunk or token
+    TPOT = (last - first token) / (osl - 1), on the clock that has both
 
-Names changed over time (``gen_ai.system``, ``usage.prompt_tokens``, vLLM's ``gen_ai.latency.*``);
-old ones are read too. A span that wraps another call of the same side is left out, so that one
-request is one row.
+Where a file has the client's and the server's span of one call, they are one request: the client
+says when it was sent and answered; the server fills in the first token, where the client saw none,
+the counts, the wait in the engine, and which engine it is.
 """
 
 from __future__ import annotations
@@ -13,135 +14,125 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
+from lengthwise.data.formats import otel_names as names
 from lengthwise.data.formats import overlap
 from lengthwise.data.formats.base import Document, Parsed
-from lengthwise.data.formats.fields import (
-    Row,
-    at,
-    cached_part,
-    first,
-    number,
-    parsed,
-    request_row,
-    tokens,
-)
-from lengthwise.data.formats.otel_attributes import Span, is_flat, spans_of
+from lengthwise.data.formats.fields import Row, cached_part, first, number, parsed, request_row
+from lengthwise.data.formats.otel_attributes import SERVER, Span
+from lengthwise.data.formats.otel_calls import Call, requests_of
+from lengthwise.data.formats.otel_exports import groups_of, is_flat, reader_of, spans_of
+from lengthwise.units import s_to_ms
 
 NAME = "otel"
 TITLE = "OpenTelemetry GenAI spans"
 
-_INFERENCE = {"chat", "text_completion", "generate_content", "completion", "llm_request"}
-_GENAI = (
-    "gen_ai.provider.name", "gen_ai.system", "gen_ai.request.model", "gen_ai.operation.name",
-    "gen_ai.response.model", "gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens",
-)  # fmt: skip
-_INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens")
-_OUTPUT = (
-    "gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens",
-)  # fmt: skip
-_CACHED = (
-    "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
-    "gen_ai.usage.input_tokens.cached",
-)  # fmt: skip
-_FIRST = (
-    "gen_ai.response.time_to_first_chunk", "gen_ai.response.time_to_first_token",
-    "gen_ai.latency.time_to_first_token", "gen_ai.server.time_to_first_token",
-)  # fmt: skip
+_JOINED = (
+    "spans of client and server of one call are one request: e2e_ms is by the client's clock, "
+    "ttft_ms by the client's where it saw chunks, else by the server's (ttft_server_ms)"
+)
+_RETRIED = "where a server was asked more than once, times are those of the attempt that answered"
+_WORDS = ("gen_ai.", "trace_id", "traceId", "SpanKind", "openinference", "llm.token_count")
 
 
 def matches(document: Document) -> bool:
     """Whether this is an export of spans."""
     values = document.rows
     sample = values[0] if values else None
-    if isinstance(sample, list):
+    while isinstance(sample, list):
         sample = sample[0] if sample else None
-    if isinstance(sample, Mapping) and {"resourceSpans", "resource_spans"} & set(sample):
+    if not isinstance(sample, Mapping) or reader_of(sample) is None:
+        return False
+    if groups_of(sample) is not None and not is_flat(sample):
         return True
-    return is_flat(sample) and any(
-        word in document.text for word in ("gen_ai.", "trace_id", "traceId", "SpanKind")
-    )
+    return any(word in document.text for word in _WORDS)
 
 
 def read(document: Document) -> Parsed:
     """Read one row per inference call."""
     spans = list(spans_of(document.rows))
     dropped: Counter[str] = Counter()
-    calls = [span for span in spans if _is_call(span, dropped)]
-    good = [span for span in _innermost(calls, dropped) if not _failed(span, dropped)]
+    calls = requests_of(spans, dropped)
     notes = [overlap.NOTE, "concurrency counts the calls in the file, which sampling may thin"]
-    rows = [_row(span, notes) for span in good]
-    for clock in {span.clock for span in good}:
-        mine = [index for index, span in enumerate(good) if span.clock == clock]
-        among = [span for span in calls if span.clock == clock]
-        busy = overlap.in_flight(
-            [good[i].start for i in mine], [good[i].end for i in mine],
-            among=([span.start for span in among], [span.end for span in among]),
-        )  # fmt: skip
-        for index, count in zip(mine, busy, strict=True):
-            rows[index]["concurrency"] = count
+    rows = [_row(call, notes) for call in calls]
+    _add_load(rows, calls, spans)
     return parsed(rows, dropped=dropped, assumptions=notes)
 
 
-def _is_call(span: Span, dropped: Counter[str]) -> bool:
-    if not any(name in span.attributes for name in _GENAI):
-        dropped["not a GenAI span"] += 1
-        return False
-    operation = str(first(
-        span.attributes.get("gen_ai.operation.name"), span.attributes.get("llm.request.type"),
-        span.name if span.name in _INFERENCE else "chat",
-    ))  # fmt: skip
-    if operation not in _INFERENCE:
-        dropped[f"GenAI span of another operation: {operation[:40]}"] += 1
-        return False
-    return True
+def _add_load(rows: list[Row], calls: list[Call], spans: list[Span]) -> None:
+    """Count the calls in flight on the side that all of them were seen from."""
+    for clock in {call.spans[0].clock for call in calls}:
+        mine = [index for index, call in enumerate(calls) if call.spans[0].clock == clock]
+        own = [calls[index].spans[0] for index in mine]
+        among = [span for span in spans if span.clock == clock and _is_call(span)]
+        busy = overlap.in_flight(
+            [span.start for span in own], [span.end for span in own],
+            among=([span.start for span in among], [span.end for span in among]),
+        )  # fmt: skip
+        for index, value in zip(mine, busy, strict=True):
+            rows[index]["concurrency"] = value
 
 
-def _innermost(calls: list[Span], dropped: Counter[str]) -> list[Span]:
-    parents = {(span.parent_id, span.clock) for span in calls if span.parent_id}
-    inner = [
-        span for span in calls if not span.span_id or (span.span_id, span.clock) not in parents
-    ]
-    if len(inner) < len(calls):
-        dropped["span that wraps another inference call"] += len(calls) - len(inner)
-    return inner
+def _is_call(span: Span) -> bool:
+    operation = names.operation(span)
+    return operation is not None and names.is_inference(operation)
 
 
-def _failed(span: Span, dropped: Counter[str]) -> bool:
-    if span.error:
-        dropped[f"failed request: {span.error}"] += 1
-        return True
-    if not _tokens(span, _OUTPUT) >= 1:
-        dropped["no output tokens in usage"] += 1
-        return True
-    return False
-
-
-def _tokens(span: Span, names: tuple[str, ...]) -> float:
-    return tokens(first(*(span.attributes.get(name) for name in names)), names[0])
-
-
-def _row(span: Span, notes: list[str]) -> Row:
-    said = span.attributes
-    ttft = number(first(*(said.get(name) for name in _FIRST)), _FIRST[0])
-    e2e = first(said.get("gen_ai.latency.e2e"), span.end - span.start)
-    engine = first(said.get("gen_ai.provider.name"), said.get("gen_ai.system"))
-    if engine:
-        notes.append("engine is the provider the spans name")
-    elif "gen_ai.latency.e2e" in said:
-        engine = "vllm"  # the only one with these names
+def _row(call: Call, notes: list[str]) -> Row:
+    client, server = call.client, call.server
+    joined = client is not None and server is not None
+    sender = server if client is None or (server is not None and call.attempts > 1) else client
+    assert sender is not None
+    notes += [_JOINED] * joined + [_RETRIED] * (call.attempts > 1)
+    ttft = _ttft(call, sender)
     if math.isnan(ttft):
-        notes.append("calls without time_to_first_chunk have no ttft_ms and tpot_ms")
-    isl, osl = _tokens(span, _INPUT), _tokens(span, _OUTPUT)
-    cached = number(first(*(said.get(name) for name in _CACHED)), _CACHED[0])
+        notes.append("calls without a time to the first chunk have no ttft_ms and tpot_ms")
+    isl, osl = (_best(call, counts) for counts in (names.INPUT, names.OUTPUT))
+    cached = _best(call, names.CACHED)
     if cached >= isl:
         isl += cached
         notes.append("input tokens that do not exceed the cached ones leave those out: added")
-    return request_row(
-        ttft=ttft, end=number(e2e, "gen_ai.latency.e2e"), isl=isl, osl=osl,
-        cached_tokens=cached_part(isl, cached), clock=span.clock, timestamp=span.start,
-        model=first(said.get("gen_ai.response.model"), said.get("gen_ai.request.model")),
-        engine=engine,
-        queue_ms=1e3 * number(said.get("gen_ai.latency.time_in_queue"), "time_in_queue"),
-        reasoning_tokens=_tokens(span, ("gen_ai.usage.reasoning.output_tokens",)),
-        server_address=at(said, "server.address"),
+    row = request_row(
+        ttft=ttft, end=names.e2e_s(sender), tpot=_tpot(call, osl), isl=isl, osl=osl,
+        cached_tokens=cached_part(isl, cached), clock=sender.clock, timestamp=sender.start,
+        model=first(*(names.model(span) for span in call.spans)), engine=_engine(call, notes),
+        reasoning_tokens=_best(call, names.REASONING), attempts=call.attempts if joined else None,
+        server_address=first(*(span.attributes.get("server.address") for span in call.spans)),
     )  # fmt: skip
+    if server is not None:
+        queue = server.attributes.get("gen_ai.latency.time_in_queue")
+        row["queue_ms"] = s_to_ms(number(queue, "time_in_queue"))
+    if joined:
+        assert server is not None
+        row["ttft_server_ms"] = s_to_ms(names.ttft_s(server))
+        row["e2e_server_ms"] = s_to_ms(names.e2e_s(server))
+    return row
+
+
+def _ttft(call: Call, sender: Span) -> float:
+    """By the clock of the sender where it saw the first chunk, else by the server's."""
+    own = names.ttft_s(sender)
+    return names.ttft_s(call.server) if math.isnan(own) and call.server is not None else own
+
+
+def _tpot(call: Call, osl: float) -> float:
+    """Mean time per token after the first, s, on the clock of either side that has both ends."""
+    if not osl >= 2:
+        return math.nan
+    sides = [call.client, call.server] if call.attempts == 1 else [call.server]
+    for span in sides:
+        if span is not None and not math.isnan(names.ttft_s(span)):
+            return names.decode_s(span) / (osl - 1)
+    return math.nan
+
+
+def _best(call: Call, counts: tuple[str, ...]) -> float:
+    """Count by the server, else by the client."""
+    return next((n for span in call.spans if (n := names.count(span, counts)) >= 1), math.nan)
+
+
+def _engine(call: Call, notes: list[str]) -> str | None:
+    span = call.spans[0]
+    found = names.engine(span)
+    if found and span.clock != SERVER:
+        notes.append("engine is the provider the spans name")
+    return found
