@@ -10,7 +10,8 @@
     coefficients     factors on operator groups; interference of requests by engine
     heads            by quantity: process (rows, corrections, scales), trees (flat arrays), own
                      samples, known and unknown quantiles, error on left-out rows
-    training         rows, deployments, longest_isl; null without a fit
+    training         rows, deployments, only (labels, if it was one), longest_isl; null without a
+                     fit
 
 Times are seconds, corrections natural logarithms.
 """

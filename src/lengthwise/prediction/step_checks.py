@@ -12,6 +12,7 @@ from lengthwise.calibration.step.kinship import LEVELS, SETTINGS, SHARES, Spread
 from lengthwise.calibration.step.own import SHAPES, OwnSamples
 from lengthwise.calibration.step.process import Process
 from lengthwise.calibration.step.trees import Trees
+from lengthwise.prediction.step_deployment import check_only
 
 LARGEST = 10.0
 """Largest correction a file may hold, natural logarithm."""
@@ -72,7 +73,7 @@ def check_training(value: Any) -> dict[str, Any] | None:
     if rows < 0 or not 1.0 <= longest < np.inf:
         raise ValueError("training must have rows and a longest prompt of a token or more")
     return {"rows": rows, "deployments": [str(x) for x in value["deployments"]],
-            "longest_isl": longest}  # fmt: skip
+            "only": check_only(value.get("only")), "longest_isl": longest}  # fmt: skip
 
 
 def _check_process(process: Process) -> None:

@@ -13,6 +13,7 @@ from lengthwise.calibration.step.columns import columns_of, one
 from lengthwise.calibration.step.rows import Columns, Evaluated, evaluate
 from lengthwise.errors import ColumnError, InputError, NothingUsableError
 from lengthwise.prediction.step_answers import Answers, answer, physics_of
+from lengthwise.prediction.step_deployment import only_deployment
 from lengthwise.prediction.step_points import Points, load_points, mapping_of
 
 if TYPE_CHECKING:
@@ -264,8 +265,10 @@ class _Rows:
         found = dict.fromkeys([*old["deployments"], *(" | ".join(map(str, x)) for x in names)])
         longest = max(float(old["longest_isl"]), float(self.columns["isl"].max()),
                       float(self.columns["context_len"].max()))  # fmt: skip
+        own = only_deployment(self.columns)
+        only = own if not before or before.get("only") == own else {}
         return {"rows": int(old["rows"]) + len(self.columns["phase"]),
-                "deployments": list(found), "longest_isl": longest}  # fmt: skip
+                "deployments": list(found), "only": only, "longest_isl": longest}  # fmt: skip
 
 
 def _times(name: str, values: Any, n: int) -> FloatArray:
