@@ -14,10 +14,11 @@ import pandas as pd
 from lengthwise.data.checks import check_table, skipped_by_reason
 from lengthwise.data.finding import expand
 from lengthwise.data.formats import registry
+from lengthwise.data.load_columns import with_load, with_load_from
 from lengthwise.data.lookalikes import RELEVANT, lookalikes
 from lengthwise.data.mapping import apply_mapping
 from lengthwise.data.report import ImportReport
-from lengthwise.data.schema import COLUMNS, DEPLOYMENT
+from lengthwise.data.schema import COLUMNS, DEPLOYMENT, LOAD
 from lengthwise.data.sources import Source, read_source, without_summaries
 from lengthwise.data.table import prepare
 from lengthwise.errors import InputError, NothingUsableError
@@ -121,8 +122,9 @@ def _prepared(
     if maps:
         frame = apply_mapping(frame, maps)
     frame = frame.assign(**{name: _constant(name, text) for name, text in constants.items()})
+    frame, loads = with_load(frame)
     _check_needs(parsed.needs, frame, source)
-    table = prepare(frame)
+    table = with_load_from(prepare(frame), frame)
     report = report_on(table, str(source.path), source.format, frame)
     if "source" not in table:
         table = table.assign(source=source.path.name)
@@ -131,7 +133,7 @@ def _prepared(
         report.source, report.format, report.rows_read + sum(dropped.values()), report.rows_kept,
         {**dropped, **report.skipped},
         [*source.flags, *(f for f in parsed.flags if f.rule not in settled), *report.flags],
-        [*parsed.assumptions, *_unnamed(source, table), *report.assumptions],
+        [*parsed.assumptions, *loads, *_unnamed(source, table), *report.assumptions],
         report.unknown_columns,
     )  # fmt: skip
 
@@ -191,7 +193,9 @@ def _assumptions(table: pd.DataFrame, before: pd.DataFrame) -> list[str]:
         if filled > 0:
             made.append(f"batch_size is 1 in {filled:,} rows that say nothing about load")
     phases = [str(phase) for phase in table["phase"].unique()]
-    targets = dict.fromkeys([*(c for phase in phases for c in RELEVANT[phase]), *DEPLOYMENT])
+    relevant = [c for phase in phases for c in RELEVANT[phase]]
+    relevant += LOAD if "request" in phases else ()
+    targets = dict.fromkeys([*relevant, *DEPLOYMENT])
     for name, target, mapping in lookalikes(table.columns, targets):
         if target not in table:
             made.append(f"{name} is not read as {target}; to use it: --map {mapping}")

@@ -11,6 +11,17 @@ from collections.abc import Iterable
 
 from lengthwise.data.schema import COLUMNS, TIMES
 
+MEASURED_LOADS = (
+    "concurrency_mean", "mean_concurrency", "avg_concurrency", "average_concurrency",
+    "achieved_concurrency", "request_concurrency", "avg_num_concurrent_requests", "in_flight",
+    "inflight", "requests_in_flight", "num_in_flight", "num_requests_running", "requests_running",
+    "running_requests", "num_running", "num_running_reqs", "active_requests",
+)  # fmt: skip
+"""Names of requests in flight that were counted or averaged."""
+
+LIMITS = ("max_concurrency", "max_concurrent", "max_concurrent_requests", "max_in_flight")
+"""Names of the most requests that a client lets run at once."""
+
 _STEMS: dict[str, tuple[str, ...]] = {
     "latency_ms": (
         "latency", "step_latency", "step_time", "time", "duration", "elapsed", "prompt_time",
@@ -38,15 +49,31 @@ _STEMS: dict[str, tuple[str, ...]] = {
     "cached_tokens": (
         "cached", "cached_prompt_tokens", "prefix_len", "prefix_length", "num_cached_tokens",
     ),
-    "batch_size": ("batch", "bs", "batchsize", "num_seqs", "n_seqs", "num_sequences", "mini_batch"),
-    "concurrency": ("concurrent", "concurrent_requests", "max_concurrency", "users", "num_users"),
-    "request_rate": ("qps", "rps", "rate_qps"),
+    "batch_size": (
+        "batch", "bs", "batchsize", "num_seqs", "n_seqs", "num_sequences", "mini_batch", "pl",
+        "npl",
+    ),
+    "concurrency": (
+        "conc", "concurrent", "concurrent_requests", "num_concurrent_requests",
+        "concurrency_level", "num_concurrency", "users", "num_users", "n_users", "virtual_users",
+        "vus", "num_vus", "clients", "num_clients", "n_clients", "parallel", "n_parallel",
+        "num_parallel", "parallelism", "parallel_requests", "pl", "npl", "n_pl", "streams",
+        "num_streams", "connections", "num_connections", "workers", "num_workers", "max_workers",
+        *MEASURED_LOADS, *LIMITS,
+    ),
+    "request_rate": (
+        "qps", "rps", "rate_qps", "target_qps", "target_rps", "req_rate", "target_rate",
+        "arrival_rate", "offered_rate", "requested_rate", "requests_per_second",
+        "requests_per_sec",
+    ),
     "tp": ("tensor_parallel", "tensor_parallel_size", "tp_size"),
     "pp": ("pipeline_parallel", "pipeline_parallel_size", "pp_size"),
     "ep": ("expert_parallel", "expert_parallel_size", "ep_size"),
     "dp": ("data_parallel", "data_parallel_size", "dp_size"),
     "model": ("model_name", "model_id", "model_path"),
-    "hardware": ("gpu", "gpu_name", "device", "accelerator"),
+    "hardware": (
+        "hw", "gpu", "gpu_name", "gpu_type", "gpu_model", "device", "device_name", "accelerator",
+    ),
 }  # fmt: skip
 
 _UNITS = {
@@ -73,7 +100,7 @@ def meant(name: str, target: str) -> str | None:
     """
     if name == target:
         return None
-    plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    plain = plain_name(name)
     quoted = name if name.isidentifier() else f"`{name}`"
     if plain == target or plain in _STEMS.get(target, ()):
         return f"{target}={quoted}"
@@ -108,5 +135,13 @@ def unit_is_open(name: str, target: str) -> bool:
     >>> unit_is_open("latency", "latency_ms"), unit_is_open("latency_s", "latency_ms")
     (True, False)
     """
-    plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-    return target in TIMES and not _UNIT.match(plain)
+    return target in TIMES and not _UNIT.match(plain_name(name))
+
+
+def plain_name(name: str) -> str:
+    """Return a name in lower case with underscores between words.
+
+    >>> plain_name("Max Concurrency"), plain_name("vllm:num-seqs")
+    ('max_concurrency', 'vllm_num_seqs')
+    """
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")

@@ -14,14 +14,13 @@ import pandas as pd
 
 from lengthwise.data.files import Format, format_of, iter_tables, read_table, write_table
 from lengthwise.data.kinds import to_flag, to_numbers, to_text
+from lengthwise.data.load_columns import SAYS, load_columns
 from lengthwise.data.lookalikes import RELEVANT, lookalikes, unit_is_open
 from lengthwise.data.rules import check_rows
 from lengthwise.data.schema import COLUMNS, PHASES
 from lengthwise.errors import ColumnError, InputError, NothingUsableError
 
 __all__ = ["Format", "format_of", "iter_tables", "load", "prepare", "read_table", "write_table"]
-
-_LOAD = ("batch_size", "concurrency", "request_rate")
 
 
 def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
@@ -120,9 +119,11 @@ def _phases(values: pd.Series) -> pd.Series:
 def _check_lookalikes(frame: pd.DataFrame) -> None:
     phases = frame["phase"].unique()
     targets = list(dict.fromkeys(name for phase in phases for name in RELEVANT[phase]))
-    if any(name in frame for name in _LOAD):
+    if any(name in frame for name in SAYS):
         targets = [name for name in targets if name != "batch_size"]
     found = lookalikes(frame.columns, targets)
+    chosen = load_columns(frame)
+    found += lookalikes(list(chosen.values()), list(chosen)) if not found else []
     if not found:
         return
     name, target, mapping = found[0]
@@ -137,7 +138,7 @@ def _check_lookalikes(frame: pd.DataFrame) -> None:
 
 def _with_batch_size(frame: pd.DataFrame) -> pd.DataFrame:
     known = np.zeros(len(frame), dtype=bool)
-    for name in _LOAD:
+    for name in SAYS:
         if name in frame:
             known |= frame[name].notna().to_numpy()
     if known.all():
