@@ -15,9 +15,9 @@ from collections import Counter
 from collections.abc import Mapping
 
 from lengthwise.data.formats import otel_names as names
-from lengthwise.data.formats import overlap
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import Row, cached_part, first, number, parsed, request_row
+from lengthwise.data.formats.loads import Times, fill_load
 from lengthwise.data.formats.otel_attributes import SERVER, Span
 from lengthwise.data.formats.otel_calls import Call, requests_of
 from lengthwise.data.formats.otel_exports import groups_of, is_flat, reader_of, spans_of
@@ -52,24 +52,27 @@ def read(document: Document) -> Parsed:
     spans = list(spans_of(document.rows))
     dropped: Counter[str] = Counter()
     calls = requests_of(spans, dropped)
-    notes = [overlap.NOTE, "concurrency counts the calls in the file, which sampling may thin"]
+    notes: list[str] = []
     rows = [_row(call, notes) for call in calls]
-    _add_load(rows, calls, spans)
+    _add_load(rows, calls, spans, notes)
     return parsed(rows, dropped=dropped, assumptions=notes)
 
 
-def _add_load(rows: list[Row], calls: list[Call], spans: list[Span]) -> None:
+def _add_load(rows: list[Row], calls: list[Call], spans: list[Span], notes: list[str]) -> None:
     """Count the calls in flight on the side that all of them were seen from."""
-    for clock in {call.spans[0].clock for call in calls}:
+    for clock in sorted({call.spans[0].clock for call in calls}):
         mine = [index for index, call in enumerate(calls) if call.spans[0].clock == clock]
-        own = [calls[index].spans[0] for index in mine]
         among = [span for span in spans if span.clock == clock and _is_call(span)]
-        busy = overlap.in_flight(
-            [span.start for span in own], [span.end for span in own],
-            among=([span.start for span in among], [span.end for span in among]),
+        notes += fill_load(
+            [rows[index] for index in mine],
+            spans=_times([calls[index].spans[0] for index in mine]), among=_times(among),
         )  # fmt: skip
-        for index, value in zip(mine, busy, strict=True):
-            rows[index]["concurrency"] = value
+    if rows:
+        notes.append("concurrency counts the calls in the file, which sampling may thin")
+
+
+def _times(spans: list[Span]) -> Times:
+    return [span.start for span in spans], [span.end for span in spans]
 
 
 def _is_call(span: Span) -> bool:
