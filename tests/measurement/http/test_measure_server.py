@@ -50,12 +50,14 @@ def test_a_sweep_gives_a_table_and_a_run(
     assert (table["osl"] == 8).all()
     assert set(table["model"] + table["hardware"] + table["clock"]) == {"mock-llmboxclient"}
     assert (table["tp"] == 2).all()
-    expected = table["ttft_ms"] + table["tpot_ms"] * (table["osl"] - 1)
-    assert (table["e2e_ms"] >= expected - 1e-6).all()
+    timed = table[table["timing_note"] == ""]  # on a busy machine chunks may come together
+    assert len(timed) > 14
+    expected = timed["ttft_ms"] + timed["tpot_ms"] * (timed["osl"] - 1)
+    assert (timed["e2e_ms"] >= expected - 1e-6).all()
     run = tmp_path / "table.run"
     requests, steps = lines(run / "requests.jsonl"), lines(run / "steps.jsonl")
     assert {r["request_id"] for r in requests} == set(table["request_id"])
-    assert len(steps) == 28 * 7
+    assert len(steps) == 7 * len({s["request_id"] for s in steps}) >= 14 * 7
     assert {s["output_index"] for s in steps} == set(range(1, 8))
     manifest = json.loads((run / "run.json").read_text())
     assert manifest["status"] == "complete"
@@ -88,8 +90,8 @@ def test_json_is_the_only_thing_on_stdout(
     assert measure_server(url, **arguments(as_json=True)) == 0
     found = json.loads(capsys.readouterr().out)
     (point,) = found["points"]
-    assert point["metrics"]["ttft_ms"]["n"] == 6
-    assert any("tpot_ms" in text for text in point["warnings"])
+    assert point["metrics"]["e2e_ms"]["n"] == 6
+    assert any("use tpot_ms" in text for text in point["warnings"])
 
 
 def test_failed_requests_stay_in_the_table_without_times(

@@ -95,9 +95,10 @@ def show_summary(points: list[dict[str, Any]]) -> None:
     starred = any(0 < p["metrics"]["e2e_ms"]["n"] < MANY for p in points)
     if starred:
         print(f"* p99 of fewer than {MANY} requests is little more than their maximum")
-    for point in points:
-        for label, failed in point["failures"].items():
-            print(f"{failed['n']} failed with {label}, for example: {failed['example']}")
+    failures = [item for point in points for item in point["failures"].items()]
+    for label, example in {label: f["example"] for label, f in reversed(failures)}.items():
+        n = sum(f["n"] for name, f in failures if name == label)
+        print(f"{n} failed with {label}, for example: {example}")
     server = points[0].get("server") if len(points) == 1 else None
     if server:
         print(_server_line(server))

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lengthwise.measurement.http.exchange import Exchange, Transport, WireError
+from lengthwise.measurement.http.failure import failure_of, retry_after_s
 from lengthwise.measurement.http.prompts import Prompts
-from lengthwise.measurement.http.record import Job, Record, record_of
+from lengthwise.measurement.http.record import Job, Record, fail, record_of
 
 MARK = "\0"
 
@@ -89,8 +90,7 @@ class Client:
     async def request(self, job: Job) -> Record:
         """Send one request and time its answer; failures are labelled, not raised.
 
-        Labels are ``connect``, ``timeout``, ``disconnect``, ``malformed``, ``server_error``,
-        ``not_streaming``, ``no_tokens`` and ``http_STATUS``.
+        Labels are ``connect``, ``timeout`` and those of :func:`~.failure.failure_of`.
         """
         exchange = self.exchange(job)
         self.in_flight += 1
@@ -101,12 +101,12 @@ class Client:
             failure = (error.label, error.detail)
         finally:
             self.in_flight -= 1
-        exchange.stream.close()
+        exchange.close()
         record = record_of(job, exchange, in_flight, self._unix_offset_s)
-        failure = failure or failure_of(exchange)
+        failure = failure or failure_of(exchange, job.osl)
         if failure:
-            record.status, record.error, record.detail = "error", failure[0], failure[1][:200]
-            record.ttft_ms = record.tpot_ms = record.e2e_ms = None  # of half an answer
+            fail(record, *failure)
+            record.retry_after_s = retry_after_s(exchange)
         return record
 
     def exchange(self, job: Job) -> Exchange:
@@ -136,20 +136,3 @@ class Client:
             head, _, tail = json.dumps(body).partition(quoted)
             self._templates[osl] = head.encode(), tail.encode()
         return self._templates[osl]
-
-
-def failure_of(exchange: Exchange) -> tuple[str, str] | None:
-    """Say what is wrong with a complete answer, None if nothing is."""
-    stream = exchange.stream
-    if exchange.status != 200:
-        return f"http_{exchange.status}", exchange.message
-    if not exchange.streaming:
-        kind = exchange.response_headers.get("content-type", "no type")
-        return "not_streaming", f"an answer of {kind}: {exchange.message}"
-    if stream.problem:
-        return stream.problem
-    if not stream.finished:
-        return "disconnect", "the stream ended without saying that it is complete"
-    if not stream.arrivals_ns:
-        return "no_tokens", "an answer without text"
-    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,13 +10,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from lengthwise.errors import InputError, LengthwiseError
-from lengthwise.measurement.http.client import Client, Target, failure_of
+from lengthwise.measurement.http.client import Client, Target
+from lengthwise.measurement.http.counts import counts_of
 from lengthwise.measurement.http.exchange import Exchange, Transport, WireError
+from lengthwise.measurement.http.failure import failure_of, retry_after_s
 from lengthwise.measurement.http.record import Job
 
 KEY_VARIABLE = "LENGTHWISE_API_KEY"
 ENDPOINTS = ("auto", "completions", "chat")
 PROBE_ISL, PROBE_OSL = 48, 2
+PROBES, PROBE_PAUSE_S = 3, 0.2
+"""Times that a probe is sent while the server is busy or stumbles, and the pause in between."""
+
 CALIBRATION_WORDS = ((64, 320), (16, 64))
 """Two lengths that calibrate words; the second pair is for servers with a short context."""
 
@@ -162,7 +168,7 @@ async def _probed(
         for ids in (False,) if target.chat else (True, False):
             asked = replace(target, ids=ids, extras={**extras, **(llama if extras else {})})
             exchange = await _ask(transport, asked, timeout_s)
-            failure = failure_of(exchange)
+            failure = _refusal(exchange)
             if exchange.status in (401, 403):
                 raise _unauthorised(exchange.status)
             if failure:
@@ -171,7 +177,7 @@ async def _probed(
                     return None
                 continue
             asked = replace(asked, notes=(*target.notes, note) if note else target.notes)
-            counted = _prompt_tokens(exchange)
+            counted = counts_of(exchange.stream).isl
             if ids and counted is not None and abs(counted - PROBE_ISL) > 2:
                 tried.append(f"{counted} tokens counted for a prompt of {PROBE_ISL} ids")
                 continue
@@ -179,9 +185,28 @@ async def _probed(
     return None
 
 
+def _refusal(exchange: Exchange) -> tuple[str, str] | None:
+    """Say why a probe failed; two tokens may well be a thought that is not shown."""
+    failure = failure_of(exchange, PROBE_OSL)
+    hidden = failure is not None and failure[0] == "no_tokens" and counts_of(exchange.stream).osl
+    return None if hidden else failure
+
+
 async def _ask(
     transport: Transport, target: Target, timeout_s: float, isl: int = PROBE_ISL
 ) -> Exchange:
+    """Send a probe; again if the server is busy or fails, which says nothing of the request."""
+    for left in reversed(range(PROBES)):
+        exchange = await _asked_once(transport, target, timeout_s, isl)
+        failure = _refusal(exchange)
+        passing = exchange.status == 429 or exchange.status >= 500
+        if not left or not failure or not (passing or failure[0] in ("server_error", "aborted")):
+            break
+        await asyncio.sleep(max(retry_after_s(exchange), PROBE_PAUSE_S))
+    return exchange
+
+
+async def _asked_once(transport: Transport, target: Target, timeout_s: float, isl: int) -> Exchange:
     exchange = Client(target, transport, seed=isl).exchange(Job("probe", isl, PROBE_OSL))
     try:
         await transport.send(exchange, timeout_s)
@@ -190,7 +215,7 @@ async def _ask(
             "the server must answer a small request", got=f"{error.label}: {error.detail}",
             remedy="see the log of the server",
         ) from None  # fmt: skip
-    exchange.stream.close()
+    exchange.close()
     return exchange
 
 
@@ -200,21 +225,13 @@ async def _calibrated(transport: Transport, target: Target, timeout_s: float) ->
         counts = []
         for words in (few, many):
             exchange = await _ask(transport, target, timeout_s, words)
-            counts.append(None if failure_of(exchange) else _prompt_tokens(exchange))
+            counts.append(None if _refusal(exchange) else counts_of(exchange.stream).isl)
         low, high = counts
         if low is not None and high is not None and high > low:
             slope = (high - low) / (many - few)
             return replace(target, tokens_per_word=slope, template_tokens=low - slope * few)
     note = "the server counts no prompt tokens: one token per word is taken for granted"
     return replace(target, notes=(*target.notes, note))
-
-
-def _prompt_tokens(exchange: Exchange) -> int | None:
-    found = exchange.stream.usage.get("prompt_tokens")
-    if found is None and exchange.stream.timings:
-        timings = exchange.stream.timings
-        found = timings.get("prompt_n", 0) + timings.get("cache_n", 0)
-    return found if isinstance(found, int) else None
 
 
 def _unauthorised(status: int) -> LengthwiseError:

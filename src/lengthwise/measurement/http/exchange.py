@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from lengthwise.measurement.http.tokens import TokenStream, message_of
+from lengthwise.measurement.http.events import Event, is_stream, parsed
+from lengthwise.measurement.http.faults import message_of
+from lengthwise.measurement.http.tokens import TokenStream
 
 MAX_BODY = 64 << 20
+GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 
 class WireError(Exception):
@@ -34,6 +37,8 @@ class Exchange:
         Arrival of the last byte.
     stream
         Takes the body of an event stream; other bodies are kept in ``body``.
+    streaming
+        Whether the answer is an event stream.
     """
 
     method: str
@@ -48,26 +53,48 @@ class Exchange:
     body: bytearray = field(default_factory=bytearray)
     stream: TokenStream = field(default_factory=TokenStream)
     streaming: bool = False
+    _inflate: Any = field(default=None, repr=False)
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """Take status and headers (names in small letters)."""
         self.status, self.response_headers = status, headers
         self.streaming = status == 200 and "event-stream" in headers.get("content-type", "")
+        coding = headers.get("content-encoding", "identity").lower()
+        if coding in ("gzip", "x-gzip", "deflate"):  # a proxy that packs what nobody asked it to
+            self._inflate = zlib.decompressobj(GZIP_OR_ZLIB)
+        elif coding not in ("", "identity"):
+            self.stream.fail("malformed", f"an answer packed with {coding}, which was not asked")
 
     def received(self, now_ns: int, data: bytes) -> None:
         """Take a piece of the body."""
         self.last_ns = now_ns
+        if self._inflate is not None:
+            data = self._unpacked(data)
+        if not self.streaming and self.status == 200 and not self.body:
+            self.streaming = is_stream(data)
         if self.streaming:
             self.stream.feed(now_ns, data)
         elif len(self.body) < MAX_BODY:
             self.body += data
 
+    def close(self) -> None:
+        """Note the end of the answer; a whole one in JSON counts as a single chunk."""
+        if self.streaming or self.status != 200:
+            self.stream.close()
+        elif isinstance(self.json(), dict):
+            self.stream.take(Event("", self.json(), bytes(self.body), self.last_ns))
+
     def json(self) -> Any:
-        """Read the body as JSON; None if it is not."""
+        """Return the body read as JSON; None if it is not."""
+        return parsed(bytes(self.body))
+
+    def _unpacked(self, data: bytes) -> bytes:
         try:
-            return json.loads(bytes(self.body))
-        except ValueError:
-            return None
+            found: bytes = self._inflate.decompress(data)
+        except zlib.error as error:
+            self.stream.fail("malformed", f"an answer that cannot be unpacked: {error}")
+            return b""
+        return found
 
     @property
     def message(self) -> str:

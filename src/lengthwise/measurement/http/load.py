@@ -25,8 +25,8 @@ NS = 1e9
 GONE_AFTER = 5
 """Failed connections in a row, none succeeding in between, from which the server is gone."""
 
-ERROR_PAUSE_S = 0.05
-"""Pause of a slot of the closed loop after an error, so that it does not spin."""
+ERROR_PAUSE_S, BUSY_PAUSE_S = 0.05, 0.25
+"""Pause of a slot of the closed loop after an error and after a 429, so that it does not spin."""
 
 Sink = Callable[[Record], None]
 
@@ -90,7 +90,8 @@ async def closed_loop(
 ) -> None:  # fmt: skip
     """Keep ``concurrency`` requests in flight until jobs or time are used up.
 
-    Warm-up requests are the first of the same stream: the slots are handed over warm.
+    Warm-up requests are the first of the same stream: the slots are handed over warm. A slot whose
+    request was refused waits as long as the server asks (``Retry-After``, at most 30 s).
     """
     watch = Watch(sink, max(GONE_AFTER, concurrency))
     end_ns = time.perf_counter_ns() + int((duration_s or 1e9) * NS)
@@ -103,9 +104,16 @@ async def closed_loop(
             record = await client.request(replace(job, scheduled_ns=now))
             watch.take(record)
             if not record.ok:
-                await asyncio.sleep(ERROR_PAUSE_S)
+                left_s = max((end_ns - time.perf_counter_ns()) / NS, 0.0)
+                await asyncio.sleep(min(_pause_s(record), left_s))
 
     await _all([asyncio.create_task(slot()) for _ in range(concurrency)])
+
+
+def _pause_s(record: Record) -> float:
+    """Time to leave the server alone after a failure: what it asks, where it asks."""
+    pause_s = BUSY_PAUSE_S if record.error == "http_429" else ERROR_PAUSE_S
+    return max(record.retry_after_s, pause_s)
 
 
 async def open_loop(

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from lengthwise.measurement.http.counts import Counts, counts_of, number
 from lengthwise.measurement.http.exchange import Exchange
+from lengthwise.measurement.http.reconcile import reconcile
 from lengthwise.units import FloatArray
 
 MS_PER_NS = 1e-6
@@ -50,10 +52,16 @@ class Record:
         ``ok`` or ``error``; ``error`` is then the label, ``detail`` the words.
     client_queue_ms
         Scheduled to send: waiting for this client, opening the connection included.
+    first_chunk_ms
+        Send to the first chunk with text, which is not always the first token.
+    timing_note
+        Why ``ttft_ms`` or ``tpot_ms`` is missing, empty if none is; see :mod:`~.reconcile`.
     gaps_ms
-        Time between chunks with text.
+        Time between tokens, where each came in a chunk of its own.
     osl_client, osl_server
         Tokens by the number of chunks, and by the count of the server.
+    retry_after_s
+        How long the server asks to be left alone.
     in_flight
         Requests of this client on their way when it was sent, itself included.
     """
@@ -68,6 +76,8 @@ class Record:
     ttft_ms: float | None = None
     tpot_ms: float | None = None
     e2e_ms: float | None = None
+    first_chunk_ms: float | None = None
+    timing_note: str = ""
     isl_server: int | None = None
     osl_server: int | None = None
     osl_client: int = 0
@@ -78,6 +88,7 @@ class Record:
     in_flight: int = 0
     sent_ns: int = 0
     last_ns: int = 0
+    retry_after_s: float = 0.0
     gaps_ms: FloatArray = field(default_factory=lambda: np.empty(0))
 
     @property
@@ -87,8 +98,9 @@ class Record:
 
     @property
     def osl(self) -> int | None:
-        """Tokens of the answer: the server's count where it gives one."""
-        return self.osl_server or self.osl_client or None
+        """Tokens of the answer: the server's count, else those asked if that is why it ended."""
+        asked = self.job.osl if self.finish_reason == "length" else 0
+        return self.osl_server or max(asked, self.osl_client) or None
 
     @property
     def token_mismatch(self) -> bool:
@@ -111,6 +123,7 @@ class Record:
             "repeat": job.repeat, "warmup": job.warmup, "timestamp": self.timestamp,
             "clock": "client", "request_id": job.request_id, "point": job.point,
             "status": self.status, "error": self.error, "error_detail": self.detail,
+            "timing_note": self.timing_note, "first_chunk_ms": self.first_chunk_ms,
             "client_queue_ms": self.client_queue_ms, "connect_ms": self.connect_ms,
             "asked_isl": job.isl, "asked_osl": job.osl, "osl_client": self.osl_client,
             "token_mismatch": self.token_mismatch, "finish_reason": self.finish_reason,
@@ -151,47 +164,43 @@ def record_of(job: Job, exchange: Exchange, in_flight: int, unix_offset_s: float
     record.timestamp = sent * 1e-9 + unix_offset_s
     record.client_queue_ms = max(sent - job.scheduled_ns, 0) * MS_PER_NS
     record.connect_ms = exchange.connect_ns * MS_PER_NS
-    _counts(record, exchange)
-    times = stream.arrivals_ns
-    if times:
-        record.ttft_ms = (times[0] - sent) * MS_PER_NS
-        record.gaps_ms = np.diff(np.array(times, dtype=np.float64)) * MS_PER_NS
-        tokens = record.osl or 0
-        if tokens >= 2 and len(times) >= 2:
-            record.tpot_ms = (times[-1] - times[0]) * MS_PER_NS / (tokens - 1)
-        record.e2e_ms = (exchange.last_ns - sent) * MS_PER_NS
+    counts = counts_of(stream)
+    _note_counts(record, exchange, counts)
+    if not stream.chunks:
+        return record
+    end_ns = max(stream.end_ns or exchange.last_ns, stream.chunks[-1].at_ns)
+    tokens = record.osl if counts.osl or record.finish_reason == "length" else None
+    timing = reconcile(
+        stream.chunks, tokens, sent_ns=sent, end_ns=end_ns, hidden=counts.hidden,
+        doubtful=record.finish_reason == "length" and tokens != job.osl,
+    )  # fmt: skip
+    record.osl_client, record.timing_note = timing.chunks, timing.note
+    record.e2e_ms = (end_ns - sent) * MS_PER_NS
+    arrivals = stream.arrivals_ns
+    record.first_chunk_ms = (arrivals[0] - sent) * MS_PER_NS if arrivals else None
+    if timing.first_ns is not None:
+        record.ttft_ms = (timing.first_ns - sent) * MS_PER_NS
+    if timing.token_ns is not None:
+        record.tpot_ms = timing.token_ns * MS_PER_NS
+    record.gaps_ms = np.diff(np.array(timing.arrivals_ns, dtype=np.float64)) * MS_PER_NS
     return record
 
 
-def _counts(record: Record, exchange: Exchange) -> None:
+def fail(record: Record, label: str, detail: str) -> None:
+    """Mark a request as failed: half an answer has no times."""
+    record.status, record.error, record.detail = "error", label, detail[:200]
+    record.ttft_ms = record.tpot_ms = record.e2e_ms = record.first_chunk_ms = None
+    record.server_prefill_ms = record.server_tpot_ms = None
+    record.timing_note, record.gaps_ms = "", np.empty(0)
+
+
+def _note_counts(record: Record, exchange: Exchange, counts: Counts) -> None:
     stream = exchange.stream
-    usage, timings = stream.usage, stream.timings
     record.osl_client, record.finish_reason = len(stream.arrivals_ns), stream.finish_reason
-    record.isl_server = _count(usage.get("prompt_tokens"))
-    record.osl_server = _count(usage.get("completion_tokens"))
-    details = usage.get("prompt_tokens_details")
-    if isinstance(details, dict):
-        record.cached_tokens = _count(details.get("cached_tokens"))
-    if timings:
-        cached, new = _count(timings.get("cache_n")), _count(timings.get("prompt_n"))
-        if record.isl_server is None and new is not None:
-            record.isl_server = new + (cached or 0)
-        record.osl_server = record.osl_server or _count(timings.get("predicted_n"))
-        record.cached_tokens = cached if record.cached_tokens is None else record.cached_tokens
-        record.server_prefill_ms = _number(timings.get("prompt_ms"))
-        record.server_tpot_ms = _number(timings.get("predicted_per_token_ms"))
-    if record.cached_tokens is not None and record.isl_server:
-        record.cached_tokens = min(record.cached_tokens, record.isl_server - 1)
-
-
-def _count(value: Any) -> int | None:
-    number = _number(value)
-    return None if number is None or number < 0 else int(number)
-
-
-def _number(value: Any) -> float | None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and np.isfinite(value) else None
+    record.isl_server, record.osl_server = counts.isl, counts.osl
+    record.cached_tokens = counts.cached
+    record.server_prefill_ms = number(stream.timings.get("prompt_ms"))
+    record.server_tpot_ms = number(stream.timings.get("predicted_per_token_ms"))
 
 
 def _percentiles(gaps_ms: FloatArray) -> dict[str, float | None]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lengthwise.measurement.http.record import Record
 from lengthwise.measurement.http.session import PointResult
+from lengthwise.measurement.http.token_warnings import failure_warnings, token_warnings
 from lengthwise.units import FloatArray
 
 METRICS = ("ttft_ms", "tpot_ms", "itl_ms", "e2e_ms", "client_queue_ms")
@@ -47,7 +48,7 @@ def summary_of(result: PointResult) -> dict[str, Any]:
     return {
         "point": result.point.to_dict(), "complete": result.complete, "requests": len(counted),
         "warmup_requests": len(result.records) - len(counted), "failed": len(counted) - len(good),
-        "failures": failures(result.records), "metrics": metrics, **_throughput(good),
+        "failures": failures(counted), "metrics": metrics, **_throughput(good),
         "client": {k: v if isinstance(v, str) else round(v, 4) for k, v in vars(over).items()},
         "warnings": warnings_of(result, good),
         **({"server": result.view.to_dict()} if result.view else {}),
@@ -78,7 +79,9 @@ def _throughput(good: Sequence[Record]) -> dict[str, float | None]:
 
 def warnings_of(result: PointResult, good: Sequence[Record]) -> list[str]:
     """Say what weakens the figures: observation - why it matters - what to type."""
-    return [*_client_warnings(result, good), *_token_warnings(good)]
+    counted = [r for r in result.records if not r.job.warmup]
+    return [*failure_warnings(counted, result.point.concurrency),
+            *_client_warnings(result, good), *token_warnings(good)]  # fmt: skip
 
 
 def _client_warnings(result: PointResult, good: Sequence[Record]) -> list[str]:
@@ -104,42 +107,5 @@ def _client_warnings(result: PointResult, good: Sequence[Record]) -> list[str]:
             f"requests left up to {np.percentile(waits, 99):.0f} ms (p99) late - the load was "
             "burstier than asked; the wait is in client_queue_ms, not in the other times - lower "
             "--request-rate or use a freer machine"
-        )
-    return found
-
-
-def _token_warnings(good: Sequence[Record]) -> list[str]:
-    if not good:
-        return []
-    found, n = [], len(good)
-    wrong = [r for r in good if r.token_mismatch]
-    if wrong:
-        one = wrong[0]
-        found.append(
-            f"{len(wrong)} of {n} answers have over 5 % more or fewer tokens by the server "
-            f"({one.osl_server}) than chunks ({one.osl_client}) - gaps are not single tokens - use "
-            "tpot_ms, which takes the server's count"
-        )
-    short = [r for r in good if r.osl is not None and r.osl != r.job.osl]
-    if short and not (wrong and all(r.osl_server is None for r in short)):
-        found.append(
-            f"{len(short)} of {n} answers have another length than asked ({short[0].osl} instead "
-            f"of {short[0].job.osl}) - end-to-end times are of those lengths - let the server "
-            "ignore the end-of-sequence token"
-        )
-    if any(r.osl_server is None for r in good):
-        found.append("the server gave no token counts - lengths are those asked and the chunks "
-                     "seen - switch usage on at the server")  # fmt: skip
-    cached = [r for r in good if (r.cached_tokens or 0) > 16]
-    if cached:
-        found.append(
-            f"{len(cached)} of {n} prompts were partly in a prefix cache - their TTFT is too short "
-            "for their length - switch prefix caching off at the server"
-        )
-    gaps = _gaps(good)
-    if len(gaps) and float((gaps == 0).mean()) > 0.05:
-        found.append(
-            f"{float((gaps == 0).mean()):.0%} of the gaps are zero: chunks arrived together - "
-            "percentiles of ITL say nothing about tokens - use tpot_ms, or go around the proxy"
         )
     return found

@@ -1,27 +1,56 @@
-"""From the bytes of a server-sent event stream to the arrival times of tokens."""
+"""From the events of a stream to the chunks of an answer, and what the server says about it."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
-TEXT_KEYS = ("content", "reasoning_content", "reasoning", "tool_calls")
-MAX_BUFFER = 16 << 20
+from lengthwise.measurement.http.events import MAX_BUFFER, Event, EventReader
+from lengthwise.measurement.http.faults import bad_reason, error_in, message_of, reason_of
+
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+OTHERS = ("content", "refusal", "tool_calls", "function_call")
 
 
-class TokenStream:
-    r"""Arrival times of the chunks that carry text, and what the server says about the answer.
+class Chunk(NamedTuple):
+    """One piece of an answer.
 
     Attributes
     ----------
-    arrivals_ns
-        One entry per chunk with text, by the clock of the caller.
-    empty
-        Chunks of an answer without text (the role of a chat, a token that prints nothing).
+    at_ns
+        Arrival, by the clock of the caller.
+    text
+        What it adds: content, reasoning or the call of a tool; empty for none.
+    role
+        Whether it only says who speaks.
+    end
+        Whether it says that the answer is complete.
+    tokens
+        Tokens of the answer so far, where the server counts along; else 0.
+    """
+
+    at_ns: int
+    text: str
+    role: bool = False
+    end: bool = False
+    tokens: int = 0
+
+
+class TokenStream:
+    r"""The chunks of an answer and what the server says about it.
+
+    Attributes
+    ----------
+    chunks
+        In the order of their arrival.
     usage, timings
         Counts of the server (``timings`` is what llama.cpp adds).
-    finished
-        Whether the server said that the answer is complete.
+    thoughts
+        Whether any reasoning was shown.
+    finished, finish_reason
+        Whether the server said that the answer is complete, and why it ended.
+    end_ns
+        When it said so; 0 if it did not.
     problem
         Label and detail of what is wrong with the stream, None if nothing is.
 
@@ -35,77 +64,112 @@ class TokenStream:
     """
 
     def __init__(self) -> None:
-        self.arrivals_ns: list[int] = []
-        self.empty = 0
+        self.chunks: list[Chunk] = []
         self.usage: dict[str, Any] = {}
         self.timings: dict[str, Any] = {}
-        self.finished = False
+        self.thoughts = self.finished = False
         self.finish_reason = ""
+        self.end_ns = 0
         self.problem: tuple[str, str] | None = None
-        self._rest = b""
+        self._reader = EventReader()
+        self._done = False
+
+    @property
+    def arrivals_ns(self) -> list[int]:
+        """Arrivals of the chunks with text."""
+        return [chunk.at_ns for chunk in self.chunks if chunk.text]
+
+    @property
+    def empty(self) -> int:
+        """Number of chunks without text that do not end the answer."""
+        return sum(not chunk.text and not chunk.end for chunk in self.chunks)
 
     def feed(self, now_ns: int, data: bytes) -> None:
         """Take bytes that arrived at ``now_ns``."""
-        lines = (self._rest + data).split(b"\n")
-        self._rest = lines.pop()
-        for line in lines:
-            if line[:5] == b"data:":
-                self._event(now_ns, line[5:].strip())
-        if len(self._rest) > MAX_BUFFER:
-            self._fail("malformed", f"a line of over {MAX_BUFFER:,} bytes")
-            self._rest = b""
+        for event in self._reader.feed(now_ns, data):
+            self.take(event)
+        if self._reader.overflow:
+            self.fail("malformed", f"a line of over {MAX_BUFFER:,} bytes")
 
     def close(self) -> None:
         """Note the end of the stream; a last line without its end counts."""
-        if self._rest[:5] == b"data:":
-            self._event(self.arrivals_ns[-1] if self.arrivals_ns else 0, self._rest[5:].strip())
-        self._rest = b""
+        for event in self._reader.close():
+            self.take(event)
 
-    def _event(self, now_ns: int, text: bytes) -> None:
-        if text == b"[DONE]":
-            self.finished = True
+    def take(self, event: Event) -> None:
+        """Take one event; those after the end of the stream do not count."""
+        if self._done:
             return
-        try:
-            event = json.loads(text)
-        except ValueError:
-            self._fail("malformed", f"an event that is not JSON: {text[:80]!r}")
-            return
-        if not isinstance(event, dict):
-            self._fail("malformed", f"an event that is not an object: {text[:80]!r}")
-            return
-        if event.get("error"):
-            self._fail("server_error", message_of(event))
-            return
-        try:
-            self._choices(now_ns, event.get("choices") or ())
-        except (AttributeError, TypeError):
-            self._fail("malformed", f"an event of another shape: {text[:80]!r}")
-        for name in ("usage", "timings"):
-            if isinstance(event.get(name), dict):
-                setattr(self, name, event[name])
+        if event.text == b"[DONE]":
+            self._done = self.finished = True
+            self.end_ns = self.end_ns or event.at_ns
+        elif isinstance(event.value, dict):
+            self._object(event)
+        elif event.name == "error":
+            self.fail("server_error", message_of(event.text.decode(errors="replace")))
+        else:
+            kind = "JSON" if event.value is None else "an object"
+            self.fail("malformed", f"an event that is not {kind}: {event.text[:80]!r}")
 
-    def _choices(self, now_ns: int, choices: Any) -> None:
-        for choice in choices:
-            delta = choice.get("delta") or {}
-            if choice.get("text") or any(delta.get(key) for key in TEXT_KEYS):
-                self.arrivals_ns.append(now_ns)
-            elif choice.get("finish_reason") is None:
-                self.empty += 1
-            if choice.get("finish_reason"):
-                self.finished, self.finish_reason = True, str(choice["finish_reason"])
-
-    def _fail(self, label: str, detail: str) -> None:
+    def fail(self, label: str, detail: str) -> None:
+        """Note what is wrong; the first problem stands."""
         self.problem = self.problem or (label, detail)
 
+    def _object(self, event: Event) -> None:
+        value = event.value
+        words = error_in(value, event.name)
+        if words is not None:
+            self.fail("server_error", words)
+            return
+        for name in ("usage", "timings"):
+            if isinstance(value.get(name), dict):
+                setattr(self, name, value[name])
+        try:
+            for choice in value.get("choices") or ():
+                self._choice(event.at_ns, choice, _running(value))
+        except (AttributeError, TypeError):
+            self.fail("malformed", f"an event of another shape: {event.text[:80]!r}")
 
-def message_of(answer: Any) -> str:
-    """Find the words in an error answer of any of the usual shapes, cut to 200 characters.
+    def _choice(self, now_ns: int, choice: dict[str, Any], count: int) -> None:
+        delta = choice.get("delta") or choice.get("message") or {}
+        thought = next((text for key in THOUGHTS if (text := _words(delta.get(key)))), "")
+        self.thoughts = self.thoughts or bool(thought)
+        text = _words(choice.get("text")) + thought
+        text += "".join(_words(delta.get(key)) for key in OTHERS)
+        reason, words = reason_of(choice)
+        end = bool(reason) and not self.finish_reason
+        self.chunks.append(Chunk(now_ns, text, "role" in delta and not text, end, count))
+        if choice.get("error"):
+            self.fail("server_error", message_of(choice))
+        if end:
+            self.finished, self.finish_reason, self.end_ns = True, reason, now_ns
+            failure = bad_reason(reason, words)
+            if failure:
+                self.fail(*failure)
 
-    >>> message_of({"error": {"message": "too long", "code": 400}}), message_of({"detail": "no"})
-    ('too long', 'no')
-    """
-    found = answer
-    for key in ("error", "message", "detail"):
-        if isinstance(found, dict) and key in found:
-            found = found[key]
-    return " ".join(str(found).split())[:200]
+
+def _running(event: Mapping[str, Any]) -> int:
+    """Return the tokens that an event with choices counts so far, 0 for none."""
+    found = (event.get("usage") or {}).get("completion_tokens")
+    if found is None:
+        found = (event.get("timings") or {}).get("predicted_n")
+    return found if isinstance(found, int) else 0
+
+
+def _words(value: Any) -> str:
+    """Return the text of a field of a delta, which may come in parts."""
+    if isinstance(value, str):
+        return value
+    return "".join(_strings(value)) if value else ""
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in ("id", "type", "index"):
+                yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
