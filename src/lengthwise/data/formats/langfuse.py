@@ -58,19 +58,22 @@ def read(document: Document) -> Parsed:
     dropped: Counter[str] = Counter()
     rows: list[Row] = []
     told: list[float] = []
+    spans: list[tuple[float, float]] = []
     for record in records(document, _INSIDE):
         start = moment(either(record, "startTime", "start_time"), "startTime")
         end = moment(either(record, "endTime", "end_time"), "endTime")
         reason = _unusable(record) if math.isfinite(end - start) else "observation without an end"
+        if reason in ("", FAILED, EMPTY):
+            spans.append((start, end))
         if reason:
             dropped[reason] += 1
             continue
         rows.append(_row(record, start, end))
         told.append(number(record.get("latency"), "latency"))
-    flags = _printed(rows, told)
-    starts, ends = [row["timestamp"] for row in rows], [row.pop("_end") for row in rows]
-    notes = [_NOTE, *add_load(rows, starts, ends)] if rows else []
-    return parsed(rows, dropped=dropped, assumptions=notes, flags=flags)
+    mine = [row["timestamp"] for row in rows], [row.pop("_end") for row in rows]
+    load = add_load(rows, *mine, ([s for s, _ in spans], [e for _, e in spans]))
+    notes = [_NOTE, *load] if rows else []
+    return parsed(rows, dropped=dropped, assumptions=notes, flags=_printed(rows, told))
 
 
 def _is_observation(record: Record) -> bool:

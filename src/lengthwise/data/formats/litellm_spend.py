@@ -54,18 +54,18 @@ def read(document: Document) -> Parsed:
     """Read one row per call that a model answered."""
     dropped: Counter[str] = Counter()
     rows: list[Row] = []
-    all_: list[tuple[float, float]] = []
+    spans: list[tuple[float, float]] = []
     for record in records(document, _INSIDE):
         start, end = moment(record.get("startTime"), "start"), moment(record.get("endTime"), "end")
-        all_.append((start, end))
         reason = _unusable(record) if math.isfinite(end - start) else "call without its times"
+        if reason in ("", FAILED, EMPTY):
+            spans.append((start, end))
         if reason:
             dropped[reason] += 1
         else:
             rows.append(_row(record, start, end))
-    starts, ends = [row["timestamp"] for row in rows], [row.pop("_end") for row in rows]
-    among = ([s for s, _ in all_], [e for _, e in all_])
-    notes = add_load(rows, starts, ends, among)
+    mine = [row["timestamp"] for row in rows], [row.pop("_end") for row in rows]
+    notes = add_load(rows, *mine, ([s for s, _ in spans], [e for _, e in spans]))
     if any(math.isnan(row["ttft_ms"]) for row in rows):
         notes.append(_WHOLE)
     return parsed(rows, dropped=dropped, assumptions=notes)

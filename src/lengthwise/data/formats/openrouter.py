@@ -77,7 +77,8 @@ def _osl(record: Record) -> float:
 def _row(record: Record) -> Row:
     began = ms_to_s(number(record.get("latency"), "latency"))
     ended = ms_to_s(number(record.get("generation_time"), "generation_time"))
-    streamed = str(record.get("streamed")).lower() == "true" and began < ended
+    in_turn = began < ended or (began == ended and _osl(record) == 1)
+    streamed = str(record.get("streamed")).lower() == "true" and in_turn
     isl = tokens(record.get("native_tokens_prompt"), "native_tokens_prompt")
     cached = number(record.get("native_tokens_cached"), "native_tokens_cached")
     return request_row(

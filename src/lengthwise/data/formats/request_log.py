@@ -18,6 +18,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from lengthwise.data.formats import langfuse, litellm_spend, sglang_requests
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import Row, parsed, request_row, tokens, tpot_s
 from lengthwise.data.formats.request_log_names import Columns, columns_of, flattened
@@ -26,6 +27,9 @@ from lengthwise.data.formats.request_records import EMPTY, FAILED, Record, add_l
 from lengthwise.data.report import Flag
 from lengthwise.errors import FileFormatError
 from lengthwise.units import counted, s_to_ms
+
+_NARROWER = (litellm_spend, langfuse, sglang_requests)
+"""Formats of a tool whose records are logs of requests too."""
 
 NAME = "request-log"
 TITLE = "logs of requests (arrival, first token, last token)"
@@ -40,6 +44,8 @@ _BAD_REASONS = {"abort", "aborted", "error", "cancelled", "canceled", "failed", 
 
 def matches(document: Document) -> bool:
     """Whether records have the points in time at which a request began, answered and ended."""
+    if any(other.matches(document) for other in _NARROWER):
+        return False
     some = sample(document, _INSIDE)
     return bool(some) and columns_of([flattened(record) for record in some]).is_log
 

@@ -46,6 +46,14 @@ _STATUS = ("status", "outcome", "state", "success", "succeeded")
 _REASON = ("finish_reason", "finish_type", "stop_reason")
 _ERROR = ("error", "error_message", "error_msg", "exception")
 _FEW = 5
+_COUNTS = {
+    "isl": ("num_input_tokens", "input_token_count", "prompt_token_count", "prefill_tokens",
+            "num_prefill_tokens", "request_num_prefill_tokens", "n_prompt_tokens"),
+    "osl": ("num_generation_tokens", "generation_tokens", "num_generated_tokens", "generated",
+            "output_token_count", "completion_token_count", "num_completion_tokens",
+            "decode_tokens", "num_decode_tokens", "request_num_decode_tokens", "n_output_tokens",
+            "n_decoded"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -96,8 +104,7 @@ def point_of(name: str) -> tuple[str, str]:
     >>> point_of("firstTokenTime"), point_of("arrival_ms"), point_of("prompt_tokens")
     (('first', ''), ('arrival', 'ms'), ('', ''))
     """
-    plain = re.sub(r"[^A-Za-z0-9]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name))
-    stem = plain.lower().strip("_")
+    stem = _snake(name)
     head, _, tail = stem.rpartition("_")
     unit = _UNIT_WORDS.get(tail, "") if head else ""
     stem = head if unit else stem
@@ -136,7 +143,7 @@ def columns_of(found: Sequence[Mapping[str, Any]]) -> Columns:
 
 def _rank(name: str, point: str) -> int:
     """Return how early the name stands among those of a point: the first is the most exact."""
-    stem = re.sub(r"[^a-z]+", "_", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower())
+    stem = _snake(name)
     places = [i for i, word in enumerate(_POINTS[point]) if stem.startswith(word)]
     return min(places, default=len(_POINTS[point]))
 
@@ -149,7 +156,17 @@ def _named(names: Sequence[str], wanted: Sequence[str]) -> str:
 def _alike(names: Sequence[str], target: str) -> str:
     if target in names:
         return target
-    return next((name for name in names if name not in COLUMNS and meant(name, target)), "")
+    extra = _COUNTS.get(target, ())
+    return next(
+        (n for n in names if n not in COLUMNS and (_snake(n) in extra or meant(_snake(n), target))),
+        "",
+    )
+
+
+def _snake(name: str) -> str:
+    """Return a name in lower case with underscores, from camel case too."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[^A-Za-z0-9]+", "_", parted).lower().strip("_")
 
 
 def _is_setting(found: Sequence[Mapping[str, Any]], name: str) -> bool:

@@ -11,13 +11,16 @@ import numpy as np
 
 from lengthwise.data.formats.fields import number, unix_seconds
 from lengthwise.data.formats.request_log_names import UNITS, Columns
-from lengthwise.data.formats.request_records import Record, either
+from lengthwise.data.formats.request_records import Record
 
-UNIX_S = (6e8, 6e9)
-"""Unix times of the years 1989 to 2160, s."""
+UNIX_S = (1e9, 2.9e9)
+"""Unix times of the years 2001 to 2061, s."""
 
 TOKEN_S = (5e-4, 0.5)
 """Plausible mean time per token, s: a factor of 1000, so that just one unit fits."""
+
+SLACK = 100.0
+"""Factor beyond those limits at which a number that could be a unix time is none."""
 
 WHOLE_S = (0.03, 30.0)
 """Plausible time of a request whose tokens were not counted, s."""
@@ -65,9 +68,14 @@ def clock_of(found: Sequence[Mapping[str, Any]], columns: Columns) -> Clock:
     """Find the unit of each point in time and the clock that tokens are timed by."""
     medians = {point: _median(found, name) for point, (name, _) in columns.points.items()}
     texts = {point for point in medians if _is_text(found, columns.points[point][0])}
-    units = {point: _unit(point, columns, medians) for point in medians if point not in texts}
+    sized = {point: _unit(point, columns, medians) for point in medians if point not in texts}
+    value, limits = _times(found, columns, medians) if not texts else (math.nan, TOKEN_S)
+    units = {
+        point: unit if columns.points[point][1] or _may_be(unit, value, limits) else ""
+        for point, unit in sized.items()
+    }
     open_ = [point for point, unit in units.items() if not unit]
-    guess = _plausible(found, columns, medians) if open_ else ""
+    guess = _plausible(value, limits) if open_ else ""
     factors = dict.fromkeys(texts, math.nan) | {p: UNITS[u or guess] for p, u in units.items()}
     scale = {p: medians[p] * (1.0 if p in texts else factors[p]) for p in medians}
     start = _same_clock(scale)
@@ -137,27 +145,35 @@ def _is_unix(seconds: float) -> bool:
     return UNIX_S[0] <= seconds <= UNIX_S[1]
 
 
-def _plausible(
+def _times(
     found: Sequence[Mapping[str, Any]], columns: Columns, medians: Mapping[str, float]
-) -> str:
-    """Return the unit in which a token, or a request, takes a plausible time."""
-    last = "last" if "last" in columns.points else "end"
-    begin = "queued" if "queued" in columns.points else "arrival"
-    if _is_unix(medians[begin]) or begin not in columns.points:
-        begin = "first"
+) -> tuple[float, tuple[float, float]]:
+    """Return the median time per token, else of a request, as it is, and its limits in s."""
+    names = {point: name for point, (name, _) in columns.points.items()}
+    last = names.get("last", names.get("end", ""))
+    begin = names.get("queued", names.get("arrival", names["first"]))
     gaps, spans = [], []
     for record in found:
-        first, stop, start = (
-            number(record.get(columns.points[p][0]), p) for p in ("first", last, begin)
-        )
-        osl = number(either(record, columns.osl), "osl") if columns.osl else math.nan
+        first, stop, start = (number(record.get(n), n) for n in (names["first"], last, begin))
+        osl = number(record.get(columns.osl), "osl") if columns.osl else math.nan
         spans.append(stop - start)
         if osl >= 2:
             gaps.append((stop - first) / (osl - 1))
     known = [gap for gap in gaps if gap > 0]
     values, limits = (known, TOKEN_S) if known else ([s for s in spans if s > 0], WHOLE_S)
-    middle = float(np.median(values)) if values else math.nan
-    return next((u for u, s in UNITS.items() if limits[0] <= middle * s < limits[1]), "s")
+    return (float(np.median(values)) if values else math.nan), limits
+
+
+def _plausible(value: float, limits: tuple[float, float]) -> str:
+    """Return the unit in which a token, or a request, takes a plausible time."""
+    return next((u for u, s in UNITS.items() if limits[0] <= value * s < limits[1]), "s")
+
+
+def _may_be(unit: str, value: float, limits: tuple[float, float]) -> bool:
+    """Whether times of a unit that the size of a number suggests are not out of all reason."""
+    if not unit or math.isnan(value):
+        return bool(unit)
+    return limits[0] / SLACK <= value * UNITS[unit] <= limits[1] * SLACK
 
 
 def _same_clock(scale: Mapping[str, float]) -> str:

@@ -37,6 +37,9 @@ from lengthwise.units import s_to_ms
 NAME = "sglang-requests"
 TITLE = "SGLang (requests of the server)"
 
+CLOCK_S = 1e-5
+"""Rounding of unix times, s."""
+
 _META = {"prompt_tokens", "completion_tokens", "e2e_latency"}
 _NO_FIRST = "ttft_ms is left out where the server does not tell when the first token came"
 _BY_RATE = "ttft_ms follows from decode_throughput where the end of the prefill is not told"
@@ -127,18 +130,17 @@ def _ttft(
     record: Record, meta: Mapping[str, Any], end: float, osl: float, received: float
 ) -> tuple[float, bool]:
     """Return the time to first token, s, and whether it was derived from a rate."""
-    done = number(
-        first(meta.get("prefill_finished_ts"), meta.get("prefill_finished_time")),
-        "prefill_finished",
-    )
-    if 0 < done - received <= end:
-        return done - received, False
+    told = first(meta.get("prefill_finished_ts"), meta.get("prefill_finished_time"))
+    done = number(told, "prefill_finished_ts") - received
+    if 0 < done <= end + CLOCK_S:
+        return min(done, end), False
     streamed = first(
-        nested(record.get("request_parameters")).get("stream"),
-        at(record, "obj", "stream"),
-        at(record, "stream"),
-    )
+        nested(record.get("request_parameters")).get("stream"), at(record, "obj", "stream"),
+        record.get("stream"),
+    )  # fmt: skip
     rate = number(meta.get("decode_throughput"), "decode_throughput")
+    if streamed is True and osl == 1:
+        return end, False
     if streamed is True and rate > 0 and end - osl / rate > 0:
         return end - osl / rate, True
     return math.nan, False
