@@ -295,9 +295,12 @@ class HachiyaPatias(Formulation):
     def _base(self, work: Work) -> FloatArray:
         total = self._a1 * self.scaling_.values(work.new_tokens, self._psi)
         for term, coefficient in zip(self.terms_, self._coef, strict=True):
-            total = total + coefficient * phi(
-                term.name, work, self.e1_, self.span_, self.reference_, self.power_
-            )
+            if term.name == "overhead":
+                total += coefficient
+            else:
+                total += coefficient * phi(
+                    term.name, work, self.e1_, self.span_, self.reference_, self.power_
+                )
         return np.asarray(total)
 
     def _predict(self, work: Work) -> FloatArray:

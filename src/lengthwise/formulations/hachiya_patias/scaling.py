@@ -153,17 +153,15 @@ class Floor:
     def values(self, t: FloatArray, psi: FloatArray) -> FloatArray:
         """Effective tokens; k is a power of two, so squaring and square roots suffice."""
         padded, n0 = self._padded(t), math.exp(psi[0])
-        peak = np.maximum(padded, n0)
-        ratio = np.minimum(padded, n0)
-        ratio /= peak
         doublings = self.k.bit_length() - 1
+        total = padded * padded if doublings else padded + n0
+        for _ in range(doublings - 1):
+            np.multiply(total, total, out=total)  # 10^30 tokens to the eighth overflow nothing
+        if doublings:
+            total += n0**self.k
         for _ in range(doublings):
-            np.multiply(ratio, ratio, out=ratio)
-        ratio += 1.0
-        for _ in range(doublings):
-            np.sqrt(ratio, out=ratio)
-        ratio *= peak
-        return ratio
+            np.sqrt(total, out=total)
+        return np.asarray(total)
 
     def scalar(self, t: float, psi: list[float]) -> float:
         """Effective tokens of one step."""

@@ -71,10 +71,13 @@ class Surface:
         i, x = self._place(tokens, self.tokens_from, self.delta.shape[0])
         j, y = self._place(context, self.context_from, self.delta.shape[1])
         width = self.delta.shape[1]
-        flat, corner = self.delta.ravel(), i * width + j
-        low, high = flat[corner], flat[corner + width]
-        low += y * (flat[corner + 1] - low)
-        high += y * (flat[corner + width + 1] - high)
+        flat, corner = self.delta.ravel(), i * width
+        corner += j
+        low, high = flat.take(corner), flat.take(corner + width)
+        corner += 1
+        low += y * (flat.take(corner) - low)
+        corner += width
+        high += y * (flat.take(corner) - high)
         high -= low
         high *= x
         high += low
