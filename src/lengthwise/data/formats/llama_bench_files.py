@@ -15,12 +15,10 @@ from lengthwise.data.formats.llama_bench_markdown import is_markdown, records_of
 
 MARKS = ("n_prompt", "n_gen", "avg_ns")
 
-_CREATE = re.compile(
-    r"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?[\"'`]?llama_bench[\"'`]?\s*\(", re.I
-)
-_INSERT = re.compile(
-    r"INSERT\s+INTO\s+[\"'`]?llama_bench[\"'`]?\s*(?:\(([\w\s,\"`]+)\))?\s*VALUES\s*\(", re.I
-)
+_TABLE = r"[\"'`]?(?:llama_bench|test)[\"'`]?"  # test until 2025
+_CREATE = re.compile(rf"CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_TABLE}\s*\(", re.I)
+_INSERT = re.compile(rf"INSERT\s+INTO\s+{_TABLE}\s*(?:\(([\w\s,\"`]+)\))?\s*VALUES\s*\(", re.I)
+_INTO = re.compile(rf"INSERT\s+INTO\s+{_TABLE}", re.I)
 _BETWEEN = re.compile(r"(BEGIN(\s+TRANSACTION)?|COMMIT|PRAGMA\s+foreign_keys\s*=\s*\w+)\s*;?", re.I)
 _NAME = re.compile(r"[\"'`]?([A-Za-z_]\w*)")
 _ALLOWED = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_TRANSACTION}
@@ -62,7 +60,8 @@ def _flat(values: list[Any]) -> list[Any]:
 
 
 def _is_sql(text: str) -> bool:
-    return bool(_CREATE.search(text[:20_000]) or _INSERT.search(text[:20_000]))
+    head = text[:20_000]
+    return bool(_CREATE.search(head) or _INSERT.search(head)) and all(m in head for m in MARKS)
 
 
 def _from_csv(text: str) -> Iterator[dict[str, Any]]:
@@ -93,7 +92,7 @@ def _from_sql(text: str) -> list[dict[str, Any]]:
     )  # fmt: skip
     for statement in inserts:
         try:
-            con.execute(statement)
+            con.execute(_INTO.sub("INSERT INTO llama_bench", statement, count=1))
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise damaged(
                 "INSERT must hold one row of plain values", f"{statement[:60]!r}: {error}"
