@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from typing import Any
 
@@ -42,8 +43,7 @@ def read(document: Document) -> Parsed:
     blocks, gpus = _blocks(text)
     row, flags = summary_row(blocks)
     row["hardware"] = ", ".join(dict.fromkeys(gpus)) or None
-    rate = number(at(blocks, "request_throughput", "avg"), "request throughput")
-    notes = fill_load([row], mean=little(rate, float(ms_to_s(row.get("e2e_ms", float("nan"))))))
+    notes = fill_load([row], mean=little(_rate(blocks, row), float(ms_to_s(_e2e_ms(row)))))
     if "Time To First Token" in text:  # the spelling of genai-perf
         notes.append(COUNTED)
     flags += disagreement([0], _figures(blocks, row))
@@ -88,11 +88,25 @@ def _figure(cell: str) -> float | str | None:
         return cell
 
 
+def _e2e_ms(row: Row) -> float:
+    return float(row.get("e2e_ms", math.nan))
+
+
+def _rate(blocks: Blocks, row: Row) -> float:
+    """Return requests per second, from count and duration where it is not printed."""
+    printed = number(at(blocks, "request_throughput", "avg"), "request throughput")
+    return printed if printed > 0 else _done_per_s(blocks, row)
+
+
+def _done_per_s(blocks: Blocks, row: Row) -> float:
+    duration = blocks.get("benchmark_duration", {})
+    lasted = number(duration.get("avg"), "duration") * MS_PER.get(duration.get("unit", ""), 1e3)
+    return float(row["n_requests"] / ms_to_s(lasted)) if lasted > 0 else math.nan
+
+
 def _figures(blocks: Blocks, row: Row) -> dict[str, tuple[float, float]]:
     """Return printed rates with count / duration."""
-    duration = blocks.get("benchmark_duration", {})
-    seconds = number(duration.get("avg"), "duration") * MS_PER.get(duration.get("unit", ""), 1e3)
-    done = row["n_requests"] / ms_to_s(seconds) if seconds > 0 else float("nan")
+    done = _done_per_s(blocks, row)
     osl = number(at(blocks, "output_sequence_length", "avg"), "output_sequence_length")
     rate, tokens = (
         number(at(blocks, name, "avg"), name)
