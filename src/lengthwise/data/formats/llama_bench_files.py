@@ -115,7 +115,7 @@ def _statements(text: str) -> Iterator[str]:
             statement
         ):
             raise damaged(
-                "a dump of llama-bench holds CREATE TABLE and INSERT INTO llama_bench only",
+                "a dump of llama-bench holds CREATE TABLE and INSERT INTO its one table only",
                 repr(statement[:60]),
             )
         yield statement

@@ -97,11 +97,11 @@ def _config_beside(document: Document) -> Any:
 
 
 def _setup(config: Any, report: Any) -> _Setup:
-    shapes = at(config, "scenario", "input_shapes")
-    kwargs = at(config, "scenario", "generate_kwargs")
+    scenario = first(at(config, "scenario"), at(config, "benchmark"))  # its first name
+    shapes, kwargs = at(scenario, "input_shapes"), at(scenario, "generate_kwargs")
     backend, machine = at(config, "backend"), at(config, "environment")
     isl = tokens(at(shapes, "sequence_length"), "sequence_length")
-    new = tokens(at(kwargs, "max_new_tokens"), "max_new_tokens")
+    new = tokens(first(at(kwargs, "max_new_tokens"), at(scenario, "new_tokens")), "max_new_tokens")
     beams = number(at(kwargs, "num_beams"), "num_beams")
     batch = number(at(shapes, "batch_size"), "batch_size")
     if math.isnan(batch):

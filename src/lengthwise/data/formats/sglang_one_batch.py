@@ -5,7 +5,8 @@ the median of the ``output_len - 1`` decode steps, whose contexts run from ``inp
 ``input_len + output_len - 1`` and so have the median ``input_len + output_len / 2``.
 
 ``one_batch_server`` times a server from outside: ``last_ttft`` is when the last sequence of the
-batch got its first token, ``latency`` the whole. Sequences of the batch share both times.
+batch got its first token, ``latency`` the whole. Sequences of the batch share both times. Its
+first versions have no ``last_ttft``.
 """
 
 from __future__ import annotations
@@ -29,12 +30,17 @@ NAME = "sglang-one-batch"
 TITLE = "SGLang one_batch and one_batch_server"
 
 _SHAPE = {"batch_size", "input_len", "output_len"}
+_LAST = (
+    "ttft_ms is when the last sequence of the batch got its first token, so it holds the prefill "
+    "of the whole batch"
+)
 
 
 def matches(document: Document) -> bool:
     """Whether the first object is of either tool."""
     found = set(document.objects[0]) if document.objects else set()
-    return found >= _SHAPE and ("prefill_latency" in found or {"last_ttft", "latency"} <= found)
+    server = {"last_ttft", "overall_throughput", "output_throughput"} & found
+    return found >= _SHAPE and ("prefill_latency" in found or ("latency" in found and bool(server)))
 
 
 def read(document: Document) -> Parsed:
@@ -46,10 +52,7 @@ def read(document: Document) -> Parsed:
             rows += _steps(run)
         else:
             rows.append(_request(run))
-            notes.append(
-                "ttft_ms is when the last sequence of the batch got its first token, so it holds "
-                "the prefill of the whole batch"
-            )
+            notes += [_LAST] if "last_ttft" in run else []
     return parsed(rows, assumptions=notes)
 
 
@@ -72,7 +75,7 @@ def _steps(run: dict[str, Any]) -> list[Row]:
 def _request(run: dict[str, Any]) -> Row:
     isl, osl = (tokens(run[key], key) for key in ("input_len", "output_len"))
     hit = number(run.get("cache_hit_rate"), "cache_hit_rate")
-    ttft = number(run["last_ttft"], "last_ttft")
+    ttft = number(run.get("last_ttft"), "last_ttft")
     return request_row(
         ttft=ttft if ttft > 0 else math.nan, end=number(run["latency"], "latency"),
         isl=isl, osl=osl, batch_size=number(run["batch_size"], "batch_size"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from lengthwise.data.formats.base import Document, Parsed
-from lengthwise.data.formats.fields import Row, numbers, parsed
+from lengthwise.data.formats.fields import Row, number, numbers, parsed
 from lengthwise.units import s_to_ms
 
 NAME = "vllm-latency"
@@ -24,20 +24,26 @@ _IN_NAME = {
 
 
 def matches(document: Document) -> bool:
-    """Whether the object has the three keys of this tool."""
+    """Whether the object has the keys of this tool; single times or percentiles may lack."""
     found = document.json
-    return isinstance(found, dict) and {"avg_latency", "latencies", "percentiles"} <= set(found)
+    return (
+        isinstance(found, dict) and "avg_latency" in found
+        and bool({"latencies", "percentiles"} & set(found))
+    )  # fmt: skip
 
 
 def read(document: Document) -> Parsed:
     """One row per iteration: E2E of a batch; the first token is not timed."""
     found = document.json
     named = from_name(document.path.name)
-    rows = [
-        {"phase": "request", "e2e_ms": s_to_ms(seconds), "repeat": index, "clock": "client",
-         "engine": "vllm", "model": found.get("model_id"), **named}
-        for index, seconds in enumerate(numbers(found["latencies"], "latencies"))
-    ]  # fmt: skip
+    common = {"clock": "client", "engine": "vllm", "model": found.get("model_id"), **named}
+    rows: list[Row] = [
+        {"phase": "request", "e2e_ms": s_to_ms(seconds), "repeat": index, **common}
+        for index, seconds in enumerate(numbers(found.get("latencies"), "latencies"))
+    ]
+    if not rows:
+        mean = number(found["avg_latency"], "avg_latency")
+        rows.append({"phase": "request", "e2e_ms": s_to_ms(mean), "over_repeats": "mean", **common})
     told = [f"{name}={value:g} is taken from the file name" for name, value in named.items()]
     made = parsed(rows, assumptions=told)
     needs = tuple(name for name in ("batch_size", "isl", "osl") if name not in named)

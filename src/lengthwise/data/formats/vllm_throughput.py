@@ -16,7 +16,7 @@ from lengthwise.units import s_to_ms
 NAME = "vllm-throughput"
 TITLE = "vLLM bench throughput"
 
-_KEYS = {"elapsed_time", "num_requests", "requests_per_second", "tokens_per_second"}
+_KEYS = {"elapsed_time", "num_requests", "requests_per_second"}
 
 
 def matches(document: Document) -> bool:
@@ -32,7 +32,7 @@ def read(document: Document) -> Parsed:
         "n_requests": number(found["num_requests"], "num_requests"),
         "elapsed_ms": s_to_ms(number(found["elapsed_time"], "elapsed_time")),
         "requests_per_s": number(found["requests_per_second"], "requests_per_second"),
-        "tokens_per_s": number(found["tokens_per_second"], "tokens_per_second"),
+        "tokens_per_s": number(found.get("tokens_per_second"), "tokens_per_second"),
         "total_tokens": number(found.get("total_num_tokens"), "total_num_tokens"),
         "concurrency": number(found["num_requests"], "num_requests"),
     }  # fmt: skip
