@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from printouts import PRINTOUTS, Printout
+from printouts import PRINTOUTS
+from printouts_llama import Printout
 
 from lengthwise.data.formats import registry
 from lengthwise.data.formats.base import Document

@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from lengthwise.data.formats.base import Document, Parsed
-from lengthwise.data.formats.fields import Row, parsed
+from lengthwise.data.formats.fields import Row, number, parsed
 from lengthwise.data.formats.printed import argument, disagreement, text_of
 from lengthwise.data.readers.rows import mean_context
 from lengthwise.data.report import Flag
@@ -83,7 +84,7 @@ def _runs(text: str) -> Iterator[tuple[tuple[str, str, str] | None, list[re.Matc
     """Yield the lengths of each benchmark with its trials."""
     starts = list(_RUN.finditer(text))
     edges = [0, *(found.start() for found in starts), len(text)]
-    for found, begin, end in zip([None, *starts], edges, edges[1:], strict=True):
+    for found, (begin, end) in zip([None, *starts], pairwise(edges), strict=True):
         trials = list(_TRIAL.finditer(text, begin, end))
         if trials:
             yield (found["pp"], found["tg"], found["b"] or "1") if found else None, trials
@@ -92,7 +93,7 @@ def _runs(text: str) -> Iterator[tuple[tuple[str, str, str] | None, list[re.Matc
 def _steps(lengths: tuple[str, str, str], speeds: re.Match[str]) -> list[Row]:
     pp, tg, batch = (int(length) for length in lengths)
     prefill, decode = float(speeds["pp"]), float(speeds["tg"])
-    common = {"batch_size": batch, "peak_memory_gb": speeds["memory"]}
+    common = {"batch_size": batch, "peak_memory_gb": number(speeds["memory"], "peak memory")}
     rows: list[Row] = []
     if pp and prefill > 0:
         rows.append({"phase": "prefill", "isl": pp, "query_len": pp,

@@ -25,6 +25,8 @@ _LENGTHS = {
 }  # fmt: skip
 """Total of a run, which says most, and columns that people put beside it instead."""
 
+_CLIENTS = ("concurrency", "conc", "clients", "num_clients", "users", "concurrent_requests")
+
 _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 
 
@@ -44,8 +46,9 @@ def read(document: Document) -> Parsed:
         )
         for line in lines
     ]
-    sglang = any("mean_e2e_latency_ms" in run or "accept_length" in run for run in runs)
-    return sglang_serving.read_runs(runs) if sglang else vllm_serve.read_runs(runs)
+    if any("mean_e2e_latency_ms" in run or "accept_length" in run for run in runs):
+        return sglang_serving.read_runs(runs)
+    return vllm_serve.read_runs([_with_limit(run) for run in runs])
 
 
 def _with_lengths(run: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +57,14 @@ def _with_lengths(run: dict[str, Any]) -> dict[str, Any]:
         if told is not None and run.get(total) is None:
             run.setdefault(column, told)
     return run
+
+
+def _with_limit(run: dict[str, Any]) -> dict[str, Any]:
+    """Name the clients of a closed loop as vLLM does; SGLang's ``concurrency`` is what ran."""
+    told = next((name for name in _CLIENTS if run.get(name) is not None), None)
+    if told is None or run.get("max_concurrency") is not None:
+        return run
+    return {**{name: run[name] for name in run if name != told}, "max_concurrency": run[told]}
 
 
 def _header(text: str) -> list[str]:

@@ -60,7 +60,9 @@ def _sent(run: Mapping[str, Any], rows: list[Row]) -> float:
     if peak >= 1:
         return peak
     sent = number(run.get("num_prompts", run.get("completed")), "num_prompts")
-    return sent if sent >= 1 else float(len(rows))
+    if sent >= 1:
+        return sent
+    return math.nan if rows and "statistic" in rows[0] else float(len(rows))
 
 
 def _ramp(run: Mapping[str, Any]) -> float | None:

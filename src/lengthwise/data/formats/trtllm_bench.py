@@ -85,7 +85,8 @@ def _engine(report: Mapping[str, Any]) -> Row:
 
 def _add_load(row: Row, report: Mapping[str, Any]) -> list[str]:
     stated = number(at(report, "request_info", "avg_num_concurrent_requests"), "concurrency")
-    rate = number(at(report, "performance", "request_throughput_req_s"), "request_throughput_req_s")
+    total = number(at(report, "performance", "total_latency_ms"), "total_latency_ms")
+    rate = row["n_requests"] / float(ms_to_s(total)) if total > 0 else math.nan
     mean = max(stated, 1.0) if stated > 0 else little(rate, float(ms_to_s(row["e2e_ms"])))
     return fill_load([row], mean=mean)
 

@@ -82,8 +82,8 @@ def _throughputs(text: str) -> Iterator[Row]:
         yield {
             "phase": "request", "statistic": "total", "requests_per_s": float(found[1]),
             "tokens_per_s": float(found[2]), "output_tokens_per_s": number(found[3], "tokens/s"),
-            "prompt_tokens": whole(totals.get("Total num prompt tokens"), "prompt tokens"),
-            "output_tokens": whole(totals.get("Total num output tokens"), "output tokens"),
+            "total_prompt_tokens": whole(totals.get("Total num prompt tokens"), "prompt tokens"),
+            "total_output_tokens": whole(totals.get("Total num output tokens"), "output tokens"),
             "concurrency": whole(argument(above, "num_prompts"), "num_prompts"), **_labels(above),
         }  # fmt: skip
 
