@@ -6,6 +6,7 @@ that run, to the digits that the file holds.
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ import request_exports as made
 from exports import MODEL, UNIX, Request, good, run
 
 from lengthwise.data.formats import registry
+from lengthwise.data.formats.base import Document
 from lengthwise.data.importing import import_table
-from lengthwise.errors import FileFormatError, NothingUsableError
+from lengthwise.errors import FileFormatError, LengthwiseError, NothingUsableError
 
 SEEDS = (0, 1, 2)
 FULL = {"arrival": "arrival_time", "queued": "queued_ts", "scheduled": "scheduled_ts",
@@ -319,7 +321,6 @@ def test_k6_without_metrics_of_tokens_has_no_first_token(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "name",
     [
-        "ollama generate",
         "sglang text log",
         "log of unix s",
         "tgi log",
@@ -413,3 +414,79 @@ def test_halves_of_disaggregated_requests_are_no_requests(tmp_path: Path) -> Non
     half = text.splitlines()[0].replace("type=unified", "type=prefill")
     _, report = import_table(_written(tmp_path, text + half + "\n"))
     assert report.skipped["half of a disaggregated request (left out)"] == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "scale"),
+    [
+        (("arrival_ns", "enqueue_ts_ns", "sched_time_ns", "first_tok_ns", "last_tok_ns"), 1e9),
+        (("req_arrival_ms", "queuedAtMs", "scheduledAtMs", "firstTokenAtMs", "lastTokenAtMs"), 1e3),
+        (("received_at", "enqueued_at", "dequeued_at", "first_chunk_at", "finished_at"), 1.0),
+        (("ts_submit_us", "ts_queued_us", "ts_scheduled_us", "ts_first_token_us", "t_end_us"), 1e6),
+        (("arrived_at", "queued_at", "scheduled_at", "prefill_completed_at", "completed_at"), 1.0),
+        (("t_arr", "t_queued", "t_sched", "t_first_tok", "t_done"), 1.0),
+        (("Arrival Time (s)", "Queued Time (s)", "Scheduled Time (s)", "First Token Time (s)",
+          "Last Token Time (s)"), 1.0),
+        (("request_start_time", "queue_entry_time", "first_scheduled_time", "first_token_time",
+          "request_end_time"), 1.0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("csv", [True, False])
+def test_points_in_time_go_by_many_names(
+    names: tuple[str, ...], scale: float, csv: bool, tmp_path: Path
+) -> None:
+    times = (40.0, 40.5, 41.0, 41.25, 43.25)
+    record = dict(zip(names, [scale * t for t in times], strict=True))
+    records = [{**record, "input_tokens": 64, "output_tokens": 101}] * 2
+    path = _written(tmp_path, made.table(records) if csv else made.lines(records))
+    assert registry.sniff(path) == "request-log"
+    table, _ = import_table(path)
+    row = table.iloc[0]
+    assert row[["ttft_ms", "tpot_ms", "e2e_ms", "queue_ms"]].tolist() == pytest.approx(
+        [1250, 20, 3250, 500]
+    )
+    assert (row["isl"], row["osl"], row["concurrency"]) == (64, 101, 2)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "kept"),
+    [("success", [True, False], 1), ("success", [1, 0], 1), ("status", [200, 429], 1),
+     ("error", [None, "timed out"], 1), ("finish_reason", ["length", "abort"], 1),
+     ("output_tokens", [101, 0], 1)],
+)  # fmt: skip
+def test_failures_in_a_log_are_left_out(
+    column: str, values: list[Any], kept: int, tmp_path: Path
+) -> None:
+    record = {"arrival_s": 1.0, "first_token_s": 1.5, "end_s": 2.5, "output_tokens": 101}
+    path = _written(tmp_path, made.lines([{**record, column: value} for value in values]))
+    table, report = import_table(path)
+    assert (len(table), sum(report.skipped.values())) == (kept, 2)  # a row without isl is unusable
+
+
+@pytest.mark.parametrize("damage", [None, "what", [1, [2]], -1.0, 1e300])
+@pytest.mark.parametrize("name", CASES)
+def test_damaged_values_are_errors_for_people(name: str, damage: Any, tmp_path: Path) -> None:
+    """Replace every number; whatever comes of it must not be a traceback."""
+
+    def spoiled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: spoiled(v) for k, v in value.items()}
+        if isinstance(value, list):
+            return [spoiled(v) for v in value]
+        return damage if isinstance(value, (int, float)) else value
+
+    rows = Document(_written(tmp_path, CASES[name].write(run(3, failed=1)))).rows
+    path = _written(tmp_path, made.lines([spoiled(row) for row in rows]))
+    with suppress(LengthwiseError):  # any other exception fails the test
+        import_table(path)
+
+
+def test_times_so_far_in_a_stream_are_no_answers(tmp_path: Path) -> None:
+    whole = json.loads(made.as_llama_server(run(1, failed=0), "chat"))
+    choice = {"delta": {"content": "a"}, "finish_reason": None}
+    part = {**whole, "object": "chat.completion.chunk", "choices": [choice]}
+    last = {**part, "choices": [{"delta": {}, "finish_reason": "stop"}]}
+    text = "".join(f"data: {json.dumps(event)}\n\n" for event in (part, part, last))
+    table, report = import_table(_written(tmp_path, text + "data: [DONE]\n"))
+    assert len(table) == 1
+    assert report.skipped == {"part of a streamed answer (left out)": 2}

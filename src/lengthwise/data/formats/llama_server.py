@@ -10,8 +10,10 @@ was computed; with the ``cache_n`` tokens reused from the cache it is the prompt
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
@@ -48,7 +50,7 @@ NOTES = (
 
 def matches(document: Document) -> bool:
     """Whether any object holds, or is, a timings object of llama-server."""
-    return any(_timings(found) is not None for found in document.objects)
+    return any(_timings(found) is not None for found in _objects(document))
 
 
 def read(document: Document) -> Parsed:
@@ -56,9 +58,9 @@ def read(document: Document) -> Parsed:
     dropped: Counter[str] = Counter()
     rows: list[Row] = []
     told: list[float] = []
-    for record in document.objects:
+    for record in _objects(document):
         timings = _timings(record)
-        if timings is None:
+        if timings is None or _is_part(record):
             dropped[FAILED if "error" in record else "part of a streamed answer"] += 1
         elif not tokens(timings["predicted_n"], "predicted_n") >= 1:
             dropped[EMPTY] += 1
@@ -69,6 +71,28 @@ def read(document: Document) -> Parsed:
     flags = disagreement(rows, told, mean, "predicted_per_token_ms")
     return parsed(rows, dropped=dropped, flags=flags,
                   assumptions=[*NOTES, *add_no_load(rows)] if rows else [])  # fmt: skip
+
+
+def _objects(document: Document) -> list[dict[str, Any]]:
+    """Return the JSON objects of a file, those of saved server-sent events too."""
+    if document.objects or b'"timings"' not in document.data:
+        return document.objects
+    found = []
+    for line in document.text.splitlines():
+        body = line.partition("data:")[2].strip()
+        with suppress(ValueError, RecursionError):
+            found.append(json.loads(body) if body.startswith("{") else None)
+    return [value for value in found if isinstance(value, dict)]
+
+
+def _is_part(record: Record) -> bool:
+    """Whether an event of a stream tells times so far (timings_per_token), not of the whole."""
+    if record.get("stop") is False:
+        return True
+    choices = record.get("choices")
+    if record.get("object") != "chat.completion.chunk" or not isinstance(choices, list):
+        return False
+    return bool(choices) and at(choices[0], "finish_reason") is None
 
 
 def timings_row(timings: Mapping[str, Any], total: float = float("nan")) -> Row:

@@ -39,6 +39,7 @@ _GOOD = {
     "", "ok", "success", "succeeded", "successful", "finished", "completed", "complete", "done",
     "stop", "length", "200", "true", "none", "null", "nan", "0", "eos", "tool_calls",
 }  # fmt: skip
+_YES = {"", "1", "true", "yes", "1.0"}
 _BAD_REASONS = {"abort", "aborted", "error", "cancelled", "canceled", "failed", "timeout"}
 
 
@@ -82,7 +83,8 @@ def _unusable(record: Record, columns: Columns, at: Moments) -> str:
     status = str(record.get(columns.status) if columns.status else "").strip().lower()
     if (record.get(columns.error) if columns.error else None) not in (None, "", False, "None"):
         return FAILED
-    if status in _BAD_REASONS or (status not in _GOOD and columns.status_is_outcome):
+    good = _YES if columns.status.lower().startswith("succe") else _GOOD
+    if status in _BAD_REASONS or (status not in good and columns.status_is_outcome):
         return f"{FAILED}: {status[:40]}"
     if not math.isfinite(at.end - at.start):
         return "request without its times"

@@ -21,27 +21,40 @@ _UNIT_WORDS = {
 }  # fmt: skip
 _POINTS: dict[str, tuple[str, ...]] = {
     "arrival": (
-        "arrival", "arrived", "arrive", "request_arrival", "server_arrival", "received", "receive",
-        "request_received", "submitted", "submit", "submission", "sent", "send", "request_sent",
-        "request_send", "request_start", "started", "start", "begin", "request_begin", "issued",
-        "created", "request",
+        "arrival", "arrived", "arrive", "received", "receive", "ingress", "entered", "enter",
+        "submitted", "submit", "submission", "sent", "send", "issued", "issue", "start", "started",
+        "begin", "began", "server_arrival", "created", "request",
     ),
-    "queued": ("queued", "enqueued", "enqueue", "queue_entry", "queue_start", "wait_queue_entry",
-               "queue_enter"),
+    "queued": ("queued", "queue_entry", "enqueued", "enqueue", "queue_enter", "queue_entered",
+               "queue_start", "wait_queue_entry", "added_to_queue"),
     "scheduled": ("scheduled", "first_scheduled", "schedule", "dequeued", "dequeue",
-                  "prefill_start", "prefill_started", "execution_start", "forward_entry",
-                  "processing_start", "queue_exit", "queue_end"),
-    "first": ("first_token", "first_token_received", "first_token_arrival", "first_output_token",
-              "first_chunk", "first_response", "prefill_completed", "prefill_finished",
-              "prefill_end", "completion_start", "first_token_generated"),
-    "last": ("last_token", "last_token_received", "last_output_token", "last_chunk",
-             "final_token"),
-    "end": ("finished", "finish", "completed", "complete", "completion", "end", "ended",
-            "request_end", "request_finished", "request_finish", "request_completed", "done",
-            "response_end", "departure"),
+                  "prefill_start", "prefill_started", "prefill_begin", "execution_start",
+                  "exec_start", "forward_entry", "processing_start", "running", "queue_exit",
+                  "queue_end", "queue_leave", "service_start"),
+    "first": ("first_token", "first_token_received", "first_token_generated",
+              "first_token_arrival", "first_token_emitted", "first_token_sent",
+              "first_output_token", "first_output", "first_chunk", "first_response",
+              "first_byte", "completion_start", "token_first", "prefill_completed",
+              "prefill_complete", "prefill_finished", "prefill_end", "prefill_done",
+              "server_first_token"),
+    "last": ("last_token", "last_token_received", "last_token_generated", "last_token_emitted",
+             "last_token_sent", "last_output_token", "last_output", "last_chunk", "final_token",
+             "token_last"),
+    "end": ("finished", "finish", "completed", "complete", "completion", "end", "ended", "done",
+            "response_end", "response_sent", "stopped", "stop", "egress", "departure",
+            "departed", "exit"),
 }  # fmt: skip
-_PREFIX = re.compile(r"^(?:t|ts|time|timestamp|time_of|timing)_(?=[a-z])")
-_SUFFIX = re.compile(r"_(?:time|times|ts|at|timestamp|time_stamp|stamp|t|unix|epoch|clock|utc)$")
+"""Names of points in time without words such as time, timestamp or at: the most exact first."""
+
+_WORDS = {
+    "arr": "arrival", "req": "request", "tok": "token", "sched": "scheduled", "recv": "received",
+    "rcvd": "received", "1st": "first", "fin": "finished", "finsh": "finished", "tkn": "token",
+}  # fmt: skip
+_PREFIX = re.compile(r"^(?:time_of|timestamp|timing|time|ts|t|when|request)_(?=[a-z])")
+_SUFFIX = re.compile(
+    r"_(?:timestamp|timestamps|time_stamp|stamp|time|times|ts|at|t|unix|epoch|clock|utc|wall"
+    r"|monotonic|perf_counter)$"
+)
 _STATUS = ("status", "outcome", "state", "success", "succeeded")
 _REASON = ("finish_reason", "finish_type", "stop_reason")
 _ERROR = ("error", "error_message", "error_msg", "exception")
@@ -104,13 +117,22 @@ def point_of(name: str) -> tuple[str, str]:
     >>> point_of("firstTokenTime"), point_of("arrival_ms"), point_of("prompt_tokens")
     (('first', ''), ('arrival', 'ms'), ('', ''))
     """
-    stem = _snake(name)
-    head, _, tail = stem.rpartition("_")
-    unit = _UNIT_WORDS.get(tail, "") if head else ""
-    stem = head if unit else stem
-    for _ in range(2):
-        stem = _SUFFIX.sub("", _PREFIX.sub("", stem))
-    return next(((point, unit) for point, stems in _POINTS.items() if stem in stems), ("", ""))
+    point, unit, _ = _placed(name)
+    return point, unit
+
+
+def _placed(name: str) -> tuple[str, str, int]:
+    """Return the point in time of a column, its unit, and its place among the point's names."""
+    words = [_WORDS.get(word, word) for word in _snake(name).split("_")]
+    unit = _UNIT_WORDS.get(words[-1], "") if len(words) > 1 else ""
+    stem = "_".join(words[:-1] if unit else words)
+    for _ in range(4):
+        for point, stems in _POINTS.items():
+            if stem in stems:
+                return point, unit, stems.index(stem)
+        shorter = _SUFFIX.sub("", stem)
+        stem = _PREFIX.sub("", stem) if shorter == stem else shorter
+    return "", "", 0
 
 
 def columns_of(found: Sequence[Mapping[str, Any]]) -> Columns:
@@ -119,11 +141,10 @@ def columns_of(found: Sequence[Mapping[str, Any]]) -> Columns:
     points: dict[str, tuple[str, str]] = {}
     rank: dict[str, int] = {}
     for name in names:
-        point, unit = point_of(name)
-        if point and any(record.get(name) not in (None, "") for record in found):
-            place = _rank(name, point)
-            if place < rank.get(point, len(_POINTS[point]) + 1):
-                points[point], rank[point] = (name, unit), place
+        point, unit, place = _placed(name)
+        held = point and any(record.get(name) not in (None, "") for record in found)
+        if held and place < rank.get(point, len(_POINTS[point])):
+            points[point], rank[point] = (name, unit), place
     status = _named(names, _STATUS)
     labels = {target: name for target in DEPLOYMENT
               if (name := _alike(names, target))}  # fmt: skip
@@ -139,13 +160,6 @@ def columns_of(found: Sequence[Mapping[str, Any]]) -> Columns:
         f"not kept: {', '.join(left[:8])}{', ...' if len(left) > 8 else ''}" if left else "",
         bool(set(names) & {*TIMES, "phase"}),
     )  # fmt: skip
-
-
-def _rank(name: str, point: str) -> int:
-    """Return how early the name stands among those of a point: the first is the most exact."""
-    stem = _snake(name)
-    places = [i for i, word in enumerate(_POINTS[point]) if stem.startswith(word)]
-    return min(places, default=len(_POINTS[point]))
 
 
 def _named(names: Sequence[str], wanted: Sequence[str]) -> str:

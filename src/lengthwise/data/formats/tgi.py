@@ -114,8 +114,8 @@ def _row(said: Mapping[str, Any], osl: float) -> Row:
 def seconds(text: str) -> float:
     """Read a duration as Rust prints it, in seconds; NaN when it is none.
 
-    >>> seconds("4.065s"), seconds("94.5µs"), seconds("1m2s")
-    (4.065, 9.45e-05, 62.0)
+    >>> seconds("4.065s"), seconds("250µs"), seconds("1m2s")
+    (4.065, 0.00025, 62.0)
     """
     parts = _PART.findall(text)
     if not parts or "".join(value + unit for value, unit in parts) != text:
