@@ -98,7 +98,7 @@ def test_bundled_tokens_are_counted_by_the_server(mock: Any) -> None:
     assert all(r.token_mismatch for r in records)
     tpot = np.median([r.tpot_ms for r in records])  # three gaps of 20 ms over 12 tokens
     assert tpot == pytest.approx(5.0, rel=0.2)
-    assert not any(len(r.gaps_ms) for r in records)
+    assert not any(len(r.itl_ms) for r in records)
 
 
 def test_without_counts_of_the_server_chunks_count(mock: Any) -> None:

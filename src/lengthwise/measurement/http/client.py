@@ -10,6 +10,7 @@ from typing import Any
 
 from lengthwise.measurement.http.exchange import Exchange, Transport, WireError
 from lengthwise.measurement.http.failure import failure_of, retry_after_s
+from lengthwise.measurement.http.flight import Flight
 from lengthwise.measurement.http.prompts import Prompts
 from lengthwise.measurement.http.record import Job, Record, fail, record_of
 
@@ -75,12 +76,17 @@ class Client:
         self, target: Target, transport: Transport, *, timeout_s: float = 600.0, seed: int | str = 0
     ) -> None:
         self.target, self.prompts = target, Prompts(seed, target.vocabulary)
-        self.in_flight = 0
+        self._flight = Flight()
         self._transport, self._timeout_s = transport, timeout_s
         self._unix_offset_s = time.time() - time.perf_counter()
         self._templates: dict[int, tuple[bytes, bytes]] = {}
         self._headers = {"Content-Type": "application/json", "Accept": "text/event-stream",
                          **target.headers}  # fmt: skip
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on their way."""
+        return self._flight.count
 
     @property
     def clock(self) -> str:
@@ -93,16 +99,17 @@ class Client:
         Labels are ``connect``, ``timeout`` and those of :func:`~.failure.failure_of`.
         """
         exchange = self.exchange(job)
-        self.in_flight += 1
+        mark = self._flight.leave_ground()
         in_flight, failure = self.in_flight, None
         try:
             await self._transport.send(exchange, self._timeout_s)
         except WireError as error:
             failure = (error.label, error.detail)
         finally:
-            self.in_flight -= 1
+            mean = self._flight.land(mark)
         exchange.close()
         record = record_of(job, exchange, in_flight, self._unix_offset_s)
+        record.in_flight_mean = mean
         failure = failure or failure_of(exchange, job.osl)
         if failure:
             fail(record, *failure)

@@ -64,9 +64,9 @@ class Timing:
     token_ns
         Mean time per token after the first, None where it is not known.
     arrivals_ns
-        One per token, where each has its chunk; else empty.
-    chunks
-        Chunks taken for tokens.
+        Of the chunks taken for tokens.
+    single
+        Whether each of them is one token, arriving by itself.
     note
         Why a time is missing, empty if none is.
     """
@@ -74,7 +74,7 @@ class Timing:
     first_ns: int | None = None
     token_ns: float | None = None
     arrivals_ns: list[int] = field(default_factory=list)
-    chunks: int = 0
+    single: bool = False
     note: str = ""
 
 
@@ -106,7 +106,7 @@ def reconcile(
     if not shown:
         return Timing(note=COUNTS)
     if (tokens is None or tokens > 1) and _at_the_end(shown, tokens, end_ns - sent_ns):
-        return Timing(chunks=len(shown), note=ONE_PIECE)
+        return Timing(arrivals_ns=_arrivals(shown), note=ONE_PIECE)
     if tokens is None:
         tokens = len(shown) if _words(shown) < AS_TOKENS * len(shown) else 0
     if doubtful and _words(shown) >= AS_TOKENS * len(shown):
@@ -171,10 +171,11 @@ def _without_late_end(marks: list[Mark]) -> list[Mark]:
 
 def _uneven(chunks: Sequence[Chunk], shown: list[Chunk], tokens: int, sent_ns: int) -> Timing:
     """Time an answer with another number of chunks than tokens."""
-    found = Timing(shown[0].at_ns, chunks=len(shown), note=COUNTS)
-    pace = _same_pace(chunks, shown, tokens)
-    if pace is not None:
-        return Timing(shown[0].at_ns, pace, chunks=len(shown))
+    found = Timing(shown[0].at_ns, arrivals_ns=_arrivals(shown), note=COUNTS)
+    found.token_ns = _same_pace(chunks, shown, tokens)
+    if found.token_ns is not None:
+        found.note = ""
+        return found
     arrivals, words = len(shown), _words(shown)
     if tokens <= arrivals:
         return found
@@ -182,9 +183,7 @@ def _uneven(chunks: Sequence[Chunk], shown: list[Chunk], tokens: int, sent_ns: i
     if share >= AS_WORDS:
         each = tokens / words
         marks = [(chunk.at_ns, pieces(chunk.text) * each) for chunk in shown]
-        timing = _timed(marks, sent_ns)
-        timing.arrivals_ns = []
-        return timing
+        return _timed(marks, sent_ns)
     if share < NO_WORDS:
         found.first_ns, found.note = None, HIDDEN
     return found
@@ -213,11 +212,10 @@ def _timed(marks: list[Mark], sent_ns: int, *, before: int = 0) -> Timing:
     used = merged if in_bursts else marks
     first_ns, together = used[0]
     rest = sum(tokens for _, tokens in used[1:])
-    timing = Timing(first_ns, chunks=len(marks))
+    timing = Timing(first_ns, arrivals_ns=[at_ns for at_ns, _ in marks])
     if rest > 0:
         timing.token_ns = (used[-1][0] - first_ns) / rest
-    if not in_bursts and all(tokens == 1 for _, tokens in marks):
-        timing.arrivals_ns = [at_ns for at_ns, _ in marks]
+    timing.single = not in_bursts and all(tokens == 1 for _, tokens in marks)
     ahead = max(together, 1.0) - 1 + before
     if ahead >= 1 and ahead * (timing.token_ns or 0) > LATE * (first_ns - sent_ns):
         timing.first_ns, timing.note = None, HIDDEN if before else LATE_START
@@ -233,6 +231,10 @@ def _bursts(marks: Sequence[Mark]) -> Iterator[Mark]:
             together = 0.0
         at_ns, together = next_ns, together + tokens
     yield at_ns, together
+
+
+def _arrivals(shown: Sequence[Chunk]) -> list[int]:
+    return [chunk.at_ns for chunk in shown]
 
 
 def _gaps(marks: Sequence[Mark]) -> list[int]:

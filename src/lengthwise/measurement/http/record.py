@@ -57,13 +57,17 @@ class Record:
     timing_note
         Why ``ttft_ms`` or ``tpot_ms`` is missing, empty if none is; see :mod:`~.reconcile`.
     gaps_ms
-        Time between tokens, where each came in a chunk of its own.
+        Time between the chunks taken for tokens.
+    single_tokens
+        Whether each of them is one token.
     osl_client, osl_server
         Tokens by the number of chunks, and by the count of the server.
     retry_after_s
         How long the server asks to be left alone.
     in_flight
         Requests of this client on their way when it was sent, itself included.
+    in_flight_mean
+        The same, on average over its time; 0 if it was never sent.
     """
 
     job: Job
@@ -86,10 +90,12 @@ class Record:
     server_prefill_ms: float | None = None
     server_tpot_ms: float | None = None
     in_flight: int = 0
+    in_flight_mean: float = 0.0
     sent_ns: int = 0
     last_ns: int = 0
     retry_after_s: float = 0.0
     gaps_ms: FloatArray = field(default_factory=lambda: np.empty(0))
+    single_tokens: bool = False
 
     @property
     def ok(self) -> bool:
@@ -103,6 +109,11 @@ class Record:
         return self.osl_server or max(asked, self.osl_client) or None
 
     @property
+    def itl_ms(self) -> FloatArray:
+        """Time between tokens, where each came in a chunk of its own; else empty."""
+        return self.gaps_ms if self.single_tokens else np.empty(0)
+
+    @property
     def token_mismatch(self) -> bool:
         """Whether the two counts differ by more than 5 %."""
         if not self.ok or not self.osl_server:
@@ -111,15 +122,12 @@ class Record:
 
     def to_row(self) -> dict[str, Any]:
         """Give the request as a row of the measurement table; unknown values are None."""
-        job, p = self.job, _percentiles(self.gaps_ms)
-        known = job.request_rate is not None
+        job, p = self.job, _percentiles(self.itl_ms)
         return {
             "phase": "request", "ttft_ms": self.ttft_ms, "tpot_ms": self.tpot_ms,
             "e2e_ms": self.e2e_ms, "isl": self.isl_server or job.isl,
             "osl": self.osl if self.ok else None, "cached_tokens": self.cached_tokens,
-            "request_rate" if known else "concurrency": (
-                job.request_rate if known else job.concurrency
-            ),
+            **self._load(),
             "repeat": job.repeat, "warmup": job.warmup, "timestamp": self.timestamp,
             "clock": "client", "request_id": job.request_id, "point": job.point,
             "status": self.status, "error": self.error, "error_detail": self.detail,
@@ -131,6 +139,14 @@ class Record:
             "server_tpot_ms": self.server_tpot_ms,
         }  # fmt: skip
 
+    def _load(self) -> dict[str, Any]:
+        """Columns of the load: what was held in flight, or what was while it ran at a rate."""
+        if self.job.request_rate is None:
+            return {"concurrency": self.job.concurrency}
+        met = max(round(self.in_flight_mean, 2), 1.0) if self.in_flight_mean else None
+        return {"concurrency": met, "request_rate": self.job.request_rate,
+                "load_from": "measured" if met else "rate"}  # fmt: skip
+
     def request_line(self, labels: Mapping[str, Any]) -> str:
         """Write the request as a line of ``requests.jsonl``, without what is unknown."""
         row = self.to_row() | dict(labels)
@@ -138,14 +154,15 @@ class Record:
         return json.dumps(known) + "\n"
 
     def step_lines(self) -> str:
-        """Write one line per gap for ``steps.jsonl``; index 1 is the second token."""
+        """Write one line per gap for ``steps.jsonl``; index 1 is the second token or chunk."""
         name, warm = json.dumps(self.job.request_id), json.dumps(self.job.warmup)
-        isl = self.isl_server or self.job.isl
+        head, isl = f'{{"request_id":{name},', self.isl_server or self.job.isl
         return "".join(
-            f'{{"request_id":{name},"output_index":{i},"context_len":{isl + i},'
-            f'"gap_ms":{gap:.4f},"warmup":{warm}}}\n'
+            head + (f'"output_index":{i},"context_len":{isl + i},' if self.single_tokens
+                    else f'"chunk_index":{i},')
+            + f'"gap_ms":{gap:.4f},"warmup":{warm}}}\n'
             for i, gap in enumerate(self.gaps_ms.tolist(), 1)
-        )
+        )  # fmt: skip
 
 
 def record_of(job: Job, exchange: Exchange, in_flight: int, unix_offset_s: float) -> Record:
@@ -174,7 +191,7 @@ def record_of(job: Job, exchange: Exchange, in_flight: int, unix_offset_s: float
         stream.chunks, tokens, sent_ns=sent, end_ns=end_ns, hidden=counts.hidden,
         doubtful=record.finish_reason == "length" and tokens != job.osl,
     )  # fmt: skip
-    record.osl_client, record.timing_note = timing.chunks, timing.note
+    record.osl_client, record.timing_note = len(timing.arrivals_ns), timing.note
     record.e2e_ms = (end_ns - sent) * MS_PER_NS
     arrivals = stream.arrivals_ns
     record.first_chunk_ms = (arrivals[0] - sent) * MS_PER_NS if arrivals else None
@@ -182,6 +199,7 @@ def record_of(job: Job, exchange: Exchange, in_flight: int, unix_offset_s: float
         record.ttft_ms = (timing.first_ns - sent) * MS_PER_NS
     if timing.token_ns is not None:
         record.tpot_ms = timing.token_ns * MS_PER_NS
+    record.single_tokens = timing.single
     record.gaps_ms = np.diff(np.array(timing.arrivals_ns, dtype=np.float64)) * MS_PER_NS
     return record
 

@@ -63,7 +63,7 @@ def failures(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
 
 
 def _gaps(records: Sequence[Record]) -> FloatArray:
-    return np.concatenate([r.gaps_ms for r in records]) if records else np.empty(0)
+    return np.concatenate([r.itl_ms for r in records]) if records else np.empty(0)
 
 
 def _throughput(good: Sequence[Record]) -> dict[str, float | None]:

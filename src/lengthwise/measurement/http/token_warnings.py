@@ -101,7 +101,7 @@ def _counts(one: Record) -> str:
 
 def _bundled(good: Sequence[Record]) -> list[str]:
     known = [r for r in good if r.tpot_ms is not None]
-    several = [r for r in known if (r.osl or 0) > 1 and not len(r.gaps_ms)]
+    several = [r for r in known if (r.osl or 0) > 1 and not r.single_tokens]
     if not several:
         return []
     return [
@@ -150,7 +150,7 @@ def _cached(good: Sequence[Record]) -> list[str]:
 
 
 def _zero_gaps(good: Sequence[Record]) -> list[str]:
-    gaps = np.concatenate([r.gaps_ms for r in good])
+    gaps = np.concatenate([r.itl_ms for r in good])
     zero = float((gaps == 0).mean()) if len(gaps) else 0.0
     if zero <= ZERO_SHARE:
         return []
