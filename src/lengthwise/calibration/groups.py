@@ -17,7 +17,7 @@ import pandas as pd
 
 from lengthwise.data.checks import usable
 from lengthwise.data.identity import deployment_of, labels_of
-from lengthwise.data.load import Load, is_loaded, load_in
+from lengthwise.data.load import Load, is_computed, is_loaded, load_in
 from lengthwise.data.points import POINT_COLUMNS
 from lengthwise.data.work import work_of
 from lengthwise.domain.model import ModelSpec, find_model
@@ -47,6 +47,8 @@ class Group:
         Architecture of the model, when known.
     outputs
         Generated tokens (least, greatest) of requests under load, None otherwise.
+    in_flight
+        Requests in flight (least, greatest) where they were computed, None where stated.
     """
 
     deployment: str
@@ -58,6 +60,7 @@ class Group:
     labels: dict[str, object]
     spec: ModelSpec | None
     outputs: tuple[float, float] | None = None
+    in_flight: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return len(self.y_s)
@@ -144,11 +147,12 @@ def _group(deployment: str, phase: str, rows: pd.DataFrame) -> Group:
         float(deviation[repeated].median()) if repeated.any() else float("nan"),
         labels,
         find_model(str(name)) if name is not None else None,
-        _outputs(rows) if load_in(labels) else None,
+        _range(rows, "osl") if load_in(labels) else None,
+        _range(rows, "concurrency") if load_in(labels) and is_computed(rows).all() else None,
     )
 
 
-def _outputs(rows: pd.DataFrame) -> tuple[float, float] | None:
-    if "osl" not in rows or rows["osl"].isna().all():
+def _range(rows: pd.DataFrame, name: str) -> tuple[float, float] | None:
+    if name not in rows or rows[name].isna().all():
         return None
-    return float(rows["osl"].min()), float(rows["osl"].max())
+    return float(rows[name].min()), float(rows[name].max())

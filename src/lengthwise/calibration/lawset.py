@@ -22,7 +22,7 @@ from lengthwise.calibration.held_out import (
 )
 from lengthwise.calibration.intervals import Calibration, PublicScores, calibrate
 from lengthwise.calibration.learned import KindPrior, attention_of, kind_of, learned
-from lengthwise.calibration.loads import warn_of_loads
+from lengthwise.calibration.loads import warn_of_loads, with_enough
 from lengthwise.calibration.match import match_deployment
 from lengthwise.calibration.phase_law import Domain, PhaseLaw
 from lengthwise.calibration.pooling import Population, borrowed, populations_of
@@ -116,7 +116,7 @@ class LawSet(Estimator):
             If the table breaks a rule.
         """
         frame = load(table)
-        groups = list(groups_of(frame))
+        groups = with_enough(list(groups_of(frame)))
         if not groups:
             raise NothingUsableError(
                 "a law needs at least one usable row", got=f"{len(frame)} rows, none usable",

@@ -48,6 +48,7 @@ def match_deployment(
     alike = [law for law in of_phase if _agrees(law.labels, labels)]
     load = load_in(labels)
     agreeing = [law for law in alike if law.load == load]
+    agreeing = agreeing or [law for law in alike if law.holds(load)]
     if len(agreeing) > 1:
         names = "; ".join(law.deployment for law in agreeing[:5])
         raise InputError(

@@ -14,7 +14,7 @@ from lengthwise.calibration.held_out import HeldOut
 from lengthwise.calibration.rivals import Rival
 from lengthwise.calibration.suspects import Suspect
 from lengthwise.calibration.trials import Trial
-from lengthwise.data.load import Load, load_in
+from lengthwise.data.load import Load, class_of, load_in
 from lengthwise.domain.work import Work
 from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.hachiya_patias import HachiyaPatias
@@ -41,6 +41,9 @@ class Domain:
     outputs
         Generated tokens (least, greatest) of requests under load, whose TTFT holds the outputs of
         others; None without load or where rows do not say.
+    in_flight
+        Requests in flight (least, greatest) where they were computed and put together; None where
+        a client held them, or without load.
     """
 
     length: tuple[float, float]
@@ -48,13 +51,17 @@ class Domain:
     sequences: tuple[float, float]
     chunk: float | None = None
     outputs: tuple[float, float] | None = None
+    in_flight: tuple[float, float] | None = None
 
     @classmethod
-    def of(cls, work: Work, outputs: tuple[float, float] | None = None) -> Domain:
-        """Take the ranges of measured steps, and those of outputs under load."""
+    def of(
+        cls, work: Work, outputs: tuple[float, float] | None = None,
+        in_flight: tuple[float, float] | None = None,
+    ) -> Domain:  # fmt: skip
+        """Take the ranges of measured steps, and those of outputs and loads under load."""
         axes = (work.length, work.new_tokens, work.sequences)
         length, new_tokens, sequences = ((float(a.min()), float(a.max())) for a in axes)
-        return cls(length, new_tokens, sequences, chunk_of(work), outputs)
+        return cls(length, new_tokens, sequences, chunk_of(work), outputs, in_flight)
 
     @classmethod
     def around(cls, domains: Sequence[Domain]) -> Domain:
@@ -162,7 +169,8 @@ class PhaseLaw:
     ) -> PhaseLaw:  # fmt: skip
         """Describe the law fitted to ``group``."""
         return cls(
-            group.deployment, group.phase, group.labels, law, Domain.of(group.work, group.outputs),
+            group.deployment, group.phase, group.labels, law,
+            Domain.of(group.work, group.outputs, group.in_flight),
             len(group), int(group.repeats.sum()), group.noise, tuple(trials), held_out,
             suspects, rival,
         )  # fmt: skip
@@ -171,6 +179,13 @@ class PhaseLaw:
     def load(self) -> Load:
         """The load it was measured under, empty for single requests and batches."""
         return load_in(self.labels)
+
+    def holds(self, load: Load) -> bool:
+        """Whether it is of requests in flight that were computed, and a load is of their class."""
+        asked = load.get("concurrency")
+        if self.domain.in_flight is None or asked is None or "request_rate" in load:
+            return False
+        return float(class_of(asked)) == self.load.get("concurrency")
 
     @property
     def spoilt(self) -> tuple[int, ...]:
