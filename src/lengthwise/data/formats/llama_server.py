@@ -3,16 +3,17 @@
     TTFT = prompt_ms    TPOT = predicted_ms / (predicted_n - 1)    E2E = prompt_ms + predicted_ms
 
 The server stops the clock of the prompt when the first token is drawn, so ``predicted_ms`` holds
-one gap fewer than there are tokens, and ``predicted_per_token_ms`` is too small by that one. Times
-begin when a slot starts on the prompt: the wait for a slot is not in them. ``prompt_n`` counts what
-was computed; with the ``cache_n`` tokens reused from the cache it is the prompt.
+one gap fewer than there are tokens; older versions print ``predicted_per_token_ms`` over all tokens
+nevertheless, which is too small by that one. Times begin when a slot starts on the prompt: the wait
+for a slot is not in them. ``prompt_n`` counts what was computed; with the ``cache_n`` tokens reused
+from the cache it is the prompt.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
@@ -58,6 +59,7 @@ def read(document: Document) -> Parsed:
     dropped: Counter[str] = Counter()
     rows: list[Row] = []
     told: list[float] = []
+    spans: list[float] = []
     for record in _objects(document):
         timings = _timings(record)
         if timings is None or _is_part(record):
@@ -67,10 +69,27 @@ def read(document: Document) -> Parsed:
         else:
             rows.append(timings_row(timings, _total(record, timings)) | _labels(record))
             told.append(number(timings.get("predicted_per_token_ms"), "predicted_per_token_ms"))
-    mean = [row["predicted_ms"] / row["osl"] for row in rows]
-    flags = disagreement(rows, told, mean, "predicted_per_token_ms")
+            spans.append(number(timings["predicted_ms"], "predicted_ms"))
+    counts = [row["osl"] for row in rows]
+    flags = disagreement(rows, told, per_token(told, spans, counts), "predicted_per_token_ms")
     return parsed(rows, dropped=dropped, flags=flags,
                   assumptions=[*NOTES, *add_no_load(rows)] if rows else [])  # fmt: skip
+
+
+def per_token(
+    told: Sequence[float], spans: Sequence[float], counts: Sequence[float]
+) -> list[float]:
+    """Return time per token, ms, over all tokens or all but the first, as versions print it.
+
+    >>> per_token([10.0, 9.9], [990.0, 990.0], [100, 100])
+    [10.0, 9.9]
+    """
+    found = []
+    for printed, span, count in zip(told, spans, counts, strict=True):
+        over_gaps, over_all = span / max(count - 1, 1), span / count
+        nearer = abs(over_gaps - printed) < abs(over_all - printed)
+        found.append(over_gaps if nearer else over_all)
+    return found
 
 
 def _objects(document: Document) -> list[dict[str, Any]]:
@@ -123,7 +142,7 @@ def timings_row(timings: Mapping[str, Any], total: float = float("nan")) -> Row:
     row = request_row(
         ttft=ttft, end=ttft + span, tpot=tpot_s(0.0, span, osl),
         isl=tokens(isl, "prompt tokens"), osl=osl, cached_tokens=cached_part(isl, cached),
-        engine="llama.cpp", clock="server", predicted_ms=decode,
+        engine="llama.cpp", clock="server",
     )  # fmt: skip
     drafted, accepted = (number(timings.get(n), n) for n in ("draft_n", "draft_n_accepted"))
     return row | ({"draft_acceptance": accepted / drafted} if drafted > 0 else {})

@@ -10,13 +10,14 @@ programs print ``runs``, which is one fewer than there are tokens.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import Row, parsed
-from lengthwise.data.formats.llama_server import NOTES, timings_row
+from lengthwise.data.formats.llama_server import NOTES, per_token, timings_row
 from lengthwise.data.formats.request_records import EMPTY, add_no_load, disagreement
 
 NAME = "llama-server-log"
@@ -44,7 +45,7 @@ def read(document: Document) -> Parsed:
     """Read one row per pair of lines."""
     dropped: Counter[str] = Counter()
     rows: list[Row] = []
-    told: list[float] = []
+    found_of: list[Found] = []
     for found in _requests(document.text):
         if "predicted_n" not in found:
             dropped["prompt without an answer"] += 1
@@ -52,8 +53,11 @@ def read(document: Document) -> Parsed:
             dropped[EMPTY] += 1
         else:
             rows.append(timings_row(found))
-            told.append(found.get("each", float("nan")) * found["printed_n"])
-    flags = disagreement(rows, told, [row["predicted_ms"] for row in rows], "ms per token")
+            found_of.append(found)
+    told = [found.get("each", math.nan) for found in found_of]
+    spans = [found["predicted_ms"] for found in found_of]
+    each = per_token(told, spans, [max(found["printed_n"], 1.0) for found in found_of])
+    flags = disagreement(rows, told, each, "ms per token")
     notes = [*NOTES, _NOTE, *add_no_load(rows)] if rows else []
     return parsed(rows, dropped=dropped, assumptions=notes, flags=flags)
 
