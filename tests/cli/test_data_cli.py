@@ -76,7 +76,9 @@ def test_table_writes_the_measurement_table(alone: None, tmp_path: Path, suffix:
     assert json.loads(result.stdout)["phases"] == {"decode": 4304, "prefill": 538}
     back = pd.read_parquet(path) if suffix == "parquet" else pd.read_csv(path)
     assert len(back) == 4842
-    assert "4,842 rows" in run("table", "own-openvino-cpu", "-o", path).stdout
+    again = ("table", "own-openvino-cpu", "-o", path)
+    assert "is not replaced" in str(run(*again).exception)
+    assert "4,842 rows" in run(*again, "--force").stdout
 
 
 @pytest.mark.parametrize(

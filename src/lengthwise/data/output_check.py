@@ -8,6 +8,7 @@ it is empty or of the same kind, and never where it holds measurements.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Sequence
@@ -71,10 +72,46 @@ def check_output(
     if status is not None:
         check_kind(path, status.st_mode)
     _check_name(path, kind)
-    _check_folder(target)
+    _check_writable(target.parent, None if status is None else target)
     if status is not None and stat.S_ISREG(status.st_mode):
         check_not_read(path, inputs)
         _check_replaced(path, target, kind, status.st_size, force)
+
+
+def check_folder(
+    folder: str | Path, names: str, kind: Kind, *, inputs: Sequence[Source] = (),
+    force: bool = False,
+) -> None:  # fmt: skip
+    """Refuse a folder to write several files to: as :func:`check_output` does for one.
+
+    Parameters
+    ----------
+    folder
+        Made when it is absent.
+    names
+        Regular expression of the names that will be written.
+    kind
+        What each of them is.
+
+    Raises
+    ------
+    InputError
+        With the rule that is broken.
+    MissingExtraError
+        If a picture needs a package that is absent.
+    """
+    folder = Path(folder)
+    _check_needs(kind)
+    if is_stream(folder) or (folder.exists() and not folder.is_dir()):
+        raise InputError("the output must be a folder", got=f"the file {folder}",
+                         remedy="name a folder; it is made if it is absent")  # fmt: skip
+    if not folder.is_dir():
+        _check_writable(next(up for up in target_of(folder).parents if up.exists()))
+        return
+    _check_writable(target_of(folder))
+    for file in sorted(folder.iterdir()):
+        if re.fullmatch(names, file.name):
+            check_output(file, kind, inputs=inputs, force=force)
 
 
 def check_not_read(path: str | Path, inputs: Sequence[Source]) -> None:
@@ -112,26 +149,25 @@ def _check_name(path: Path, kind: Kind) -> None:
     if kind.any_suffix:
         raise InputError(f"{kind.name} must not be called so", got=path.name,
                          remedy=f"name it {usual}")  # fmt: skip
-    raise FileFormatError(f"the suffix must name a format: {kind.name} ends in "
-                          f"{', '.join(kind.suffixes)}", got=path.name,
+    raise FileFormatError(f"{kind.name} must end in {', '.join(kind.suffixes)}", got=path.name,
                           remedy=f"name it {usual}")  # fmt: skip
 
 
-def _check_folder(target: Path) -> None:
-    """Try to make a file where the output will be: rights alone do not tell."""
-    if not target.parent.is_dir():
-        raise FileFormatError("the folder to write to must exist", got=str(target.parent),
-                         remedy="make it first")  # fmt: skip
-    refused = None
+def _check_writable(folder: Path, file: Path | None = None) -> None:
+    """Try to make a file in the folder, since rights alone do not tell; look at the old file."""
+    if not folder.is_dir():
+        raise FileFormatError("the folder to write to must exist", got=str(folder),
+                              remedy="make it first")  # fmt: skip
+    refused = ""
     try:
-        with tempfile.TemporaryFile(dir=target.parent):
+        with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         refused = error.strerror or str(error)
-    if refused is None and target.exists() and not _may_write(target):
+    if not refused and file is not None and not _may_write(file):
         refused = "the file is read-only"
-    if refused is not None:
-        raise InputError("the output must be writable", got=f"{target} ({refused})",
+    if refused:
+        raise InputError("the output must be writable", got=f"{file or folder} ({refused})",
                          remedy="change its rights, or name another")  # fmt: skip
 
 

@@ -77,6 +77,11 @@ def _never(path: Path) -> bool:
     return False
 
 
+def _is_of_study(path: Path) -> bool:
+    """Whether a file is a study, or its predictions beside it."""
+    return holds('"lengthwise-study"')(path.with_name("study.json"))
+
+
 def _has_predictions(path: Path) -> bool:
     """Whether a table has the columns that predictions have and measurements have not."""
     from lengthwise.data.files import iter_tables  # here: it brings pandas
@@ -88,6 +93,9 @@ def _has_predictions(path: Path) -> bool:
     return "provenance" in names and bool(names & {"lo_ms", "ttft_lo_ms"})
 
 
+DEMO = "lengthwise demo"
+"""What the rows behind the page of a demo name as their maker."""
+
 PICTURES = (".png", ".svg", ".pdf")
 PAGES = (".html", ".htm")
 _TAKEN = {*_TABLES, *PICTURES, *PAGES, ".gz", ".yaml", ".yml", ".toml", ".gguf"}
@@ -98,6 +106,8 @@ PAGE = Kind("a page", PAGES, holds(f'content="{PRODUCER} '))
 REPORT_DATA = Kind("the content of a report", (".json",), holds('"lengthwise-report"'))
 PICTURE = Kind("a picture", PICTURES, holds(f"{PRODUCER} picture"))
 PREDICTIONS = Kind("a table of predictions", _TABLES, _has_predictions)
+DEMO_ROWS = Kind("the rows of a demo", (".parquet",), holds(DEMO))
 MEASUREMENTS = Kind("a table of measurements", _TABLES, _never)
+STUDY = Kind("a study", (".json", ".csv"), _is_of_study)
 HARDWARE = Kind("a hardware file", (".toml",), _never)
 LLMD_REPORT = Kind("an llm-d report", (".yaml", ".yml", ".jsonl", ".json"), _never)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lengthwise.evaluation.estimator import Estimator, law_set
@@ -27,29 +28,50 @@ MakeVariant = Callable[[dict[str, str]], Estimator]
 
 @dataclass(frozen=True)
 class AblationResult:
-    """Evaluations of all subsets of terms on both splits."""
+    """Evaluations of all subsets of terms on both splits.
+
+    Attributes
+    ----------
+    in_range, extrapolation
+        The splits; the second is None where the first was interrupted.
+    """
 
     in_range: EvaluationResult
-    extrapolation: EvaluationResult
+    extrapolation: EvaluationResult | None
+
+    @property
+    def partial(self) -> bool:
+        """Whether it was interrupted."""
+        return self.extrapolation is None or self.in_range.partial or self.extrapolation.partial
+
+    @property
+    def sides(self) -> dict[str, EvaluationResult]:
+        """The splits that were evaluated, by name."""
+        both = {"in_range": self.in_range, "extrapolation": self.extrapolation}
+        return {name: side for name, side in both.items() if side is not None}
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row per subset: MAPE, interval and worst group of both splits, in percent."""
-        parts = []
-        for side, result in (("in_range", self.in_range), ("extrapolation", self.extrapolation)):
-            overall = result.overall.set_index("formulation")[list(_COLUMNS)]
+        """One row per subset: MAPE, interval and worst group of both splits, in percent.
+
+        Figures of a split that was not evaluated are NaN.
+        """
+        sides, parts = self.sides, []
+        for side in ("in_range", "extrapolation"):
+            overall = sides.get(side, self.in_range).overall.set_index("formulation")
             names = {column: f"{side}_{short}" for column, short in _COLUMNS.items()}
-            parts.append(overall.rename(columns=names))
+            part = overall[list(_COLUMNS)].rename(columns=names)
+            parts.append(part if side in sides else part * np.nan)
         return pd.concat(parts, axis=1).rename_axis("terms").reset_index()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the table and both evaluations, ready for JSON."""
+        """Return the table and the evaluations, ready for JSON."""
         rows: list[dict[str, Any]] = jsonable(self.table.to_dict("records"))
+        sides = {"in_range": None, "extrapolation": None} | self.sides
         return {
-            "table": rows,
-            "in_range": self.in_range.to_dict(),
-            "extrapolation": self.extrapolation.to_dict(),
-        }
+            "table": rows, "partial": self.partial,
+            **{name: side.to_dict() if side else None for name, side in sides.items()},
+        }  # fmt: skip
 
 
 _COLUMNS = {
@@ -94,7 +116,8 @@ def ablation(
     """Evaluate all subsets of terms in range and when extrapolating ``factor`` times in length.
 
     Parameters are those of :func:`lengthwise.evaluation.protocol.evaluate`; ``make`` replaces the
-    product's family by one of your own with the switches ``e1``, ``e2`` and ``e3``.
+    product's family by one of your own with the switches ``e1``, ``e2`` and ``e3``. An interrupt
+    ends it with what was done, marked ``partial``, if that is anything.
     """
     build = make or (lambda switches: law_set(FAMILY, **switches))
     switches = variants()
@@ -106,4 +129,10 @@ def ablation(
             formulations=tuple(switches), make=lambda name: build(switches[name]),
         )  # fmt: skip
 
-    return AblationResult(in_range=run("random"), extrapolation=run("length"))
+    in_range = run("random")
+    if in_range.partial:
+        return AblationResult(in_range, None)
+    try:
+        return AblationResult(in_range, run("length"))
+    except KeyboardInterrupt:
+        return AblationResult(in_range, None)

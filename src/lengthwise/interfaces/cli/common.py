@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lengthwise.errors import InputError, LengthwiseError
+from lengthwise.errors import InputError, LengthwiseError, OutputError
 from lengthwise.interfaces.cli.counts import parse_length
 
 if TYPE_CHECKING:
@@ -70,33 +70,15 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def check_output(path: Path | None) -> None:
-    """Refuse a file that cannot be written, before the work is done."""
-    if path is None:
-        return
-    if path.is_dir():
-        raise InputError("the output must be a file", got=f"the folder {str(path)!r}",
-                         remedy="add the name of a file")  # fmt: skip
-    if not path.parent.is_dir():
-        raise InputError("the folder to write to must exist", got=str(path.parent),
-                         remedy="make it first")  # fmt: skip
-
-
-def check_folder(path: Path | None) -> None:
-    """Refuse a folder that cannot be made, before the work is done."""
-    if path is not None and path.exists() and not path.is_dir():
-        raise InputError("the output must be a folder", got=f"the file {path}",
-                         remedy="name a folder; it is made if it is absent")  # fmt: skip
-
-
 @contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
     """Turn a full disk or a lost folder into a message; what is in ``folder`` already stays."""
     try:
         yield
-    except OSError as error:
+    except (OSError, OutputError) as error:
+        got = error.got if isinstance(error, OutputError) else error.strerror or str(error)
         raise LengthwiseError(
-            "the results must be written", got=f"{error.strerror or error} ({error.filename})",
+            "the results must be written", got=got,
             remedy=f"free some space or name another file with -o; finished steps are in {folder}",
         ) from None  # fmt: skip
 

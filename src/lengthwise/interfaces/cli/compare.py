@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lengthwise.interfaces.cli.common import AsJson, check_output, log, print_json, print_table
+from lengthwise.data.output_kinds import PICTURE
+from lengthwise.interfaces.cli.common import AsJson, print_json, print_table
+from lengthwise.interfaces.cli.outputs import Force, check_output, wrote
 
 if TYPE_CHECKING:
     from lengthwise.reporting.comparison import Comparison, Pair
@@ -24,6 +26,7 @@ def command(
     plot: Annotated[
         Path | None, typer.Option(help="Picture of both, .png or .svg (needs matplotlib).")
     ] = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two laws, two tables, or a law with a table.
@@ -35,20 +38,20 @@ def command(
       lengthwise compare old.json new.json
       lengthwise compare law.json tonight.csv --plot drift.png
     """
-    check_output(plot)
+    check_output(plot, PICTURE, inputs=[first, second], force=force, as_json=as_json)
     from lengthwise.reporting.comparison import compare
     from lengthwise.reporting.sources import read
 
     found = compare(read(first), read(second), formulation)
-    if as_json:
-        print_json(found.to_dict())
-    else:
-        _show(found)
     if plot is not None:
         from lengthwise.reporting.figures.plots import save
 
         save([pair.chart for pair in found.pairs], plot)
-        log(f"wrote {plot}")
+        wrote(plot)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        _show(found)
 
 
 def _show(found: Comparison) -> None:

@@ -9,8 +9,11 @@ import typer
 
 from lengthwise.data.datasets import DATA_VARIABLE, available, describe, fetch, names
 from lengthwise.data.datasets import table as read_dataset
+from lengthwise.data.output_check import check_not_read
+from lengthwise.data.output_kinds import MEASUREMENTS
 from lengthwise.data.registry import DatasetInfo
 from lengthwise.interfaces.cli.common import AsJson, print_json
+from lengthwise.interfaces.cli.outputs import Force, check_output, wrote
 
 app = typer.Typer(
     help="Measured data by name, with source, licence and checked bytes.", no_args_is_help=True
@@ -66,12 +69,17 @@ def fetch_dataset(name: Name, as_json: AsJson = False) -> None:
 
 
 @app.command("table")
-def write_dataset(name: Name, output: Out, as_json: AsJson = False) -> None:
+def write_dataset(
+    name: Name, output: Out, force: Force = False, as_json: AsJson = False
+) -> None:  # fmt: skip
     """Write a dataset as a measurement table."""
+    check_output(output, MEASUREMENTS, force=force, as_json=as_json)
     from lengthwise.data.files import write_table
 
     frame = read_dataset(name)
+    check_not_read(output, [fetch(name) / file.path for file in describe(name).files])
     write_table(frame, output)
+    wrote(output)
     phases = {str(phase): int(count) for phase, count in frame["phase"].value_counts().items()}
     if as_json:
         print_json({"name": name, "rows": len(frame), "phases": phases, "output": str(output)})

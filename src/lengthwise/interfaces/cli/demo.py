@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lengthwise.interfaces.cli.common import AsJson, check_output, log, print_json, print_table
+from lengthwise.data.output import is_stream
+from lengthwise.data.output_kinds import DEMO, DEMO_ROWS, PAGE, PICTURE
+from lengthwise.interfaces.cli.common import AsJson, log, print_json, print_table
 from lengthwise.interfaces.cli.live import Live
+from lengthwise.interfaces.cli.outputs import Force, check_output, wrote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,6 +32,7 @@ def command(
     report: Annotated[
         Path | None, typer.Option(help="Page to write, .html; the table goes beside it.")
     ] = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure short prompts here, fit, predict long ones, measure those and show the error.
@@ -37,8 +41,10 @@ def command(
     an engine, or with --recorded, it uses measurements of ours that come with the package: lengths
     up to a quarter of the longest are fitted; the rest is predicted and compared.
     """
-    check_output(plot)
-    check_output(report)
+    check_output(plot, PICTURE, force=force, as_json=as_json)
+    check_output(report, PAGE, force=force, as_json=as_json)
+    if report is not None and not is_stream(report):
+        check_output(_rows_of(report), DEMO_ROWS, force=force)
     name = None if recorded else engine or _installed()
     if name is None:
         demo, table = _recorded(recorded)
@@ -46,17 +52,17 @@ def command(
         from lengthwise.reporting.live_demo import run_live
 
         demo, table = run_live(name, log, Live(sparse=True))
-    if as_json:
-        print_json(demo.to_dict())
-    else:
-        _show(demo)
     if plot is not None:
         from lengthwise.reporting.figures.plots import save
 
         save(demo.charts, plot, title=TITLE)
-        log(f"wrote {plot}")
+        wrote(plot)
     if report is not None:
         _write_report(table, demo, report)
+    if as_json:
+        print_json(demo.to_dict())
+    else:
+        _show(demo)
 
 
 def _installed() -> str | None:
@@ -84,10 +90,16 @@ def _write_report(table: pd.DataFrame, demo: Demo, path: Path) -> None:
     from lengthwise.data.table import write_table
     from lengthwise.reporting.demo_page import write_demo_page
 
-    log(f"wrote {write_demo_page(demo, path)}")
-    rows = path.with_suffix(".parquet")
-    write_table(table, rows)
-    log(f"wrote {rows}")
+    wrote(write_demo_page(demo, path))
+    if not is_stream(path):
+        table.attrs["made_by"] = DEMO
+        write_table(table, _rows_of(path))
+        wrote(_rows_of(path))
+
+
+def _rows_of(page: Path) -> Path:
+    """Return where the rows behind a page are written."""
+    return page.with_suffix(".parquet")
 
 
 TITLE = "Fitted on the shaded lengths (filled points), predicted beyond (open points)"

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lengthwise.data.output import is_stream, write_text
+from lengthwise.data.output_check import partial_path
+from lengthwise.data.output_kinds import SCORES
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.interfaces.cli.common import (
     AsJson,
     Output,
     TableFile,
-    check_output,
     log,
     plain,
     print_json,
@@ -29,6 +31,13 @@ from lengthwise.interfaces.cli.evaluation_text import (
     remarks,
     summary_rows,
 )
+from lengthwise.interfaces.cli.outputs import (
+    INTERRUPTED,
+    Force,
+    check_output,
+    partly_wrote,
+    wrote,
+)
 from lengthwise.units import counted
 
 if TYPE_CHECKING:
@@ -37,7 +46,6 @@ if TYPE_CHECKING:
 SplitName = Literal["length", "random", "batch", "deployment", "hardware"]
 
 DEFAULT = "hachiya-patias,linear,power,cubic-ols,gradient-boosting"
-INTERRUPTED = 130
 
 
 def command(
@@ -77,11 +85,13 @@ def command(
     seed: Annotated[int, typer.Option(help="Seed of the random split.")] = 0,
     as_json: AsJson = False,
     output: Output = None,
+    force: Force = False,
 ) -> None:
     """Score formulations on points they have not seen, per deployment and overall.
 
     The median over deployments of the mean absolute percentage error (MAPE) comes with its 95 %
-    bootstrap interval; noise is how far repeats of one point lie from their median.
+    bootstrap interval; noise is how far repeats of one point lie from their median. What an
+    interrupted run has goes to NAME.partial.json.
 
     lengthwise evaluate table.parquet --split length --factor 4
 
@@ -89,7 +99,7 @@ def command(
     """
     from lengthwise.data.table import load
 
-    check_output(output)
+    check_output(output, SCORES, inputs=[table], force=force, as_json=as_json)
     if ablation:
         _refuse_with_ablation(
             formulations=formulations, max_mape=max_mape,
@@ -111,14 +121,12 @@ def command(
         level=level, pooled=not alone, per_row=per_row, folds=folds, seed=seed,
         progress=_progress(),
     )  # fmt: skip
-    _write(result.to_dict(), output)
+    content = _write(result.to_dict(), output, partial=result.partial)
     if as_json:
-        print_json(result.to_dict())
+        print_json(content)
     else:
         _show(result, metric, per_deployment)
-    if result.partial:
-        log("interrupted: the figures above cover only what was done")
-        raise typer.Exit(INTERRUPTED)
+    _end_if(result.partial)
     if max_mape is not None:
         check_max_mape(result, max_mape)
     if not len(result.points):
@@ -145,15 +153,22 @@ def _run_ablation(table: Any, options: dict[str, Any], as_json: bool, output: Pa
     from lengthwise.evaluation.ablation import ablation
 
     result = ablation(table, **options, progress=_progress())
-    _write(result.to_dict(), output)
+    content = _write(result.to_dict(), output, partial=result.partial)
     if as_json:
-        print_json(result.to_dict())
-        return
-    title = f"What each term buys in range and {options['factor']:g} times beyond"
-    print_table(ABLATION, ablation_rows(result), title=title)
-    both = remarks(result.in_range, worst=False) + remarks(result.extrapolation, worst=False)
-    for line in dict.fromkeys(both):
-        print(line)
+        print_json(content)
+    else:
+        title = f"What each term buys in range and {options['factor']:g} times beyond"
+        print_table(ABLATION, ablation_rows(result), title=title)
+        both = [line for side in result.sides.values() for line in remarks(side, worst=False)]
+        for line in dict.fromkeys(both):
+            print(line)
+    _end_if(result.partial)
+
+
+def _end_if(partial: bool) -> None:
+    if partial:
+        log("interrupted: the figures above cover only what was done")
+        raise typer.Exit(INTERRUPTED)
 
 
 def _refuse_with_ablation(**options: Any) -> None:
@@ -187,12 +202,16 @@ def _progress() -> Any:
     return report
 
 
-def _write(value: dict[str, Any], output: Path | None) -> None:
+def _write(value: dict[str, Any], output: Path | None, *, partial: bool) -> dict[str, Any]:
+    """Write an evaluation, beside the output when it is partial; return what was written."""
+    content = {"kind": "lengthwise-evaluation", **plain(value)}
     if output is None:
-        return
-    text = json.dumps(plain(value), indent=1, ensure_ascii=False, allow_nan=False)
-    try:
-        output.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{output} must be writable", got=str(error.strerror)) from None
-    log(f"wrote {output}")
+        return content
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    if partial and not is_stream(output):
+        write_text(partial_path(output), text)
+        partly_wrote(output)
+    else:
+        write_text(output, text)
+        wrote(output)
+    return content

@@ -81,8 +81,8 @@ def ablation_rows(result: AblationResult) -> list[list[Any]]:
     rows = []
     for at in result.table.to_dict("records"):
         sides = [cell for side in ("in_range", "extrapolation") for cell in _side(at, side)]
-        failed = int(at["in_range_failed_groups"] + at["extrapolation_failed_groups"])
-        rows.append([at["terms"], *sides, failed])
+        counts = [at[f"{side}_failed_groups"] for side in result.sides]
+        rows.append([at["terms"], *sides, int(sum(counts))])
     return rows
 
 

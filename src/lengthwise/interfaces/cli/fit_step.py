@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import GateError, InputError
-from lengthwise.interfaces.cli.common import log, print_json, print_table
+from lengthwise.interfaces.cli.common import print_json, print_table
 from lengthwise.units import counted
 
 if TYPE_CHECKING:
@@ -19,21 +19,22 @@ def fit_step(
     max_mape: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Fit a step law, or update one by a few samples, and say what was found."""
+    from lengthwise.interfaces.cli.fit import say_kept
     from lengthwise.prediction.step_law import StepLaw
 
     if formulation != "step" and prior is not None:
         raise InputError("--prior belongs to the formulation step", got=formulation,
                          remedy="add --formulation step")  # fmt: skip
     law = StepLaw.load(prior).update(table) if prior else StepLaw().fit(table)
-    if output is not None:
-        law.save(output)
+    missed = None if max_mape is None else _missed_gate(law, max_mape)
+    kept = output if missed is None else None
+    if kept is not None:
+        law.save(kept)
     if as_json:
-        print_json({"law": output, **_to_json(law)})
+        print_json({"law": kept, **_to_json(law)})
     else:
         _show(law, updated=prior is not None)
-        log(f"wrote {output}" if output else "not saved: give -o law.json to keep the law")
-    if max_mape is not None:
-        _check_gate(law, max_mape)
+    say_kept(output, missed, "the law")
 
 
 def _to_json(law: StepLaw) -> dict[str, Any]:
@@ -74,10 +75,11 @@ def _error_row(name: str, error: Any) -> list[Any]:
             f"{error.mape_percent:.1f}"]  # fmt: skip
 
 
-def _check_gate(law: StepLaw, max_mape: float) -> None:
+def _missed_gate(law: StepLaw, max_mape: float) -> GateError | None:
     for name, head in law.heads_.items():
         if not head.error.mape_percent <= max_mape:
             got = f"{head.error.mape_percent:.2f} %" if head.error.rows else "no left-out row"
-            raise GateError(f"held-out errors of all quantities must be at most {max_mape:g} %",
-                            got=f"{got} for {name}", remedy="measure more, or relax the gate",
-                            )  # fmt: skip
+            return GateError(f"held-out errors of all quantities must be at most {max_mape:g} %",
+                             got=f"{got} for {name}", remedy="measure more, or relax the gate",
+                             )  # fmt: skip
+    return None

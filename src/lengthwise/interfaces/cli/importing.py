@@ -129,7 +129,7 @@ def command(
     usable = sum(report.rows_kept for report in reports)
     if output and usable:
         write_table(table, output)
-        wrote(output, f": {len(table):,} rows, {usable:,} usable")
+        wrote(output, f"{len(table):,} rows, {usable:,} usable,")
     if as_json:
         print_json(_as_json(table, reports, output if usable else None))
     else:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lengthwise.errors import InputError
-from lengthwise.interfaces.cli.common import AsJson, check_output, length_option
+from lengthwise.interfaces.cli.common import AsJson, length_option
 from lengthwise.interfaces.cli.counts import parse_counts, unscaled
+from lengthwise.interfaces.cli.measure_run import check_measured
+from lengthwise.interfaces.cli.outputs import Force
 
 if TYPE_CHECKING:
     from lengthwise.measurement.engine import Shape
@@ -70,6 +72,7 @@ def command(
         list[str] | None, typer.Option("--set", help="Label of all rows, as hardware=h100.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an ended run.")] = False,
+    force: Force = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show plan and time only.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     as_json: AsJson = False,
@@ -79,7 +82,7 @@ def command(
     Repeats are interleaved in random order, first visits are marked as warm-up, CPU time stands
     beside wall time. Beside the table a run directory (NAME.run) keeps every step as it is
     measured: a run that is killed loses one point at most and goes on with the same command and
-    --resume.
+    --resume. A table or a run that is there is replaced with --force only.
 
     lengthwise measure openvino --isl 128-8192*2 --batch 1,4 --budget 60s -o table.parquet
 
@@ -87,7 +90,8 @@ def command(
 
     lengthwise measure http://127.0.0.1:8000 --isl 512 --osl 64 --concurrency 1,4,16
     """
-    check_output(output)
+    check_measured(output, inputs=(trace, model), resume=resume, force=force or dry_run,
+                   as_json=as_json and not dry_run)  # fmt: skip
     given = name_values(labels, "--set")
     if target.startswith(("http://", "https://")):
         from lengthwise.interfaces.cli.measure_server import measure_server

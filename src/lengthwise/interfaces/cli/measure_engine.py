@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from lengthwise.errors import NothingUsableError
 from lengthwise.interfaces.cli.common import disk_errors, log, print_json, print_table
 from lengthwise.interfaces.cli.live import Live
-from lengthwise.interfaces.cli.measure_run import INTERRUPTED, MeasuredRun
+from lengthwise.interfaces.cli.measure_run import MeasuredRun
+from lengthwise.interfaces.cli.outputs import INTERRUPTED
 from lengthwise.units import format_tokens
 
 if TYPE_CHECKING:

@@ -11,8 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lengthwise.data.output import is_stream
+from lengthwise.data.output_check import Source
+from lengthwise.data.output_kinds import MEASUREMENTS
 from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.interfaces.cli.common import log, plain
+from lengthwise.interfaces.cli.outputs import check_output, wrote
 from lengthwise.measurement.run_directory import (
     MANIFEST,
     REPORT,
@@ -26,8 +30,6 @@ from lengthwise.units import counted
 
 if TYPE_CHECKING:
     import pandas as pd
-
-INTERRUPTED = 130
 
 
 class MeasuredRun:
@@ -50,7 +52,7 @@ class MeasuredRun:
 
     def __init__(self, output: Path, asked: Mapping[str, Any], *, resume: bool) -> None:
         self.output, self.resume = output, resume
-        self.into = RunDirectory(output.with_suffix(".run"))
+        self.into = RunDirectory(run_of(output))
         self.manifest: dict[str, Any] = {"command": _command(), "status": "running", **plain(asked)}
         self._begun: float | None = None
         if resume:
@@ -127,7 +129,7 @@ class MeasuredRun:
     def say_written(self) -> None:
         """Tell where table, run and report are."""
         rows = counted(self.manifest["rows"], "row")
-        log(f"wrote {rows} to {self.output} and the run to {self.into.path}")
+        wrote(self.output, rows, f" and the run to {self.into.path}")
         if self.report is not None:
             log(f"to look at: {self.report}")
 
@@ -172,6 +174,37 @@ class MeasuredRun:
             start = datetime.fromisoformat(parts[-1]["started"]).timestamp()
             parts[-1]["seconds"] = round(max(last - start, 0.0), 1)
         return parts
+
+
+def run_of(output: Path) -> Path:
+    """Return the run directory of a table: beside a file, here for a device or a pipe.
+
+    >>> run_of(Path("out/table.parquet")).name, run_of(Path("-")).name
+    ('table.run', 'measure.run')
+    """
+    return Path("measure.run") if is_stream(output) else output.with_suffix(".run")
+
+
+def check_measured(
+    output: Path, *, inputs: Sequence[Source], resume: bool, force: bool, as_json: bool
+) -> None:
+    """Refuse to measure onto something that would be lost: a table, an earlier run.
+
+    Raises
+    ------
+    InputError
+        If the table cannot or must not be written, or a run is there and is not gone on with.
+    """
+    into = RunDirectory(run_of(output))
+    same = resume and into.exists and into.manifest().get("output") == output.name
+    check_output(output, MEASUREMENTS, inputs=inputs, force=force or same, as_json=as_json)
+    if into.path.exists() and not into.path.is_dir():
+        raise InputError("the run must be written to a folder", got=f"the file {into.path}",
+                         remedy="name another table with -o")  # fmt: skip
+    if not (resume or force) and into.path.is_dir() and any(into.path.iterdir()):
+        raise InputError("an earlier run is not replaced", got=f"{into.path}, which is there "
+                         "already", remedy="go on with it by --resume, replace it by --force, or "
+                         "name another table with -o")  # fmt: skip
 
 
 def difference(was: Any, now: Any, name: str) -> str | None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.errors import FileFormatError, InputError, NothingUsableError
-from lengthwise.interfaces.cli.common import check_output, disk_errors, log, print_json, print_table
-from lengthwise.interfaces.cli.measure_run import INTERRUPTED, MeasuredRun
+from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.interfaces.cli.common import disk_errors, log, print_json, print_table
+from lengthwise.interfaces.cli.measure_run import MeasuredRun
+from lengthwise.interfaces.cli.outputs import INTERRUPTED
 
 if TYPE_CHECKING:
     from lengthwise.measurement.http.points import Point
@@ -58,7 +59,6 @@ def measure_server(
     )  # fmt: skip
     if dry_run:
         return _dry_run(url, points, as_json)
-    _check_table(output)
     options = RunOptions(endpoint, model, timeout_s, scrape, seed, labels)
     return _measure(points, _Asked(url, output, options, as_json, quiet, resume))
 
@@ -196,12 +196,3 @@ def _seconds(point: Point) -> str | None:
     if point.request_rate is not None and point.total is not None:
         return f"{point.total / point.request_rate:.0f}"
     return None if point.duration_s is None else f"{point.duration_s:.0f}"
-
-
-def _check_table(output: Path) -> None:
-    from lengthwise.data.files import SUFFIXES
-
-    check_output(output)
-    if output.suffix.lower() not in SUFFIXES:
-        raise FileFormatError("the suffix must name a format", got=output.name,
-                              remedy="use .csv, .tsv, .parquet or .jsonl")  # fmt: skip

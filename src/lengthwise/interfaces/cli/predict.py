@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lengthwise.data.law_files import STEP_LAW, law_kind
+from lengthwise.data.output_kinds import PREDICTIONS
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.interfaces.cli.common import AsJson, Output, log, print_json, print_table
 from lengthwise.interfaces.cli.knob_options import KnobSettings, with_knobs
+from lengthwise.interfaces.cli.outputs import Force, check_output, wrote
 from lengthwise.interfaces.cli.predict_grid import RANGES, check_table_options, combinations
-from lengthwise.interfaces.cli.predict_step import StepRequest, is_step_law, predict_step
+from lengthwise.interfaces.cli.predict_step import StepRequest, predict_step
 from lengthwise.interfaces.cli.predict_text import columns, describe, table_rows
+from lengthwise.interfaces.cli.saying import say_remarks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +58,7 @@ def command(
         Path | None, typer.Option(help="Table of points to predict (.csv, .parquet, .jsonl).")
     ] = None,
     output: Output = None,
+    force: Force = False,
     level: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.9,
     allow_extrapolation: Annotated[
         bool, typer.Option("--allow-extrapolation", help="Answer at any length.")
@@ -108,6 +113,8 @@ def command(
     lengthwise explain --knobs lists them.
     """
     law = _law_of(law, law_file)
+    check_output(output, PREDICTIONS, inputs=(law, table, model, hardware), force=force,
+                 as_json=as_json)  # fmt: skip
     labels = {
         "model": model, "hardware": hardware, "engine": engine, "engine_version": engine_version,
         "precision": precision, "kv_precision": kv_precision, "tp": tp, "pp": pp, "ep": ep,
@@ -119,7 +126,7 @@ def command(
         "concurrency": concurrency, "cached_tokens": cached_tokens,
         "prefill_chunk": prefill_chunk,
     }  # fmt: skip
-    if law is None or is_step_law(law):
+    if law is None or law_kind(law) == STEP_LAW:
         if request_rate is not None:
             raise InputError("the step law takes its load as requests in flight",
                              got=f"--request-rate {request_rate:g}",
@@ -146,7 +153,7 @@ def command(
         _predict_table(loaded, table, output, level, defaults, as_json)
         return
     _check_load(batch_size, concurrency, request_rate)
-    points = _grid(sizes, phase, given)
+    points = _grid(sizes, phase, given, loaded.only_labels | given)
     _predict_points(loaded, points, level, as_json, output)
 
 
@@ -167,7 +174,7 @@ def _predict_points(
         from lengthwise.data.table import write_table
 
         write_table(answers, output)
-        log(f"wrote {output}")
+        wrote(output)
     if as_json:
         rows = [{**row, "level": level} for row in answers.to_dict("records")]
         print_json(rows[0] if len(rows) == 1 else rows)
@@ -195,7 +202,7 @@ def _predict_table(
 
 
 def _report(report: StreamReport, output: Path) -> None:
-    log(f"wrote {output}: {report.predicted:,} of {report.rows:,} rows predicted")
+    wrote(output, note=f": {report.predicted:,} of {report.rows:,} rows predicted")
     for reason, count in sorted(report.problems.items(), key=lambda item: -item[1]):
         log(f"  {count:,} not: {reason}")
     if not report.predicted:
@@ -213,11 +220,14 @@ def _check_load(batch_size: Text, concurrency: Text, request_rate: float | None)
         )
 
 
-def _grid(sizes: dict[str, Text], phase: Text, labels: dict[str, Any]) -> pd.DataFrame:
+def _grid(
+    sizes: dict[str, Text], phase: Text, labels: dict[str, Any], deployment: dict[str, Any]
+) -> pd.DataFrame:
     """Make the points of all combinations of sizes; under load they have no batch."""
     import pandas as pd
 
     phase, names, rows = combinations(sizes, phase, loaded="request_rate" in labels)
+    say_remarks(deployment, phase, names, rows, measured_engines=None)
     grid = pd.DataFrame(rows, columns=names)
     grid.insert(0, "phase", phase)
     return grid.assign(**labels)

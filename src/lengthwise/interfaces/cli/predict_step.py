@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.interfaces.cli.common import log, print_json, print_table
+from lengthwise.interfaces.cli.outputs import wrote
 from lengthwise.interfaces.cli.predict_grid import check_table_options, combinations
 from lengthwise.interfaces.cli.predict_step_text import COLUMNS, describe, table_row
+from lengthwise.interfaces.cli.saying import say_only_deployment, say_remarks
 
 if TYPE_CHECKING:
     from lengthwise.domain.memory import MemoryUse
     from lengthwise.prediction.step_law import StepLaw
-
-MARK = '"lengthwise-step-law"'
 
 
 @dataclass(frozen=True)
@@ -35,17 +35,9 @@ class StepRequest:
     energy: bool = False
 
 
-def is_step_law(path: Path) -> bool:
-    """Whether a law file is one of the formulation step."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            return MARK in file.read(200)
-    except (OSError, UnicodeDecodeError):
-        return False
-
-
 def predict_step(asked: StepRequest) -> None:
     """Answer a point, a grid or a table."""
+    from lengthwise.prediction.step_deployment import with_only_deployment
     from lengthwise.prediction.step_law import StepLaw
 
     if not 0 < asked.level < 1:
@@ -60,6 +52,9 @@ def predict_step(asked: StepRequest) -> None:
         _refuse_with_table(asked)
         _predict_table(law, asked)
         return
+    labels, added = with_only_deployment(asked.labels, law.training_)
+    say_only_deployment(labels, added)
+    asked = replace(asked, labels=labels)
     for name in ("model", "hardware"):
         if name not in asked.labels:
             raise InputError(
@@ -72,6 +67,7 @@ def predict_step(asked: StepRequest) -> None:
 
 def _predict_points(law: StepLaw, asked: StepRequest) -> None:
     phase, names, rows = combinations(asked.sizes, asked.phase)
+    say_remarks(asked.labels, phase, names, rows, measured_engines=law.measured_engines)
     points: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(names)}
     points |= {name: [value] * len(rows) for name, value in asked.labels.items()}
     points["phase"] = [phase] * len(rows)
@@ -145,18 +141,23 @@ def _predict_table(law: StepLaw, asked: StepRequest) -> None:
         raise InputError("a table of predictions needs a file to go to", got="no -o",
                          remedy="add -o out.parquet (or .csv, .jsonl)")  # fmt: skip
     from lengthwise.data.table import write_table
+    from lengthwise.prediction.step_deployment import with_only_deployment
     from lengthwise.prediction.step_points import load_points
 
     assert asked.table is not None
     frame = load_points(asked.table)
-    missing = {k: v for k, v in asked.labels.items() if k not in frame}
+    labels = dict(asked.labels)
+    if "model" not in frame and "hardware" not in frame:
+        labels, added = with_only_deployment(labels, law.training_)
+        say_only_deployment(labels, added)
+    missing = {k: v for k, v in labels.items() if k not in frame}
     answers = law.predict_table(frame.assign(**missing), asked.level)
     write_table(answers, asked.output)
     answered = int((answers["problem"] == "").sum())
     if asked.as_json:
         print_json({"output": asked.output, "rows": len(answers), "predicted": answered,
                     "problems": _counts(answers["problem"])})  # fmt: skip
-    log(f"wrote {asked.output}: {answered:,} of {len(answers):,} rows predicted")
+    wrote(asked.output, note=f": {answered:,} of {len(answers):,} rows predicted")
     for reason, count in _counts(answers["problem"]).items():
         log(f"  {count:,} not: {reason}")
     if not answered:
@@ -195,4 +196,4 @@ def _write(records: list[dict[str, Any]], output: Path) -> None:
     nested = ("memory", "energy", "techniques")
     flat = [{k: v for k, v in record.items() if k not in nested} for record in records]
     write_table(pd.DataFrame(flat), output)
-    log(f"wrote {output}")
+    wrote(output)

@@ -7,13 +7,27 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from lengthwise.data.output import is_standard, is_stream
+from lengthwise.data.output_check import partial_path
+from lengthwise.data.output_kinds import PAGE, PICTURE, REPORT_DATA
 from lengthwise.errors import InputError
-from lengthwise.interfaces.cli.common import AsJson, check_folder, check_output, log, print_json
+from lengthwise.interfaces.cli.common import AsJson, log, print_json
+from lengthwise.interfaces.cli.outputs import (
+    INTERRUPTED,
+    Force,
+    check_folder,
+    check_output,
+    partly_wrote,
+    wrote,
+)
 
 if TYPE_CHECKING:
     from lengthwise.reporting.content import Content, Options
 
 SplitName = Literal["length", "random"]
+
+FIGURES = r"(overview|\d\d)-[\w.-]+\.(png|svg)"
+"""Names of the files of ``--plots``."""
 
 Files = Annotated[list[Path], typer.Argument(help="Measurement tables, law files, or both.")]
 
@@ -36,6 +50,7 @@ def command(
         Path | None, typer.Option(help="Folder for each figure as .svg and .png.")
     ] = None,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "Latency laws",
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a self-contained HTML page about a table or laws, and its content as JSON beside it.
@@ -51,24 +66,49 @@ def command(
     if output is None and not as_json and plots is None:
         raise InputError("a report goes to a file", got="no --output",
                          remedy="-o report.html, or --json for its content")  # fmt: skip
-    check_output(output)
-    check_folder(plots)
+    _check_outputs(output, plots, files, force, as_json)
     options = _options(split, factor, formulations, level, no_ablation, title)
     from lengthwise.reporting.content import build
-    from lengthwise.reporting.html import write
     from lengthwise.reporting.sources import read_all
 
     log("fitting and scoring" + ("" if no_ablation else "; --no-ablation is faster"))
     content = build(read_all(files), options)
     if output is not None:
-        for file in write(content, output):
-            log(f"wrote {file} ({file.stat().st_size / 1024:,.0f} KiB)")
-    if plots is not None:
+        _write(content, output)
+    if plots is not None and not content.partial:
         log(f"wrote {_save_figures(content, plots)} figures to {plots}")
     if as_json:
         print_json(content.to_dict())
-    elif output is not None:
+    elif output is not None and not is_standard(output) and not content.partial:
         print(output)
+    if content.partial:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _check_outputs(
+    output: Path | None, plots: Path | None, files: list[Path], force: bool, as_json: bool
+) -> None:
+    """Look at the page, its twin and the figures before the work begins."""
+    from lengthwise.reporting.html import twin_of
+
+    if output is not None and not is_stream(output):
+        check_output(output, PAGE, inputs=files, force=force)
+        check_output(twin_of(output), REPORT_DATA, inputs=files, force=force)
+    else:
+        check_output(output, PAGE, as_json=as_json)
+    check_folder(plots, FIGURES, PICTURE, inputs=files, force=force)
+
+
+def _write(content: Content, output: Path) -> None:
+    from lengthwise.reporting.html import write
+
+    if content.partial and not is_stream(output):
+        write(content, partial_path(output))
+        partly_wrote(output)
+        return
+    for file in write(content, output):
+        size = "" if is_stream(file) else f" ({file.stat().st_size / 1024:,.0f} KiB)"
+        wrote(file, note=size)
 
 
 def _options(
@@ -90,14 +130,11 @@ def _options(
 
 
 def _save_figures(content: Content, folder: Path) -> int:
+    from lengthwise.reporting.figure_names import named_figures
     from lengthwise.reporting.figures.plots import save
 
     folder.mkdir(parents=True, exist_ok=True)
-    figures = [*content.overview, *([content.terms_figure] if content.terms_figure else [])]
-    named = {f"overview-{i + 1}": figure for i, figure in enumerate(figures)}
-    for i, group in enumerate(content.groups):
-        for j, chart in enumerate(group.charts):
-            named[f"{group.phase}-{i + 1:02d}-{j + 1}"] = chart
+    named = named_figures(content)
     for name, figure in named.items():
         for ending in ("png", "svg"):
             save([figure], folder / f"{name}.{ending}")

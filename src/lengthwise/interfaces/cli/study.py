@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from lengthwise.data.output import write_text
+from lengthwise.data.output_kinds import MEASUREMENTS, STUDY
 from lengthwise.errors import InputError
 from lengthwise.interfaces.cli.common import (
     AsJson,
-    check_folder,
+    disk_errors,
     length_option,
     log,
     plain,
     print_json,
     print_table,
 )
-from lengthwise.interfaces.cli.study_measure import Asked, engines, is_engine, measured
+from lengthwise.interfaces.cli.outputs import Force, check_folder, wrote
+from lengthwise.interfaces.cli.study_measure import EVENTS, Asked, engines, is_engine, measured
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -83,6 +87,7 @@ def per_token(
     ] = None,
     as_json: AsJson = False,
     output: OutputFolder = None,
+    force: Force = False,
 ) -> None:
     """Run the protocol of the per-token latency thesis on a table of token events.
 
@@ -104,7 +109,9 @@ def per_token(
     """
     from lengthwise.evaluation.per_token import per_token_study
 
-    check_folder(output)
+    check_folder(output, r"study\.json|predictions\.csv", STUDY, inputs=[table], force=force)
+    if is_engine(table):
+        check_folder(output, re.escape(EVENTS), MEASUREMENTS, force=force)
     if seed < 0:
         raise InputError("seed must not be negative", got=f"{seed}", remedy="write --seed 0")
     events: Path | pd.DataFrame = Path(table)
@@ -147,12 +154,13 @@ def show(study: PerTokenStudy) -> None:
 def _write(study: PerTokenStudy, folder: Path) -> None:
     import pandas as pd
 
+    from lengthwise.data.files import write_table
+
     parts: list[Any] = [s.predictions.assign(subject=s.events.name) for s in study.subjects]
-    text = json.dumps(plain(study.to_dict()), indent=1, ensure_ascii=False, allow_nan=False)
-    try:
+    content = {"kind": "lengthwise-study", **plain(study.to_dict())}
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "study.json").write_text(text + "\n", encoding="utf-8")
-        pd.concat(parts, ignore_index=True).to_csv(folder / "predictions.csv", index=False)
-    except OSError as error:
-        raise InputError(f"{folder} must be writable", got=str(error.strerror)) from None
-    log(f"wrote study.json and predictions.csv to {folder}")
+    write_text(folder / "study.json", text + "\n")
+    write_table(pd.concat(parts, ignore_index=True), folder / "predictions.csv")
+    wrote(folder, "study.json and predictions.csv")

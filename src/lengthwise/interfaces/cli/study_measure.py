@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lengthwise.data.output import write_text
 from lengthwise.errors import InputError
 from lengthwise.interfaces.cli.common import disk_errors, log, plain
 from lengthwise.interfaces.cli.counts import parse_counts
@@ -91,7 +92,7 @@ def _keep(folder: Path, parts: Sequence[Part], manifest: dict[str, Any]) -> None
         folder.mkdir(parents=True, exist_ok=True)
         write_table(_joined(parts), folder / EVENTS)
         text = json.dumps(plain(manifest), indent=1) + "\n"
-        (folder / MANIFEST).write_text(text, encoding="utf-8")
+        write_text(folder / MANIFEST, text)
 
 
 def _variation(asked: Asked) -> Variation:
