@@ -16,7 +16,6 @@ from exports import (
     aiperf_line,
     as_aiperf,
     as_aiperf_summary,
-    good,
     sglang_run,
     summary_blocks,
     vllm_run,
@@ -252,8 +251,3 @@ CLIENTS: tuple[Version, ...] = (
     sglang_details, sglang_now, aiperf_records, aiperf_without_version, aiperf_summary,
     aiperf_lines, aiperf_first_lines, genai_perf_ms, genai_perf_ns, genai_perf_wrapped,
 )  # fmt: skip
-
-
-def all_failed(version: Version, requests: Sequence[Request]) -> File:
-    """The file of a run in which nothing succeeded."""
-    return version([r for r in requests if r not in good(requests)])
