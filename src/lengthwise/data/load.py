@@ -61,6 +61,23 @@ def is_loaded(frame: pd.DataFrame) -> BoolArray:
     return loaded
 
 
+def is_rate_only(frame: pd.DataFrame) -> BoolArray:
+    """Tell which rows say how often requests came and not how many were in flight, shape (n,).
+
+    >>> is_rate_only(pd.DataFrame({"request_rate": 2.5, "concurrency": [None, 7.8]})).tolist()
+    [True, False]
+    """
+    if "request_rate" not in frame:
+        return np.zeros(len(frame), dtype=bool)
+    unknown = frame["request_rate"].notna().to_numpy()
+    if "batch_size" in frame:
+        unknown = unknown & frame["batch_size"].isna().to_numpy()
+    if "concurrency" in frame:
+        limit = (frame["load_from"] == "cap").to_numpy() if "load_from" in frame else False
+        unknown = unknown & (frame["concurrency"].isna().to_numpy() | limit)
+    return np.asarray(unknown, dtype=bool)
+
+
 def is_computed(frame: pd.DataFrame) -> BoolArray:
     """Tell which rows hold a number in flight that was computed, not stated, shape (n,).
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lengthwise.errors import InputError
+from lengthwise.errors import FitWarning, InputError, NothingUsableError
+from lengthwise.units import counted
 
 Points = Any
 """DataFrame, path of a table, or a mapping of column names to values."""
@@ -41,6 +43,24 @@ def _phases(frame: Any) -> Any:
     return request.map({True: "request", False: "prefill"}).mask(decode, "decode").to_numpy()
 
 
+def _with_known_load(frame: Any) -> Any:
+    """Leave out requests of which only a rate, or a limit beside a rate, is known, and say so."""
+    from lengthwise.data.load import is_rate_only
+
+    unknown = is_rate_only(frame)
+    if not unknown.any():
+        return frame
+    rule = "the step law needs the requests in flight of each row, and a rate is not that"
+    remedy = "give them as concurrency (throughput x mean E2E), or import the file with its times"
+    if unknown.all():
+        raise NothingUsableError(rule, got="a request_rate alone in all rows", remedy=remedy)
+    warnings.warn(
+        f"{rule}: {counted(int(unknown.sum()), 'row')} of {len(frame):,} left out; {remedy}",
+        FitWarning, stacklevel=2,
+    )  # fmt: skip
+    return frame[~unknown]
+
+
 def mapping_of(points: Points, *, measured: bool = False) -> Mapping[str, Any]:
     """Give the columns of points by name, of measured rows without those of warming up.
 
@@ -57,4 +77,6 @@ def mapping_of(points: Points, *, measured: bool = False) -> Mapping[str, Any]:
                          got=type(points).__name__)  # fmt: skip
     if measured and "warmup" in frame:
         frame = frame[~frame["warmup"].fillna(False).astype(bool)]
+    if measured:
+        frame = _with_known_load(frame)
     return {str(name): frame[name].to_numpy(dtype=object, na_value=None) for name in frame}

@@ -56,6 +56,7 @@ def columns_of(table: Mapping[str, Any]) -> dict[str, Any]:
     out["phase"] = _phases(table.get("phase"), isl, osl, context)
     batch, load = _number("batch_size", table, n), _number("concurrency", table, n)
     load = np.where(np.isnan(load), batch, load)
+    _check_rate(_number("request_rate", table, n), load)
     out["concurrency"] = _positive("concurrency", np.where(np.isnan(load), 1.0, load))
     out["batch_size"] = _positive("batch_size", np.where(np.isnan(batch), 1.0, batch))
     cached = _number("cached_tokens", table, n)
@@ -68,6 +69,15 @@ def columns_of(table: Mapping[str, Any]) -> dict[str, Any]:
         out["mode"] = _text(table["mode"], n, "agg")
     _check_lengths(out)
     return out
+
+
+def _check_rate(rate: FloatArray, load: FloatArray) -> None:
+    """Refuse a rate in the place of requests in flight, which would be taken for 1."""
+    bad = ~np.isnan(rate) & np.isnan(load)
+    if bad.any():
+        raise ColumnError("the step law takes its load as requests in flight",
+                          got=f"request_rate={rate[bad][0]:g} and no concurrency",
+                          remedy="give concurrency: throughput x mean E2E")  # fmt: skip
 
 
 def _points(table: Mapping[str, Any]) -> int:
