@@ -88,12 +88,12 @@ def count(span: Span, names: tuple[str, ...]) -> float:
     return tokens(said(span, names), names[0])
 
 
-def ttft_s(span: Span) -> float:
-    """Return the time to the first token or chunk, s, by the clock of the span; NaN if unsaid."""
+def ttft_s(span: Span, osl: float) -> float:
+    """Return the time to the first of ``osl`` tokens, s, by the clock of the span; NaN if unsaid."""
     told = number(said(span, _FIRST), _FIRST[0])
     if math.isnan(told):
         told = float(ms_to_s(number(span.attributes.get(_FIRST_MS), _FIRST_MS)))
-    if math.isnan(told) and not _came_at_once(span):
+    if math.isnan(told) and not _came_at_once(span, osl):
         times = [time for name, time in span.events if name in _FIRST_EVENTS]
         told = min(times) - span.start if times else math.nan
     return told if told > 0 else math.nan
@@ -103,10 +103,10 @@ def _chunks(span: Span) -> list[float]:
     return [time for name, time in span.events if name in _CHUNK_EVENTS]
 
 
-def _came_at_once(span: Span) -> bool:
+def _came_at_once(span: Span, osl: float) -> bool:
     """Whether an answer of several tokens came in one piece, so that no first token was seen."""
-    chunks, steps = _chunks(span), count(span, OUTPUT) - 1
-    return bool(chunks) and steps >= 1 and max(chunks) - min(chunks) < _AT_ONCE_S * steps
+    chunks = _chunks(span)
+    return bool(chunks) and osl >= 2 and max(chunks) - min(chunks) < _AT_ONCE_S * (osl - 1)
 
 
 def e2e_s(span: Span) -> float:
@@ -114,13 +114,13 @@ def e2e_s(span: Span) -> float:
     return number(first(span.attributes.get("gen_ai.latency.e2e"), span.end - span.start), "e2e")
 
 
-def decode_s(span: Span) -> float:
-    """Return the time from the first token to the last, s; NaN where nothing says."""
+def decode_s(span: Span, osl: float) -> float:
+    """Return the time from the first of ``osl`` tokens to the last, s; NaN where nothing says."""
     told = span.attributes.get("gen_ai.latency.time_in_model_decode")
     if told is not None:
         return number(told, "gen_ai.latency.time_in_model_decode")
     chunks = _chunks(span)
-    return max(chunks) - min(chunks) if len(chunks) > 1 else e2e_s(span) - ttft_s(span)
+    return max(chunks) - min(chunks) if len(chunks) > 1 else e2e_s(span) - ttft_s(span, osl)
 
 
 def failure(span: Span) -> str | None:

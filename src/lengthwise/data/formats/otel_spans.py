@@ -86,10 +86,10 @@ def _row(call: Call, notes: list[str]) -> Row:
     sender = server if client is None or (server is not None and call.attempts > 1) else client
     assert sender is not None
     notes += [_JOINED] * joined + [_RETRIED] * (call.attempts > 1)
-    ttft = _ttft(call, sender)
+    isl, osl = (_best(call, counts) for counts in (names.INPUT, names.OUTPUT))
+    ttft = _ttft(call, sender, osl)
     if math.isnan(ttft):
         notes.append("calls without a time to the first chunk have no ttft_ms and tpot_ms")
-    isl, osl = (_best(call, counts) for counts in (names.INPUT, names.OUTPUT))
     cached = _best(call, names.CACHED)
     if cached >= isl:
         isl += cached
@@ -106,15 +106,15 @@ def _row(call: Call, notes: list[str]) -> Row:
         row["queue_ms"] = s_to_ms(number(queue, "time_in_queue"))
     if joined:
         assert server is not None
-        row["ttft_server_ms"] = s_to_ms(names.ttft_s(server))
+        row["ttft_server_ms"] = s_to_ms(names.ttft_s(server, osl))
         row["e2e_server_ms"] = s_to_ms(names.e2e_s(server))
     return row
 
 
-def _ttft(call: Call, sender: Span) -> float:
+def _ttft(call: Call, sender: Span, osl: float) -> float:
     """By the clock of the sender where it saw the first chunk, else by the server's."""
-    own = names.ttft_s(sender)
-    return names.ttft_s(call.server) if math.isnan(own) and call.server is not None else own
+    own = names.ttft_s(sender, osl)
+    return names.ttft_s(call.server, osl) if math.isnan(own) and call.server is not None else own
 
 
 def _tpot(call: Call, osl: float) -> float:
@@ -123,8 +123,8 @@ def _tpot(call: Call, osl: float) -> float:
         return math.nan
     sides = [call.client, call.server] if call.attempts == 1 else [call.server]
     for span in sides:
-        if span is not None and not math.isnan(names.ttft_s(span)):
-            return names.decode_s(span) / (osl - 1)
+        if span is not None and not math.isnan(names.ttft_s(span, osl)):
+            return names.decode_s(span, osl) / (osl - 1)
     return math.nan
 
 
