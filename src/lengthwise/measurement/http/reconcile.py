@@ -176,6 +176,8 @@ def _uneven(chunks: Sequence[Chunk], shown: list[Chunk], tokens: int, sent_ns: i
     if found.token_ns is not None:
         found.note = ""
         return found
+    if pieces(shown[0].text) >= AS_TOKENS:
+        found.first_ns = None  # nobody knows for how many others the first token waited
     arrivals, words = len(shown), _words(shown)
     if tokens <= arrivals:
         return found
