@@ -89,7 +89,7 @@ def count(span: Span, names: tuple[str, ...]) -> float:
 
 
 def ttft_s(span: Span, osl: float) -> float:
-    """Return the time to the first of ``osl`` tokens, s, by the clock of the span; NaN if unsaid."""
+    """Return the time to the first of ``osl`` tokens, s, by the clock of the span; else NaN."""
     told = number(said(span, _FIRST), _FIRST[0])
     if math.isnan(told):
         told = float(ms_to_s(number(span.attributes.get(_FIRST_MS), _FIRST_MS)))
