@@ -18,8 +18,11 @@ import pandas as pd
 import pyarrow as pa
 
 from lengthwise.data.delimited import is_packed, iter_delimited
+from lengthwise.data.law_files import refuse_law
 from lengthwise.data.output import is_stream, opened
+from lengthwise.data.signatures import binary_guess
 from lengthwise.data.suffixes import SUFFIXES, Format, table_suffix
+from lengthwise.data.text_guesses import text_guess
 from lengthwise.errors import FileFormatError
 
 MAX_LINE = 8 << 20
@@ -93,12 +96,16 @@ def format_of(path: str | Path) -> Format:
             remedy="check the tool that wrote it",
         )  # fmt: skip
     if text.startswith("{") or claimed == "jsonl":
+        refuse_law(path)
         return "jsonl"
     if text.startswith("["):
         raise FileFormatError(
             "JSON must come as lines, one object per row", got=f"{path} beginning with '['",
             remedy="write it with one object per line (jq -c '.[]' does) and the suffix .jsonl",
         )  # fmt: skip
+    guess = text_guess(text)
+    if guess is not None:
+        raise guess.error(path)
     return claimed or "csv"
 
 
@@ -177,7 +184,10 @@ def _unpacked(path: Path, packed: bool) -> Format:
 
 
 def _decoded(path: Path, head: bytes) -> str:
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in head:
+    guess = binary_guess(head, path)
+    if guess is not None:
+        raise guess.error(path)
+    if b"\0" in head:
         raise FileFormatError(
             "a table must be UTF-8 text or Parquet", got=f"{path} beginning {head[:8]!r}",
             remedy=_KNOWN + ", saved as UTF-8",

@@ -122,14 +122,14 @@ def test_lines_cut_off_say_where(tmp_path: Path, capsys: pytest.CaptureFixture[s
     [
         (b"", "must not be empty"),
         (b"  \n ", "must not be blank"),
-        (b"\x7fELF\x02\x01\x01\x00\x00\x00", "must be UTF-8 text or Parquet"),
+        (b"\x7fELF\x02\x01\x01\x00\x00\x00", "looks like a program"),
         (bytes(range(128, 256)), "UTF-8"),
         (b"\x1f\x8b\x08\x00broken", "readable to its end"),
-        (b'{"a": {"b": [1]}}', "shape of a known format"),
+        (b'{"a": {"b": [1]}}', "1 JSON object with the keys a"),
         (b"[1, 2, 3]", "shape of a known format"),
         (b"{", "complete JSON"),
         (b"[" * 100_000, "nested too deeply"),
-        (b'{"a": NaN, "b": {}}', "shape of a known format"),
+        (b'{"a": NaN, "b": {}}', "of which b holds more JSON"),
     ],
 )
 def test_what_cannot_be_read_is_exit_code_2_and_no_traceback(

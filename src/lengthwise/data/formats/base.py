@@ -13,6 +13,7 @@ from send to last byte, queue time is apart; counts of the server win over those
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import json
 import re
@@ -57,8 +58,9 @@ class Document:
 
     @cached_property
     def text(self) -> str:
-        """The whole file; undecodable bytes are replaced."""
-        return self.data.decode("utf-8-sig", errors="replace")
+        """The whole file, UTF-8 or UTF-16 with its mark; undecodable bytes are replaced."""
+        is_wide = self.data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        return self.data.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
 
     @cached_property
     def json(self) -> Any:

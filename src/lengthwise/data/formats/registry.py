@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import cast
 
 from lengthwise.data.formats.base import Document, Format, Parsed
+from lengthwise.data.formats.json_guesses import json_guess
+from lengthwise.data.signatures import Guess, binary_guess
+from lengthwise.data.text_guesses import text_guess
 from lengthwise.errors import FileFormatError, InputError, LengthwiseError
-from lengthwise.units import counted
 
 MODULES = {
     "vllm-serve": "vllm_serve", "vllm-latency": "vllm_latency",
@@ -36,6 +38,9 @@ MODULES = {
 
 NAMES = tuple(MODULES)
 """Names for ``--format``."""
+
+_GUESSED = 1 << 16
+"""Characters of a text by which it is described."""
 
 _SHOWN = "see lengthwise import --help for what can be read"
 
@@ -118,8 +123,11 @@ def read_format(path: str | Path, name: str | None = None) -> tuple[Parsed, str]
 
 
 def unknown(document: Document) -> FileFormatError:
-    """Make the error for content of no known shape; says where JSON breaks off."""
+    """Return the error for content of no known shape: what it looks like, what to use instead."""
     where = broken_json(document)
+    guess = _guess(document)
+    if guess is not None and (not where or not guess.looks.startswith(("text", "YAML"))):
+        return guess.error(document.path)
     if where:
         return FileFormatError(
             f"{document.path} must be complete JSON", got=where,
@@ -131,6 +139,13 @@ def unknown(document: Document) -> FileFormatError:
         remedy=f"if it is a table, write it as CSV or JSON lines and name its columns with --map; "
         f"{_SHOWN}",
     )
+
+
+def _guess(document: Document) -> Guess | None:
+    """Return what content looks like; text that begins as an object of JSON is damaged JSON."""
+    found = binary_guess(document.head, document.path) or json_guess(document)
+    text = document.text[:_GUESSED].lstrip()
+    return found if found or document.rows or text.startswith("{") else text_guess(text)
 
 
 def broken_json(document: Document) -> str:
@@ -150,7 +165,5 @@ def looks_like(document: Document, others: list[str]) -> str:
     """Describe content in a few words for an error."""
     if others:
         return f"which looks like {' or '.join(others)}"
-    if document.objects:
-        keys = ", ".join(map(str, list(document.objects[0])[:6]))
-        return f"{counted(len(document.objects), 'JSON object')} with the keys {keys or '(none)'}"
-    return f"which begins {document.head[:24]!r}"
+    guess = _guess(document)
+    return f"which looks like {guess.looks}" if guess else f"which begins {document.head[:24]!r}"
