@@ -73,6 +73,7 @@ def from_json(hint: Any, data: Any, where: str) -> Any:
     >>> from_json(tuple[float, ...], [1, 2.5], "edges")
     (1.0, 2.5)
     """
+    hint = _meant(hint)
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         return _read_union(hint, data, where)
@@ -157,6 +158,13 @@ def hints_of(cls: Hashable) -> dict[str, Any]:
 def wrong(rule: str, data: Any) -> ArtifactError:
     """Make the error for a value of the wrong type."""
     return ArtifactError(rule, got=f"{str(data)[:60]!r}", remedy=REMEDY)
+
+
+def _meant(hint: Any) -> Any:
+    """Follow an alias made by a ``type`` statement, as numpy declares NDArray from 2.5 on."""
+    while (meaning := getattr(get_origin(hint) or hint, "__value__", None)) is not None:
+        hint = meaning
+    return hint
 
 
 def _read_union(hint: Any, data: Any, where: str) -> Any:

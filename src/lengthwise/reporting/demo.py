@@ -23,7 +23,7 @@ from lengthwise.data.splits import length_split
 from lengthwise.data.table import load
 from lengthwise.evaluation.scores import ape_percent, coverage
 from lengthwise.prediction.coefficients import equation_of
-from lengthwise.reporting.figures.chart import Chart
+from lengthwise.reporting.figures.chart import Bar, Bars, Chart
 from lengthwise.reporting.figures.prepare import Laws, base_batch, curve_chart, points_at
 from lengthwise.units import s_to_ms
 
@@ -56,6 +56,8 @@ class Demo:
         Whether the long part was measured after it was predicted.
     equations
         What was fitted, and its law in numbers.
+    remarks
+        What the reader should know of the times: a machine that changed its speed, say.
     """
 
     title: str
@@ -67,6 +69,7 @@ class Demo:
     part: str = "lengths up to 1/4 of the longest, all batch sizes"
     live: bool = False
     equations: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def lines(self) -> pd.DataFrame:
@@ -88,12 +91,24 @@ class Demo:
         out["coverage"] = coverage(*(self.points[c] for c in ("measured_ms", "lo_ms", "hi_ms")))
         return out
 
+    @property
+    def errors(self) -> Bars:
+        """The mean errors of the summary as bars: a row per formulation, a panel per phase."""
+        found = self.summary
+        panels = {
+            phase: tuple(Bar(found[name][f"{phase}_mape_percent"]) for name in FORMULATIONS)
+            for phase in ("prefill", "decode")
+            if f"{phase}_mape_percent" in found[FORMULATIONS[0]]
+        }
+        return Bars("mean error at the lengths not fitted", FORMULATIONS, panels, FORMULATIONS[0])
+
     def to_dict(self) -> dict[str, Any]:
-        """Give points and summary, ready for JSON."""
+        """Return points and summary, ready for JSON."""
         return {
             "dataset": self.dataset, "title": self.title, "fitted": self.part,
             "rows_fitted": self.rows_fitted, "rows_held_out": self.rows_held_out,
-            "points": self.points.to_dict("records"), "summary": self.summary,
+            "remarks": list(self.remarks), "points": self.points.to_dict("records"),
+            "summary": self.summary,
         }  # fmt: skip
 
 
@@ -128,7 +143,8 @@ def demo_of(
     laws
         By formulation, as from :func:`laws_of`.
     words
-        ``title`` and, when they differ from the recorded demo, ``dataset``, ``part``, ``live``.
+        ``title`` and, when they differ from the recorded demo, ``dataset``, ``part``, ``live``,
+        ``remarks``.
     """
     points = pd.concat([_predicted(group, laws) for group in groups_of(test)], ignore_index=True)
     first = laws[FORMULATIONS[0]]
@@ -167,7 +183,7 @@ def _predicted(group: Group, laws: Mapping[str, Laws]) -> pd.DataFrame:
 def _chart(group: Group, laws: Mapping[str, Laws], cut: float) -> Chart:
     chart = curve_chart(group, laws, level=LEVEL, cut=cut, beyond=1.0)
     title = f"{group.phase}, {group.labels.get('model')}, batch {base_batch(group):g}"
-    return Chart(**(vars(chart) | {"title": title, "note": "shaded: lengths fitted"}))
+    return Chart(**(vars(chart) | {"title": title, "note": ""}))
 
 
 def _column(name: str) -> str:

@@ -22,16 +22,23 @@ TILES = (
 )
 
 
-def columns_of(demo: Demo) -> tuple[str, ...]:
-    """Headings of the table of predictions: with the model when there are several."""
+def columns_of(demo: Demo, *, whole: bool = False) -> tuple[str, ...]:
+    """Headings of the table of predictions.
+
+    With the model when there are several; then the errors of other formulations need more room
+    than a terminal has, and are there if the table shall be ``whole``.
+    """
     own = ("phase", "tokens", "measured", "predicted", "90 % interval", "error")
-    return ("model", *own) if _many(demo) else (*own, *OTHERS.values())
+    others = () if _many(demo) and not whole else tuple(OTHERS.values())
+    return (*(("model",) if _many(demo) else ()), *own, *others)
 
 
-def rows_of(demo: Demo) -> list[tuple[str, ...]]:
+def rows_of(demo: Demo, *, whole: bool = False) -> list[tuple[str, ...]]:
     """Cells of the table of predictions, a line per length."""
-    many = _many(demo)
-    return [_cells(row, many) for row in demo.lines.to_dict("records")]
+    width = len(columns_of(demo, whole=whole))
+    skipped = 0 if _many(demo) else 1
+    rows = [_cells(row)[skipped:] for row in demo.lines.to_dict("records")]
+    return [row[:width] for row in rows]
 
 
 def write_demo_page(demo: Demo, path: Path) -> Path:
@@ -61,16 +68,18 @@ def _grid(demo: Demo) -> Grid:
     words = {"phase", "model"}
     columns = tuple(
         Column(n, "error of" if n in OTHERS.values() else "", n not in words)
-        for n in columns_of(demo)
+        for n in columns_of(demo, whole=True)
     )
-    note = "Times are medians. Error: predicted over measured, less one."
+    times = "Times are medians of the CPU time of one thread" if demo.live else "Times are medians"
+    batch = f"at batch {demo.points['batch'].min():g}"
+    note = f"{times}, {batch}. Error: predicted over measured, less one."
     title = "Predicted first, measured then" if demo.live else "Predicted and measured"
-    return Grid(title, columns, tuple(rows_of(demo)), note)
+    return Grid(title, columns, tuple(rows_of(demo, whole=True)), note)
 
 
 def _tiles(summary: Mapping[str, Any]) -> list[Tile]:
     found = [
-        Tile(f"error of {name}", f"{summary[name]['prefill_mape_percent']:.1f} %", f"TTFT; {why}")
+        Tile(name, f"{summary[name]['prefill_mape_percent']:.1f} %", f"error of prefill; {why}")
         for name, why in TILES
     ]
     inside = f"{100 * summary['coverage']:.0f} %"
@@ -78,14 +87,14 @@ def _tiles(summary: Mapping[str, Any]) -> list[Tile]:
                          f"of {summary['points']} held-out points")]  # fmt: skip
 
 
-def _cells(row: Mapping[Any, Any], many: bool) -> tuple[str, ...]:
+def _cells(row: Mapping[Any, Any]) -> tuple[str, ...]:
+    """Cells of a line: the model first, the errors of other formulations last."""
     error = 100.0 * (row["predicted_ms"] / row["measured_ms"] - 1.0)
     bounds = span(row["lo_ms"], row["hi_ms"], row["predicted_ms"])
-    cells = (row["phase"], format_tokens(row["length"]), format_ms(row["measured_ms"]),
-             format_ms(row["predicted_ms"]), bounds, f"{error:+.1f} %")  # fmt: skip
-    if many:
-        return (row["model"].removeprefix("random-"), *cells)
-    return (*cells, *(f"{row[f'{name}_error_percent']:.0f} %" for name in FORMULATIONS[1:]))
+    others = (f"{row[f'{name}_error_percent']:.0f} %" for name in FORMULATIONS[1:])
+    return (row["model"].removeprefix("random-"), row["phase"], format_tokens(row["length"]),
+            format_ms(row["measured_ms"]), format_ms(row["predicted_ms"]), bounds,
+            f"{error:+.1f} %", *others)  # fmt: skip
 
 
 def span(lo_ms: float, hi_ms: float, near_ms: float) -> str:

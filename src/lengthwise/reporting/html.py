@@ -83,10 +83,11 @@ def headline(content: Content) -> list[tuple[str, str, str]]:
     if content.evaluation is None:
         return out
     result, first = content.evaluation, content.evaluation.overall.iloc[0]
-    where = f"{result.factor:g}x beyond" if result.split == "length" else "in range"
+    where = f"beyond 1/{result.factor:g}" if result.split == "length" else "in range"
     worst = number(first["worst_mape_percent"])
+    of = "of the longest; " if result.split == "length" else ""
     out.append((f"error {where}", f"{number(first['mape_percent'])} %",
-                f"median MAPE; worst {worst}\u00a0%"))  # fmt: skip
+                f"{of}median MAPE, worst {worst}\u00a0%"))  # fmt: skip
     linear = result.overall[result.overall["formulation"] == "linear"]
     if len(linear) and result.formulations[0] != "linear":
         out.append(("linear law, same", f"{number(linear['mape_percent'].iloc[0])} %",

@@ -145,19 +145,23 @@ def run_live(
         engine.close()
     slower = _prompt_ms(long, setting.short) / _prompt_ms(short, setting.short)
     speed = slower**SHOWN
-    say(
-        f"{format_tokens(setting.short)} tokens now take {slower:.2f} times as long as when the "
-        f"law was fitted; times of this part are divided by {speed:.2f}"
-    )
+    remarks = [
+        f"{format_tokens(setting.short)} tokens took {slower:.2f} times as long at the end as when "
+        f"the law was fitted; the times measured after that are divided by {speed:.2f}"
+    ]
     busy = quality_of(pd.concat([short, long])).wall_over_cpu
     if busy > CONTENDED:
-        say(f"others use this machine: wall time was {busy:.2f} times the CPU time compared here")
+        remarks.append(
+            f"others use this machine: wall time was {busy:.2f} times the CPU time compared here"
+        )
+    for remark in remarks:
+        say(remark)
     labels, both = engine.labels, [_in_cpu_time(short), _in_cpu_time(long, speed)]
     test = prompts_of(both[1])
     demo = demo_of(
         train, test[test["isl"] > setting.short], laws, dataset=name,
         title=f"{labels['model']} in {labels['engine']} on this machine ({labels['hardware']})",
-        part=setting.part, live=True,
+        part=setting.part, live=True, remarks=tuple(remarks),
     )  # fmt: skip
     return demo, prepare(pd.concat(both, ignore_index=True))
 

@@ -29,10 +29,10 @@ def fill(template: str, filters: Mapping[str, Callable[..., Any]], **values: Any
         loader=PackageLoader("lengthwise.reporting"), autoescape=True, trim_blocks=True,
         lstrip_blocks=True, undefined=StrictUndefined,
     )  # fmt: skip
-    environment.filters |= {"sentence": lambda text: text[:1].upper() + text[1:], **filters}
+    environment.filters |= {"sentence": _sentence, "typeset": typeset, **filters}
     return environment.get_template(template).render(
-        draw=lambda figure: Markup(svg.draw(figure)), light=Markup(svg.css_variables("light")),
-        dark=Markup(svg.css_variables("dark")), **values,
+        draw=lambda figure: Markup(svg.draw(figure) + svg.draw(figure, narrow=True)),
+        light=Markup(svg.css_variables("light")), dark=Markup(svg.css_variables("dark")), **values,
     )  # fmt: skip
 
 
@@ -40,3 +40,16 @@ def check_page(path: Path) -> None:
     """Refuse a name that is not of an HTML file; devices and pipes may have any."""
     if not is_stream(path) and not PAGE.accepts(path):
         raise InputError("a report is an .html file", got=path.name, remedy="-o report.html")
+
+
+def typeset(equation: str) -> str:
+    """Write an equation as print does, not as a terminal has to.
+
+    >>> typeset("t = (23 us/token x T + 1.8 ms) x exp(E3)")
+    't = (23 µs/token × T + 1.8 ms) × exp(E3)'
+    """
+    return equation.replace(" us", " µs").replace(" x ", " × ")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

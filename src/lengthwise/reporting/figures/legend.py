@@ -27,9 +27,9 @@ def legend_of(figures: Sequence[Chart | Bars], theme: str) -> list[Any]:
         if role in roles:
             keys.append(Line2D([], [], marker="o", ls="", ms=5, mec=ink, mfc=face, label=text))
     if any(line.dashed for chart in charts for line in chart.lines):
-        keys.append(Line2D([], [], color=own, lw=2.3, label="within what was fitted"))
+        keys.append(Line2D([], [], color=own, lw=2.3, label="law, in range"))
         keys.append(Line2D([], [], color=own, lw=2.3, ls=DASHES, label="extrapolated"))
-    bands = dict.fromkeys(band.name for chart in charts for band in chart.bands)
+    bands = dict.fromkeys(b.name.partition(" of ")[0] for chart in charts for b in chart.bands)
     keys += [Patch(fc=own, alpha=BAND_ALPHA, label=name) for name in bands]
     if any(chart.domain for chart in charts):
         keys.append(Patch(fc=style.SHADE[theme], ec=style.GRID[theme], label="lengths fitted"))

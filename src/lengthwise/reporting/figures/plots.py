@@ -22,7 +22,7 @@ from lengthwise.reporting.figures.svg import spread
 SIZE = (6.4, 3.9)
 TITLE_HEIGHT, KEY_HEIGHT = 0.3, 0.5
 """Room for a line of the heading and for the legend, inches."""
-TITLE_LETTERS = 66
+TITLE_LETTERS = 54
 """Letters of a heading that fit over one figure."""
 DPI = 160
 FEWEST_ROWS = 6
@@ -76,7 +76,8 @@ def save(
         if heading:
             figure.suptitle(heading, x=0.01, ha="left", fontsize=12, fontweight="bold")
         if keys:
-            figure.legend(handles=keys, loc="outside lower left", ncols=3 * across, frameon=False)
+            figure.legend(handles=keys, loc="outside lower left", ncols=3 * across, frameon=False,
+                          fontsize=9, handlelength=1.6, columnspacing=1.4)  # fmt: skip
         axes = figure.subplots(down, across, squeeze=False).ravel()
         for axis, chart in zip(axes, shown, strict=False):
             if isinstance(chart, Bars):

@@ -115,7 +115,7 @@ def curve_chart(
         lines += _two_lines(name, grid, law.predict(asked), end, role)
         if role == 0 and group.phase in law.calibration_:
             lo, hi = law.predict_interval(asked, level).T
-            bands.append(Band(f"{level:.0%} interval of {name}", grid, lo, hi))
+            bands.append(Band(f"{100 * level:g} % interval of {name}", grid, lo, hi))
     return Chart(
         title=f"{group.phase}, batch {batch:g}", x=length_axis(group.phase),
         y=_time_axis(group.phase), lines=tuple(reversed(lines)), bands=tuple(bands),
@@ -202,7 +202,7 @@ def law_chart(laws: LawSet, law: PhaseLaw, *, level: float = 0.9, beyond: float 
     bands: tuple[Band, ...] = ()
     if law.phase in laws.calibration_:
         lo, hi = prompts.predict_interval(asked, level).T
-        bands = (Band(f"{level:.0%} interval", grid, lo, hi),)
+        bands = (Band(f"{100 * level:g} % interval", grid, lo, hi),)
     return Chart(
         title=f"{law.phase}, batch {law.domain.sequences[0]:g}", x=empty.x, y=empty.y,
         subject=law.deployment,

@@ -79,7 +79,7 @@ def ticks_of(kind: str, low: float, high: float, *, log: bool, most: int = 7) ->
     ([6.6, 6.8, 7.0, 7.2, 7.4, 7.6], [640.0, 768.0, 896.0, 1024.0, 1152.0, 1280.0])
     """
     found = _logarithmic(kind, low, high, most) if log else []
-    if len(found) >= FEWEST:
+    if len(found) >= FEWEST or kind == "factor":
         return found
     size = 128.0 if kind == "tokens" and high - low > 256 else 1.0
     return [size * tick for tick in _linear(low / size, high / size, most)]

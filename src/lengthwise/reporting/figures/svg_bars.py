@@ -12,7 +12,7 @@ from lengthwise.reporting.figures.svg_text import text_at
 def draw_bars(bars: Bars, width: int) -> tuple[str, int]:
     """Draw bars into ``width`` pixels; the body of the drawing and its height."""
     row, top = 24, 40
-    label = min(14 + int(LETTER * max(map(len, bars.rows), default=0)), round(0.42 * width))
+    label = min(22 + int(LETTER * max(map(len, bars.rows), default=0)), round(0.42 * width))
     letters = int((label - 10) / LETTER)
     height = top + row * len(bars.rows) + 10
     space = (width - label) / max(len(bars.panels), 1)
