@@ -452,7 +452,9 @@ def test_points_in_time_go_by_many_names(
     ("column", "values", "kept"),
     [("success", [True, False], 1), ("success", [1, 0], 1), ("status", [200, 429], 1),
      ("error", [None, "timed out"], 1), ("finish_reason", ["length", "abort"], 1),
-     ("output_tokens", [101, 0], 1)],
+     ("output_tokens", [101, 0], 1),
+     ("status", ["FINISHED_LENGTH_CAPPED", "FINISHED_ABORTED"], 1),
+     ("state", ["completed", "running"], 1), ("error", [False, True], 1)],
 )  # fmt: skip
 def test_failures_in_a_log_are_left_out(
     column: str, values: list[Any], kept: int, tmp_path: Path

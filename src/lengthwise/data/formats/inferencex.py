@@ -32,6 +32,7 @@ _SETTINGS = (
     "decode_ep", "decode_pp", "decode_dp_attention", "decode_num_workers", "decode_hw",
     "num_prefill_gpu", "num_decode_gpu", "dcp_size", "pcp_size", "offloading",
 )  # fmt: skip
+_OWN = {"tput_per_gpu", "output_tput_per_gpu", "mean_intvty", "median_intvty"}
 _PRINTED = ("tput_per_gpu", "output_tput_per_gpu", "input_tput_per_gpu")
 _NOTE = (
     "each row is the means of a run at its lengths asked for; conc clients were busy all along, "
@@ -40,7 +41,7 @@ _NOTE = (
 
 
 def matches(document: Document) -> bool:
-    """Whether records have the hardware, the clients and the throughput per GPU of a run."""
+    """Whether records have the hardware, the clients and the figures of a run."""
     return any(_is_point(_flat(record)) for record in sample(document, _INSIDE)[:1])
 
 
@@ -65,7 +66,7 @@ def read(document: Document) -> Parsed:
 
 def _is_point(record: Record) -> bool:
     named = {"hw", "hardware"} & set(record) and {"conc", "concurrency"} & set(record)
-    return bool(named) and "tput_per_gpu" in record
+    return bool(named) and bool(set(record) & _OWN)
 
 
 def _per_token(record: Record) -> float:

@@ -15,6 +15,7 @@ clocks are never subtracted, and the request then begins when it was queued.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -35,12 +36,12 @@ NAME = "request-log"
 TITLE = "logs of requests (arrival, first token, last token)"
 
 _INSIDE = ("requests", "data", "results")
-_GOOD = {
-    "", "ok", "success", "succeeded", "successful", "finished", "completed", "complete", "done",
-    "stop", "length", "200", "true", "none", "null", "nan", "0", "eos", "tool_calls",
-}  # fmt: skip
-_YES = {"", "1", "true", "yes", "1.0"}
-_BAD_REASONS = {"abort", "aborted", "error", "cancelled", "canceled", "failed", "timeout"}
+_BAD = re.compile(
+    r"abort|error|fail|cancel|timeout|timed.?out|reject|exception|invalid|disconnect|ignored|drop"
+    r"|oom|^[45]\d\d(?:\.0)?$"
+)
+_OPEN = re.compile(r"^(?:running|waiting|pending|queued|in.?progress|scheduled|started|preempted)$")
+_NO = {"0", "0.0", "false", "no", "n", "f"}
 
 
 def matches(document: Document) -> bool:
@@ -80,12 +81,9 @@ _ORDER = "times out of order"
 
 
 def _unusable(record: Record, columns: Columns, at: Moments) -> str:
-    status = str(record.get(columns.status) if columns.status else "").strip().lower()
-    if (record.get(columns.error) if columns.error else None) not in (None, "", False, "None"):
-        return FAILED
-    good = _YES if columns.status.lower().startswith("succe") else _GOOD
-    if status in _BAD_REASONS or (status not in good and columns.status_is_outcome):
-        return f"{FAILED}: {status[:40]}"
+    reason = _outcome(record, columns)
+    if reason:
+        return reason
     if not math.isfinite(at.end - at.start):
         return "request without its times"
     if not at.start <= at.end or (math.isfinite(at.first) and not at.start <= at.first <= at.last):
@@ -93,6 +91,20 @@ def _unusable(record: Record, columns: Columns, at: Moments) -> str:
     if columns.osl and not tokens(record.get(columns.osl), columns.osl) >= 1:
         return EMPTY
     return "" if math.isfinite(at.first) else "no first token"
+
+
+def _outcome(record: Record, columns: Columns) -> str:
+    """Return why a record is no answered request by what it says of its outcome, else nothing."""
+    if (record.get(columns.error) if columns.error else None) not in (None, "", False, "None"):
+        return FAILED
+    for name in columns.outcomes:
+        said = record.get(name)
+        status = "" if said is None else str(said).strip().lower()
+        if _BAD.search(status) or (name.lower().startswith("succe") and status in _NO):
+            return f"{FAILED}: {status[:40]}"
+        if _OPEN.search(status):
+            return "request that was not finished"
+    return ""
 
 
 def _row(record: Record, columns: Columns, at: Moments) -> Row:

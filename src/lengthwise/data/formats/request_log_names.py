@@ -80,8 +80,7 @@ class Columns:
     isl: str = ""
     osl: str = ""
     cached: str = ""
-    status: str = ""
-    status_is_outcome: bool = False
+    outcomes: tuple[str, ...] = ()
     error: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
@@ -145,17 +144,17 @@ def columns_of(found: Sequence[Mapping[str, Any]]) -> Columns:
         held = point and any(record.get(name) not in (None, "") for record in found)
         if held and place < rank.get(point, len(_POINTS[point])):
             points[point], rank[point] = (name, unit), place
-    status = _named(names, _STATUS)
+    outcomes = tuple(filter(None, (_named(names, _STATUS), _named(names, _REASON))))
     labels = {target: name for target in DEPLOYMENT
               if (name := _alike(names, target))}  # fmt: skip
     used = {name for name, _ in points.values()} | set(labels.values())
     isl, osl, cached = (_alike(names, target) for target in ("isl", "osl", "cached_tokens"))
-    used |= {isl, osl, cached, status, _named(names, _REASON), _named(names, _ERROR)}
+    used |= {isl, osl, cached, *outcomes, _named(names, _ERROR)}
     rest = [name for name in names if name not in used and not point_of(name)[0]]
     kept = tuple(name for name in rest if name not in COLUMNS and _is_setting(found, name))
     left = [name for name in rest if name not in kept]
     return Columns(
-        points, isl, osl, cached, status or _named(names, _REASON), bool(status),
+        points, isl, osl, cached, outcomes,
         _named(names, _ERROR), labels, kept,
         f"not kept: {', '.join(left[:8])}{', ...' if len(left) > 8 else ''}" if left else "",
         bool(set(names) & {*TIMES, "phase"}),
