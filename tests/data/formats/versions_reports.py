@@ -84,6 +84,31 @@ def guidellm_csv(requests: Sequence[Request]) -> File:
     return File(as_guidellm_csv(requests), "guidellm", truth(requests))
 
 
+def guidellm_one_header(requests: Sequence[Request]) -> File:
+    """0.2 to 0.4: CSV with one row of names."""
+    done, out = good(requests), io.StringIO()
+    cells: dict[str, Any] = {
+        "Type": "generative_benchmark", "Run Id": "r", "Id": "i", "Name": "concurrent@4",
+        "Duration": 10.0, "Worker": json.dumps({"backend_model": MODEL}),
+        "Total Requests": len(requests), "Successful Requests": len(done),
+        "Errored Requests": len(requests) - len(done), "Incomplete Requests": 0,
+    }  # fmt: skip
+    for name, values in (
+        ("Request latency", [r.e2e for r in done]),
+        ("Prompt token count", [r.isl for r in done]),
+        ("Output token count", [r.osl for r in done]),
+        ("Time to first token ms", [1e3 * r.ttft for r in done]),
+        ("Time per output token ms", [1e3 * r.e2e / r.osl for r in done]),
+        ("Inter token latency ms", [1e3 * r.tpot for r in done if r.tpot is not None]),
+    ):
+        cells[f"Successful {name} mean"] = float(np.mean(values))
+        cells[f"Successful {name} median"] = float(np.median(values))
+        cells[f"Successful {name} std dev"] = float(np.std(values))
+        cells[f"Successful {name} [min, 0.1, 1, 5, 10, 25, 75, 90, 95, 99, max]"] = "[0.0]"
+    csv.DictWriter(out, list(cells)).writerows([{name: name for name in cells}, cells])
+    return File(out.getvalue(), "guidellm", truth(requests))
+
+
 def _block(values: Sequence[float]) -> dict[str, float]:
     data = np.asarray(values, dtype=float)
     return {"mean": float(data.mean()), "min": float(data.min()), "max": float(data.max()),
@@ -355,7 +380,7 @@ def sglang_one_batch_server(requests: Sequence[Request]) -> File:
 
 REPORTS: tuple[Version, ...] = (
     guidellm_durations, guidellm_first, guidellm_second, guidellm_now, guidellm_stripped,
-    guidellm_csv, inference_perf_first, inference_perf_flat, inference_perf_prompt_len,
+    guidellm_csv, guidellm_one_header, inference_perf_first, inference_perf_flat, inference_perf_prompt_len,
     inference_perf_counts, inference_perf_requests, inference_perf_first_requests,
     llmperf_responses, llmperf_failed_first, llmperf_summary, llmd_first, llmd_first_in_ms,
     llmd_second, llama_bench_flags, llama_bench_lines, llama_bench_sql_test, llama_bench_sql,

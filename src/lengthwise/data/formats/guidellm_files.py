@@ -1,4 +1,4 @@
-"""The files of a GuideLLM report: YAML as JSON, and CSV with a header of three rows."""
+"""The files of a GuideLLM report: YAML as JSON, and CSV with a header of three rows, or of one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from lengthwise.data.formats.base import Document
-from lengthwise.data.formats.fields import Row, at, damaged, number, tokens
+from lengthwise.data.formats.fields import Row, at, damaged, first, number, tokens
+from lengthwise.data.formats.guidellm_header import as_three_rows, is_one_row
 from lengthwise.data.formats.loads import little
 from lengthwise.errors import InputError
 
@@ -85,7 +86,9 @@ def load_yaml(document: Document) -> dict[str, Any]:
 def is_csv(document: Document) -> bool:
     """Whether the first row holds the groups of columns of the CSV export."""
     top = document.head.decode("utf-8", errors="replace").lstrip("\ufeff").partition("\n")[0]
-    return "Run Info" in top and "Request Counts" in top
+    return ("Run Info" in top and "Request Counts" in top) or is_one_row(
+        next(csv.reader([top]), [])
+    )
 
 
 def rows_of_csv(document: Document, dropped: Counter[str]) -> Iterator[Row]:
@@ -94,10 +97,11 @@ def rows_of_csv(document: Document, dropped: Counter[str]) -> Iterator[Row]:
     ``strategy`` is left as text for the caller, and ``mean`` is the mean number in flight.
     """
     lines = list(_lines(document))
-    if len(lines) < 4:
+    heads = 1 if lines and is_one_row(lines[0]) else 3
+    if len(lines) <= heads:
         raise damaged("the file must hold three header rows and a benchmark", f"{len(lines)} rows")
-    keys = list(zip(*lines[:3], strict=False))
-    for line in lines[3:]:
+    keys = as_three_rows(lines[0]) if heads == 1 else list(zip(*lines[:3], strict=False))
+    for line in lines[heads:]:
         cells = dict(zip(keys, line, strict=False))
         for name, reason in _COUNTS.items():
             lost = number(cells.get(("Request Counts", name, "")), name)
@@ -136,7 +140,8 @@ def _row(cells: dict[tuple[str, ...], str]) -> Row:
     per_s = row["n_requests"] / lasted if lasted > 0 else math.nan
     row["mean"] = little(per_s, row["e2e_ms"] / 1e3)
     row["strategy"] = cells.get(("Benchmark", "Strategy", ""), "")
-    row["model"] = at(_json(cells.get(("Run Info", "Backend", ""))), "model")
+    backend, worker = (_json(cells.get(("Run Info", name, ""))) for name in ("Backend", "Worker"))
+    row["model"] = first(at(backend, "model"), at(worker, "backend_model"))
     return row
 
 
