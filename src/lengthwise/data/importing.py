@@ -23,6 +23,9 @@ from lengthwise.data.sources import Source, read_source, without_summaries
 from lengthwise.data.table import prepare
 from lengthwise.errors import InputError, NothingUsableError
 
+PARTIAL = "partial"
+"""Attribute of a table that an interrupted import gave."""
+
 
 def import_table(
     path: str | Path, *, maps: Sequence[str] = (), constants: Mapping[str, str] | None = None,
@@ -70,10 +73,12 @@ def import_files(
     """Import several files, or folders of them, as one table, with a report for each file.
 
     A summary of requests that another of the files holds is left out and counted; files with the
-    same content are flagged. Parameters are those of :func:`import_table`.
+    same content are flagged. Parameters are those of :func:`import_table`. An interrupt ends it
+    with the files read so far, if any: ``table.attrs["partial"]`` then says how many.
     """
     files = expand([Path(path) for path in paths], file_format)
-    sources = [read_source(path, file_format) for path in files.paths]
+    sources = _read_all(files.paths, file_format)
+    count = len(sources)
     sources = without_summaries(sources)
     tables = []
     reports: list[ImportReport] = []
@@ -90,7 +95,22 @@ def import_files(
             remedy="check that requests of the run succeeded",
         )  # fmt: skip
     joined = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    if count < len(files.paths):
+        joined.attrs[PARTIAL] = f"interrupted: {count} of {len(files.paths)} files were read"
+        reports[0].assumptions.append(joined.attrs[PARTIAL])
     return joined, reports
+
+
+def _read_all(paths: Sequence[Path], file_format: str | None) -> list[Source]:
+    """Read one file after the other; an interrupt ends it with those that were read, if any."""
+    sources: list[Source] = []
+    try:
+        for path in paths:
+            sources.append(read_source(path, file_format))
+    except KeyboardInterrupt:
+        if not sources:
+            raise
+    return sources
 
 
 def report_on(

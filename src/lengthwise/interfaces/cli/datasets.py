@@ -51,10 +51,10 @@ def show(name: Name, as_json: AsJson = False) -> None:
         ("here", _where(info)), *([("note", info.note)] if info.note else []),
     ]  # fmt: skip
     for key, value in facts:
-        typer.echo(f"{key:<9} {value}")
+        print(f"{key:<9} {value}")
     for file in info.files:
-        typer.echo(f"file      {file.path}  {file.size_bytes:,} bytes  sha256 {file.sha256}")
-        typer.echo(f"          {_origin(info, info.url(file), file.not_upstream)}")
+        print(f"file      {file.path}  {file.size_bytes:,} bytes  sha256 {file.sha256}")
+        print(f"          {_origin(info, info.url(file), file.not_upstream)}")
 
 
 @app.command("fetch")
@@ -65,7 +65,7 @@ def fetch_dataset(name: Name, as_json: AsJson = False) -> None:
         paths = [str(folder / file.path) for file in describe(name).files]
         print_json({"name": name, "folder": str(folder), "files": paths})
         return
-    typer.echo(str(folder))
+    print(str(folder))
 
 
 @app.command("table")
@@ -85,7 +85,7 @@ def write_dataset(
         print_json({"name": name, "rows": len(frame), "phases": phases, "output": str(output)})
         return
     listed = ", ".join(f"{count:,} {phase}" for phase, count in phases.items())
-    typer.echo(f"{output}: {len(frame):,} rows ({listed}), licence {describe(name).licence}")
+    print(f"{output}: {len(frame):,} rows ({listed}), licence {describe(name).licence}")
 
 
 def _amount(info: DatasetInfo) -> str:
@@ -114,4 +114,4 @@ def _print_aligned(rows: list[tuple[str, ...]]) -> None:
             cell.rjust(width) if i == 1 else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=False))
         ]
-        typer.echo("  ".join([*cells, row[-1]]))
+        print("  ".join([*cells, row[-1]]))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lengthwise.data.output import is_stream
+from lengthwise.data.output_check import partial_path
 from lengthwise.data.output_kinds import MEASUREMENTS
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.interfaces.cli.common import (
@@ -17,7 +19,7 @@ from lengthwise.interfaces.cli.common import (
     print_table,
     width,
 )
-from lengthwise.interfaces.cli.outputs import Force, check_output, wrote
+from lengthwise.interfaces.cli.outputs import INTERRUPTED, Force, check_output, wrote
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +116,7 @@ def command(
     """
     from lengthwise.data.finding import PLAIN
     from lengthwise.data.formats import registry
-    from lengthwise.data.importing import import_files
+    from lengthwise.data.importing import PARTIAL, import_files
     from lengthwise.data.table import write_table
 
     wanted = file_format.strip().lower()
@@ -127,13 +129,18 @@ def command(
         files, maps=maps or [], constants=constants, file_format=None if wanted == AUTO else wanted
     )
     usable = sum(report.rows_kept for report in reports)
+    partial = PARTIAL in table.attrs
     if output and usable:
-        write_table(table, output)
-        wrote(output, f"{len(table):,} rows, {usable:,} usable,")
+        into = partial_path(output) if partial and not is_stream(output) else output
+        write_table(table, into)
+        wrote(into, f"{len(table):,} rows, {usable:,} usable,")
     if as_json:
-        print_json(_as_json(table, reports, output if usable else None))
+        print_json(_as_json(table, reports, output if usable and not partial else None))
     else:
         _print(table, reports)
+    if partial:
+        log(table.attrs[PARTIAL])
+        raise typer.Exit(INTERRUPTED)
     if not usable:
         if output:
             log(f"{output} was not written")
@@ -167,8 +174,11 @@ def _constants(sets: list[str]) -> dict[str, str]:
 def _as_json(
     table: pd.DataFrame, reports: list[ImportReport], output: Path | None
 ) -> dict[str, Any]:
+    from lengthwise.data.importing import PARTIAL
+
     return {
         "rows": len(table),
+        "partial": PARTIAL in table.attrs,
         "usable": sum(report.rows_kept for report in reports),
         "output": output,
         "files": reports,

@@ -9,7 +9,7 @@ nothing. The module of a command exposes either
 
 A command prints its result to stdout and everything else to stderr, and raises
 :class:`~lengthwise.errors.LengthwiseError` for anything the user can mend. Exit codes: 0 done,
-1 nothing usable, 2 usage or bad input, 3 a gate was not met, 130 interrupted.
+1 nothing usable, 2 usage or bad input, 3 a gate was not met, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from lengthwise import __version__
 from lengthwise.errors import InputError, LengthwiseError
+from lengthwise.interfaces.cli.interrupts import watch
 from lengthwise.interfaces.cli.outputs import INTERRUPTED, running_command
+from lengthwise.interfaces.cli.streams import tolerate
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "See it work: fit on short prompts, predict long ones, show the error."),
@@ -147,16 +149,22 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
         words.remove("--debug")  # accepted before and after the command alike
     else:
         warnings.showwarning = _show_warning
-    try:
+    if args is not None:
         sys.exit(_exit_code(words, debug))
-    finally:
-        if args is None:
-            gc.freeze()  # the process ends: looking for garbage once more would take 0.1 s
+    tolerate()
+    watching = watch()
+    code = _exit_code(words, debug)
+    gc.freeze()  # the process ends: looking for garbage once more would take 0.1 s
+    sys.exit(watching.code(code))
 
 
 def _exit_code(words: list[str], debug: bool) -> int:
     try:
-        app(words, prog_name="lengthwise")
+        try:
+            app(words, prog_name="lengthwise")
+        except SystemExit as ended:
+            sys.stdout.flush()
+            return ended.code if isinstance(ended.code, int) else 1
     except KeyboardInterrupt:
         return _said("interrupted", INTERRUPTED)
     except LengthwiseError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import NothingUsableError
 from lengthwise.interfaces.cli.common import disk_errors, log, print_json, print_table
+from lengthwise.interfaces.cli.interrupts import last_words
 from lengthwise.interfaces.cli.live import Live
 from lengthwise.interfaces.cli.measure_run import MeasuredRun
 from lengthwise.interfaces.cli.outputs import INTERRUPTED
@@ -71,7 +72,8 @@ def _run(
         there = f"{len(_visits(kept))} of {plan.count} visits are there"
         run.begin(facts, (STEPS,), there=there)
     show = Live(options.quiet)
-    result = run_sweep(engine, plan, into=run.into, budget_s=options.budget_s, show=show)
+    with last_words(lambda: _rescue(run)):
+        result = run_sweep(engine, plan, into=run.into, budget_s=options.budget_s, show=show)
     show.end()
     return _finish(result, run, threads, options)
 
@@ -93,15 +95,14 @@ def _nothing_left(
 
 
 def _finish(result: SweepResult, run: MeasuredRun, threads: int, options: SweepOptions) -> int:
-    import pandas as pd
-
-    from lengthwise.data.table import prepare
     from lengthwise.measurement.quality import summary_of
 
+    if result.status == "interrupted" and not result.rows:
+        raise KeyboardInterrupt
     if not result.rows:
         raise result.problem or NothingUsableError("a sweep must measure something",
                                                    got="no finished step")  # fmt: skip
-    table = prepare(pd.DataFrame(result.rows).drop(columns=["visit_rows"]))
+    table = _table_of(result.rows)
     summary = {"status": result.status, **summary_of(table, threads)}
     with disk_errors(run.into.path):
         run.end(table, summary, summary["points"], {"status": result.status})
@@ -110,6 +111,22 @@ def _finish(result: SweepResult, run: MeasuredRun, threads: int, options: SweepO
     else:
         _print(table, summary, run)
     return _exit_code(result)
+
+
+def _table_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    from lengthwise.data.table import prepare
+
+    return prepare(pd.DataFrame(rows).drop(columns=["visit_rows"]))
+
+
+def _rescue(run: MeasuredRun) -> None:
+    """Write the table of the whole visits: the engine does not come back in time."""
+    rows = run.into.rows()
+    if rows:
+        run.end_at_once(_table_of(rows))
+        log("interrupted: what was measured is kept; go on with --resume")
 
 
 def _exit_code(result: SweepResult) -> int:

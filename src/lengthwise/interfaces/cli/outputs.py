@@ -107,8 +107,12 @@ def check_folder(
         Regular expression of the names that will be written; those that are there already must be
         of the ``kind``, or replacing them be asked for.
     """
-    if path is not None:
-        output_check.check_folder(path, names, kind, inputs=inputs, force=force)
+    if path is None:
+        return
+    output_check.check_folder(path, names, kind, inputs=inputs, force=force)
+    running = _running.get()
+    if running is not None and path not in running.missing:
+        running.missing.append(path)
 
 
 def wrote(path: Path, what: str = "", note: str = "") -> None:

@@ -76,7 +76,7 @@ def command(
     if output is not None:
         _write(content, output)
     if plots is not None and not content.partial:
-        log(f"wrote {_save_figures(content, plots)} figures to {plots}")
+        wrote(plots, f"{_save_figures(content, plots)} figures")
     if as_json:
         print_json(content.to_dict())
     elif output is not None and not is_standard(output) and not content.partial:

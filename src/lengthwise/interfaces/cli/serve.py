@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lengthwise.errors import InputError
+from lengthwise.interfaces.cli.interrupts import stand_down
 
 if TYPE_CHECKING:
     from lengthwise.interfaces.service.settings import ServiceSettings
@@ -93,6 +94,7 @@ def command(
         max_body_bytes=max_body, min_rows=min_rows, train_every_s=train_every,
         log_requests=log_requests or None,
     )  # fmt: skip
+    stand_down()
     if model or hardware:
         settings = _seeded(settings, model, hardware, tp)
     raise typer.Exit(serve(settings))
