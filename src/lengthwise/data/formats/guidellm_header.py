@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 Key = tuple[str, ...]
 
@@ -14,7 +14,7 @@ _METRICS = {
     "Output token count": ("Token Metrics", "Successful Output Tokens"),
 }
 _STATISTICS = {"mean": "Mean", "median": "Median", "std dev": "Std Dev"}
-_NAMES: dict[str, Key] = {
+_NAMES: Mapping[str, Key] = {
     f"Successful {metric} {flat}": (*key, statistic)
     for metric, key in _METRICS.items() for flat, statistic in _STATISTICS.items()
 } | {
