@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from lengthwise.data.table import load
-from lengthwise.errors import InputError, LengthwiseError, NothingUsableError
+from lengthwise.errors import InputError, LengthwiseError, NothingUsableError, pip_install
 from lengthwise.interfaces.cli.measure_server import measure_server
 
 Arguments = Callable[..., dict[str, Any]]
@@ -240,7 +240,7 @@ def test_a_page_that_cannot_be_written_costs_nothing(
     run = tmp_path / "table.run"
     if hindrance == "no jinja2":
         monkeypatch.setitem(sys.modules, "jinja2", None)
-        expected = 'pip install "lengthwise[report]"'
+        expected = pip_install("report")
     elif hindrance == "a folder in the way":
         (run / ".report.html.part").mkdir(parents=True)
         expected = "no report.html: IsADirectoryError"

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lengthwise.measurement.http.faults import message_of
 from lengthwise.measurement.http.framing import FramingError, ResponseReader
-from lengthwise.measurement.http.tokens import TokenStream, message_of
+from lengthwise.measurement.http.tokens import TokenStream
 
 BODY = b'data: {"choices":[{"text":"a"}]}\n\n: 7\r\n\r\ndata: [DONE]\r\n'
 HEAD = (
