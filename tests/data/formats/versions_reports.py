@@ -85,7 +85,7 @@ def guidellm_csv(requests: Sequence[Request]) -> File:
 
 
 def guidellm_one_header(requests: Sequence[Request]) -> File:
-    """0.2 to 0.4: CSV with one row of names."""
+    """Older CSV with one row of names."""
     done, out = good(requests), io.StringIO()
     cells: dict[str, Any] = {
         "Type": "generative_benchmark", "Run Id": "r", "Id": "i", "Name": "concurrent@4",
@@ -381,7 +381,8 @@ def sglang_one_batch_server(requests: Sequence[Request]) -> File:
 REPORTS: tuple[Version, ...] = (
     guidellm_durations, guidellm_first, guidellm_second, guidellm_now, guidellm_stripped,
     guidellm_csv, guidellm_one_header, inference_perf_first, inference_perf_flat,
-    inference_perf_prompt_len, inference_perf_counts, inference_perf_requests, inference_perf_first_requests,
+    inference_perf_prompt_len, inference_perf_counts, inference_perf_requests,
+    inference_perf_first_requests,
     llmperf_responses, llmperf_failed_first, llmperf_summary, llmd_first, llmd_first_in_ms,
     llmd_second, llama_bench_flags, llama_bench_lines, llama_bench_sql_test, llama_bench_sql,
     llama_bench_csv, optimum_benchmark_key, optimum_now, vllm_latency, vllm_latency_without_times,

@@ -1,4 +1,4 @@
-"""The one header row of GuideLLM's CSV up to 0.4, in the words of the three rows of later ones."""
+"""The one header row of GuideLLM's older CSV, in the words of the three rows of later ones."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def command(
       llmperf              llmperf
       llama-bench          llama-bench, JSON, JSON lines, CSV, SQL or markdown
       optimum-benchmark    optimum-benchmark
-      llm-d                llm-d benchmark report 0.2
+      llm-d                llm-d benchmark report 0.1 to 0.2.1
       otel                 OpenTelemetry GenAI spans
       prometheus           Prometheus text of vLLM or SGLang
       chrome-trace         Chrome or torch trace
