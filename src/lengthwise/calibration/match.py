@@ -12,6 +12,8 @@ from lengthwise.calibration.loads import load_not_measured
 from lengthwise.calibration.phase_law import PhaseLaw
 from lengthwise.data.load import load_in
 from lengthwise.data.schema import LOAD
+from lengthwise.data.settings import NAME as SETTINGS
+from lengthwise.data.settings import holds_all
 from lengthwise.errors import InputError
 
 
@@ -54,7 +56,7 @@ def match_deployment(
         raise InputError(
             "points must name one deployment",
             got=f"{len(agreeing)} that agree: {names}{' ...' if len(agreeing) > 5 else ''}",
-            remedy="add columns (or options) such as model, hardware and tp",
+            remedy=_remedy(agreeing),
         )
     if agreeing:
         return agreeing[0]
@@ -65,4 +67,15 @@ def match_deployment(
 
 
 def _agrees(known: Mapping[str, object], asked: Mapping[str, object]) -> bool:
-    return all(str(known.get(c)) == str(v) for c, v in asked.items() if c not in LOAD)
+    return all(
+        holds_all(known.get(c), v) if c == SETTINGS else str(known.get(c)) == str(v)
+        for c, v in asked.items() if c not in LOAD
+    )  # fmt: skip
+
+
+def _remedy(laws: list[PhaseLaw]) -> str:
+    """Name the labels that tell laws apart, with the value of the first."""
+    names = dict.fromkeys(c for law in laws for c in law.labels if c not in LOAD)
+    values = {c: {str(law.labels.get(c)) for law in laws} for c in names}
+    apart = [f"{c}={laws[0].labels.get(c)!r}" for c in names if len(values[c]) > 1]
+    return f"add the column (or option) {' and '.join(apart)}, or that of another"

@@ -16,6 +16,7 @@ STEP_PHASES = ("prefill", "decode", "mixed")
 
 DEPLOYMENT = (
     "model", "hardware", "engine", "engine_version", "precision", "tp", "pp", "ep", "dp",
+    "settings",
 )  # fmt: skip
 """Columns that together name what was measured."""
 
@@ -62,6 +63,7 @@ _ALL = (
     Column("pp", "count", "", "pipeline parallel degree"),
     Column("ep", "count", "", "expert parallel degree"),
     Column("dp", "count", "", "data parallel degree"),
+    Column("settings", "text", "", "other settings, as n_gpu_layers=10, where they vary"),
     Column("repeat", "number", "", "number of the repetition"),
     Column("warmup", "flag", "", "row was taken while warming up"),
     Column("output_index", "number", "", "index of the generated token, 0 for the first"),

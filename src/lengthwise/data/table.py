@@ -12,12 +12,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lengthwise.data.files import Format, format_of, iter_tables, read_table, write_table
+from lengthwise.data.files import format_of, iter_tables, read_noted, read_table, write_table
 from lengthwise.data.kinds import to_flag, to_numbers, to_text
-from lengthwise.data.load_columns import SAYS, load_columns
-from lengthwise.data.lookalikes import RELEVANT, lookalikes, unit_is_open
+from lengthwise.data.load_columns import SAYS
+from lengthwise.data.missing import check_columns
+from lengthwise.data.places import forget, place
 from lengthwise.data.rules import check_rows
 from lengthwise.data.schema import COLUMNS, PHASES
+from lengthwise.data.settings import with_settings
+from lengthwise.data.suffixes import Format
 from lengthwise.errors import ColumnError, InputError, NothingUsableError
 
 __all__ = ["Format", "format_of", "iter_tables", "load", "prepare", "read_table", "write_table"]
@@ -34,7 +37,7 @@ def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     if isinstance(source, pd.DataFrame):
         return prepare(source)
     if isinstance(source, (str, Path)):
-        return prepare(read_table(source))
+        return forget(prepare(read_noted(source)))
     raise InputError(
         "a table is a path or a pandas DataFrame", got=type(source).__name__,
         remedy="convert it, for example with pandas.DataFrame(rows)",
@@ -45,7 +48,8 @@ def prepare(frame: pd.DataFrame) -> pd.DataFrame:
     """Make a valid measurement table; the input is not changed.
 
     Numbers become float64, ``warmup`` bool, text str; ``batch_size`` is 1 where nothing says how
-    many sequences ran. Unknown columns are kept untouched. Rows are numbered from 0.
+    many sequences ran, and ``settings`` tells apart what varies within a deployment (see
+    :mod:`lengthwise.data.settings`). Unknown columns are kept untouched. Rows are numbered from 0.
 
     Raises
     ------
@@ -66,14 +70,14 @@ def prepare(frame: pd.DataFrame) -> pd.DataFrame:
         raise NothingUsableError("a measurement table needs at least one row", got="0 rows")
     if "phase" in frame:
         frame["phase"] = _phases(frame["phase"])
-    _check_lookalikes(frame)
+    check_columns(frame)
     for name in frame.columns.intersection(list(COLUMNS)):
         kind = COLUMNS[name].kind
         convert = {"text": to_text, "flag": to_flag}.get(kind, to_numbers)
         frame[name] = convert(frame[name])
-    frame = _with_batch_size(frame)
+    frame = _without_limits(_with_batch_size(frame))
     check_rows(frame)
-    return frame
+    return with_settings(frame)
 
 
 def _columns_from_index(frame: pd.DataFrame) -> pd.DataFrame:
@@ -96,12 +100,6 @@ def _check_names(frame: pd.DataFrame) -> None:
         raise ColumnError(
             "column names must be unique", got=f"{twice[0]!r} twice", remedy="rename or drop one"
         )
-    if "phase" not in frame:
-        raise ColumnError(
-            "a measurement table says the phase of each row",
-            got=f"no column 'phase' among {', '.join(map(str, frame.columns[:12]))}",
-            remedy=f"add it with --set phase=prefill (one of {', '.join(PHASES)})",
-        )
 
 
 def _phases(values: pd.Series) -> pd.Series:
@@ -110,30 +108,11 @@ def _phases(values: pd.Series) -> pd.Series:
     if bad.any():
         row = int(np.argmax(bad))
         raise ColumnError(
-            f"phase must be one of {', '.join(PHASES)}", got=f"{values.iloc[row]!r} in row {row}",
+            f"phase must be one of {', '.join(PHASES)}",
+            got=f"{values.iloc[row]!r} in {place(values, row)}",
             remedy="correct it, or set it for the whole file with --map \"phase='prefill'\"",
         )  # fmt: skip
     return phase
-
-
-def _check_lookalikes(frame: pd.DataFrame) -> None:
-    phases = frame["phase"].unique()
-    targets = list(dict.fromkeys(name for phase in phases for name in RELEVANT[phase]))
-    if any(name in frame for name in SAYS):
-        targets = [name for name in targets if name != "batch_size"]
-    found = lookalikes(frame.columns, targets)
-    chosen = load_columns(frame)
-    found += lookalikes(list(chosen.values()), list(chosen)) if not found else []
-    if not found:
-        return
-    name, target, mapping = found[0]
-    hint = f'--map "{mapping}"' if "`" in mapping else f"--map {mapping}"
-    if unit_is_open(name, target):
-        hint += f" if it is in milliseconds, --map {mapping}*1000 if in seconds"
-    raise ColumnError(
-        f"the column must be named {target} ({COLUMNS[target].unit or 'no unit'})",
-        got=f"{name!r} and no {target}", remedy=hint,
-    )  # fmt: skip
 
 
 def _with_batch_size(frame: pd.DataFrame) -> pd.DataFrame:
@@ -145,3 +124,10 @@ def _with_batch_size(frame: pd.DataFrame) -> pd.DataFrame:
         return frame
     batch = frame["batch_size"] if "batch_size" in frame else np.full(len(frame), np.nan)
     return frame.assign(batch_size=np.where(known, batch, 1.0))
+
+
+def _without_limits(frame: pd.DataFrame) -> pd.DataFrame:
+    """Empty the cells of a rate without a limit, which tools write as ``inf``: it is no rate."""
+    if "request_rate" not in frame or not np.isposinf(frame["request_rate"]).any():
+        return frame
+    return frame.assign(request_rate=frame["request_rate"].replace(np.inf, np.nan))

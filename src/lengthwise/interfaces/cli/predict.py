@@ -79,6 +79,9 @@ def command(
     pp: Annotated[int | None, typer.Option(help="Deployment: pipeline parallel degree.")] = None,
     ep: Annotated[int | None, typer.Option(help="Deployment: expert parallel degree.")] = None,
     dp: Annotated[int | None, typer.Option(help="Deployment: data parallel degree.")] = None,
+    settings: Annotated[
+        Text, typer.Option(help="Deployment: other settings, such as n_gpu_layers=10.")
+    ] = None,
     law_file: Annotated[
         Path | None, typer.Option("--law", help="Law file: another way to write the argument.")
     ] = None,
@@ -127,6 +130,9 @@ def command(
         "prefill_chunk": prefill_chunk,
     }  # fmt: skip
     if law is None or law_kind(law) == STEP_LAW:
+        if settings is not None:
+            raise InputError("settings belong to laws of measured steps", got="the step law",
+                             remedy="leave --settings out")  # fmt: skip
         if request_rate is not None:
             raise InputError("the step law takes its load as requests in flight",
                              got=f"--request-rate {request_rate:g}",
@@ -146,7 +152,8 @@ def command(
     loaded = LatencyLaw.load(law)
     if allow_extrapolation:
         loaded.max_extrapolation = None
-    given |= {"request_rate": request_rate} if request_rate is not None else {}
+    told = {"request_rate": request_rate, "settings": settings}
+    given |= {name: value for name, value in told.items() if value is not None}
     if table is not None:
         check_table_options(sizes)
         defaults = given | ({"phase": phase} if phase else {})
@@ -227,7 +234,8 @@ def _grid(
     import pandas as pd
 
     phase, names, rows = combinations(sizes, phase, loaded="request_rate" in labels)
-    say_remarks(deployment, phase, names, rows, measured_engines=None)
+    known = {name: value for name, value in deployment.items() if name != "hardware"}
+    say_remarks(known, phase, names, rows, measured_engines=None)
     grid = pd.DataFrame(rows, columns=names)
     grid.insert(0, "phase", phase)
     return grid.assign(**labels)
