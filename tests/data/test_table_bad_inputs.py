@@ -106,7 +106,7 @@ def test_bad_target(tmp_path: Path, name: str, value: str, remedy: str) -> None:
 
 
 BAD_ROWS: list[tuple[str, dict[str, Any], str, str]] = [
-    ("no phase", {"isl": [1], "latency_ms": [1]}, "no column 'phase'", "--set phase=prefill"),
+    ("no phase", {"isl": [1], "latency_ms": [1]}, "no phase among isl", "--set phase=prefill"),
     ("unknown phase", {**PREFILL, "phase": ["prefill", "train"]}, "'train' in row 1", "--map"),
     ("empty phase", {**PREFILL, "phase": ["prefill", None]}, "in row 1", "--map"),
     ("no isl", {"phase": ["prefill"], "latency_ms": [1.0]}, "no isl", "--map isl=COLUMN"),
@@ -153,7 +153,7 @@ def test_bad_rows(rows: dict[str, Any], value: str, remedy: str) -> None:
 def test_bad_rows_are_refused_from_a_file_too(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("phase,isl,latency_ms\nprefill,512,20\nprefill,12.5,20\n")
-    with pytest.raises(ColumnError, match=r"isl=12\.5 in row 1"):
+    with pytest.raises(ColumnError, match=r"isl=12\.5 in line 3"):
         load(path)
 
 

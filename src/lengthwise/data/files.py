@@ -20,6 +20,7 @@ import pyarrow as pa
 from lengthwise.data.delimited import is_packed, iter_delimited
 from lengthwise.data.law_files import refuse_law
 from lengthwise.data.output import is_stream, opened
+from lengthwise.data.places import read_from
 from lengthwise.data.signatures import binary_guess
 from lengthwise.data.suffixes import SUFFIXES, Format, table_suffix
 from lengthwise.data.text_guesses import text_guess
@@ -51,6 +52,20 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """
     parts = list(iter_tables(path))
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+
+
+def read_noted(path: str | Path) -> pd.DataFrame:
+    """Read a whole table with a note of its file, by which errors name lines.
+
+    Raises
+    ------
+    FileFormatError
+        As :func:`read_table`.
+    """
+    path = Path(path)
+    kind = format_of(path)
+    delimiter = "," if kind in ("parquet", "jsonl") else _delimiter(path, kind)
+    return read_from(read_table(path), path, kind, delimiter)
 
 
 def iter_tables(path: str | Path, rows: int = 1_000_000) -> Iterator[pd.DataFrame]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from pandas.api import types
 
+from lengthwise.data.places import place
 from lengthwise.data.schema import COLUMNS
 from lengthwise.errors import ColumnError
 
@@ -65,7 +66,8 @@ def to_flag(values: pd.Series) -> pd.Series:
     if bad.any():
         row = int(np.argmax(bad))
         raise ColumnError(
-            f"{values.name} must be true or false", got=f"{values.iloc[row]!r} in row {row}",
+            f"{values.name} must be true or false",
+            got=f"{values.iloc[row]!r} in {place(values, row)}",
             remedy="write true or false (empty means false)",
         )  # fmt: skip
     return text.isin(_TRUE)
@@ -89,5 +91,5 @@ def _refuse(values: pd.Series, bad: np.ndarray) -> None:
         remedy = "leave the cell empty if it was not measured, or correct it"
     raise ColumnError(
         f"{name} must be numbers ({COLUMNS[name].unit or 'no unit'})",
-        got=f"{found[:60]!r} in row {row}", remedy=remedy,
+        got=f"{found[:60]!r} in {place(values, row)}", remedy=remedy,
     )  # fmt: skip

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lengthwise.data.places import place
 from lengthwise.data.schema import COLUMNS, PHASES
 from lengthwise.errors import ColumnError, InputError
 
@@ -178,7 +179,8 @@ def _numbers(value: float | pd.Series[Any], text: str) -> float | pd.Series[Any]
     if bad.any():
         row = int(bad.argmax())
         raise ColumnError(
-            "a mapping computes with numbers", got=f"{value.iloc[row]!r} in row {row} of {text!r}",
+            "a mapping computes with numbers",
+            got=f"{value.iloc[row]!r} in {place(value, row)} of {text!r}",
             remedy="map the column as it is, or correct these cells",
         )  # fmt: skip
     return numbers

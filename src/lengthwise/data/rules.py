@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lengthwise.data.places import place
 from lengthwise.data.schema import COUNTS, NEEDED, NUMERIC, TIMES, TOKENS
 from lengthwise.errors import ColumnError
 from lengthwise.units import FloatArray
@@ -50,27 +51,11 @@ def _check_needed(frame: pd.DataFrame) -> None:
     for phase in frame["phase"].unique():
         rows = (frame["phase"] == phase).to_numpy()
         for name in NEEDED[phase]:
-            if name not in frame:
-                raise _absent(frame, phase, name)
             if name not in TIMES:
                 empty = frame[name].isna().to_numpy() & rows
                 _raise_at(
                     frame, name, empty, f"{phase} rows need {name}", "fill it in, or drop the row"
                 )
-        if phase == "request" and not any(name in frame for name in TIMES[1:]):
-            raise _absent(frame, phase, " or ".join(TIMES[1:]))
-
-
-def _absent(frame: pd.DataFrame, phase: str, name: str) -> ColumnError:
-    needed = ", ".join(NEEDED[phase]) + (" and a time" if phase == "request" else "")
-    target = name.split(" or ")[0]
-    remedy = f"add it with --map {target}=COLUMN"
-    if name == "latency_ms" and "ttft_ms" in frame and phase == "prefill":
-        remedy = "say --map latency_ms=ttft_ms if that is the time of the prefill step alone"
-    return ColumnError(
-        f"{phase} rows need the columns {needed}",
-        got=f"no {name} among {', '.join(frame.columns[:16])}", remedy=remedy,
-    )  # fmt: skip
 
 
 def _check_count(frame: pd.DataFrame, name: str) -> None:
@@ -82,7 +67,10 @@ def _check_count(frame: pd.DataFrame, name: str) -> None:
         remedy = f"correct {name}; use 1 for a single one, or leave the cell empty if unknown"
     _refuse(frame, name, lambda x: x < lowest, rule, remedy)
     if name not in _MEANS:
-        hint = "round it; a mean over requests is no length of one request"
+        hint = (
+            "round it; a mean over requests is no length of one request: import a table of means "
+            "with --set statistic=mean"
+        )
         _refuse(frame, name, lambda x: x > np.floor(x), rule, hint)
 
 
@@ -137,5 +125,5 @@ def _raise_at(frame: pd.DataFrame, name: str, bad: BoolArray, rule: str, remedy:
         return
     row, count = int(np.argmax(bad)), int(bad.sum())
     others = f" ({count:,} such rows)" if count > 1 else ""
-    got = f"{name}={frame[name].iloc[row]:g} in row {row}{others}"
+    got = f"{name}={frame[name].iloc[row]:g} in {place(frame, row)}{others}"
     raise ColumnError(rule, got=got, remedy=remedy)
