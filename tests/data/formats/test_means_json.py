@@ -336,46 +336,6 @@ def test_a_file_of_failures_leaves_no_row(name: str, tmp_path: Path) -> None:
         import_table(path)
 
 
-@pytest.mark.parametrize(
-    ("record", "unit"),
-    [
-        ({"arrival": 12.0, "first_token": 12.25, "last_token": 13.25, "osl": 101}, "s"),
-        ({"arrival": 12000, "first_token": 12250, "last_token": 13250, "osl": 101}, "ms"),
-        ({"arrival": 12000000, "first_token": 12250000, "last_token": 13250000, "osl": 101}, "us"),
-        ({"arrival": 12e9, "first_token": 12.25e9, "last_token": 13.25e9, "osl": 101}, "ns"),
-    ],
-)
-def test_a_unit_that_nothing_tells_is_the_plausible_one_and_flagged(
-    record: dict[str, float], unit: str, tmp_path: Path
-) -> None:
-    path = _written(tmp_path, made.lines([{**record, "isl": 64}] * 2))
-    table, report = import_table(path)
-    assert table[["ttft_ms", "tpot_ms", "e2e_ms"]].round(6).to_numpy()[0].tolist() == [
-        250,
-        10,
-        1250,
-    ]
-    (flag,) = [flag for flag in report.flags if flag.rule == "unit of times guessed"]
-    assert f"arrival_{unit}" in flag.remedy
-
-
-def test_durations_under_names_of_times_are_refused(tmp_path: Path) -> None:
-    record = {"arrival_time": 1000.5, "first_token_time": 0.2, "end_time": 2.5, "osl": 9}
-    path = _written(tmp_path, made.table([record, {**record, "arrival_time": 1001.5}]))
-    with pytest.raises(FileFormatError, match=r"one after the other.*--format table"):
-        import_table(path)
-    table, _ = import_table(path, file_format="table", maps=[
-        "ttft_ms=first_token_time*1000", "phase='request'", "isl=osl",
-    ])  # fmt: skip
-    assert table["ttft_ms"].tolist() == [200, 200]
-
-
-def test_a_table_of_ours_with_times_of_requests_stays_a_table(tmp_path: Path) -> None:
-    record = {"arrival": 1.0, "first_token": 1.2, "end": 2.0, "isl": 8, "osl": 9, "ttft_ms": 200.0}
-    path = _written(tmp_path, made.table([record]))
-    assert import_table(path, maps=["phase='request'"])[1].format == "csv"
-
-
 def test_a_wait_in_ollama_is_apart_and_flagged(tmp_path: Path) -> None:
     record = json.loads(made.as_ollama(run(1, failed=0)))
     record["total_duration"] += 2_000_000_000
@@ -416,55 +376,6 @@ def test_halves_of_disaggregated_requests_are_no_requests(tmp_path: Path) -> Non
     assert report.skipped["half of a disaggregated request (left out)"] == 1
 
 
-@pytest.mark.parametrize(
-    ("names", "scale"),
-    [
-        (("arrival_ns", "enqueue_ts_ns", "sched_time_ns", "first_tok_ns", "last_tok_ns"), 1e9),
-        (("req_arrival_ms", "queuedAtMs", "scheduledAtMs", "firstTokenAtMs", "lastTokenAtMs"), 1e3),
-        (("received_at", "enqueued_at", "dequeued_at", "first_chunk_at", "finished_at"), 1.0),
-        (("ts_submit_us", "ts_queued_us", "ts_scheduled_us", "ts_first_token_us", "t_end_us"), 1e6),
-        (("arrived_at", "queued_at", "scheduled_at", "prefill_completed_at", "completed_at"), 1.0),
-        (("t_arr", "t_queued", "t_sched", "t_first_tok", "t_done"), 1.0),
-        (("Arrival Time (s)", "Queued Time (s)", "Scheduled Time (s)", "First Token Time (s)",
-          "Last Token Time (s)"), 1.0),
-        (("request_start_time", "queue_entry_time", "first_scheduled_time", "first_token_time",
-          "request_end_time"), 1.0),
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("csv", [True, False])
-def test_points_in_time_go_by_many_names(
-    names: tuple[str, ...], scale: float, csv: bool, tmp_path: Path
-) -> None:
-    times = (40.0, 40.5, 41.0, 41.25, 43.25)
-    record = dict(zip(names, [scale * t for t in times], strict=True))
-    records = [{**record, "input_tokens": 64, "output_tokens": 101}] * 2
-    path = _written(tmp_path, made.table(records) if csv else made.lines(records))
-    assert registry.sniff(path) == "request-log"
-    table, _ = import_table(path)
-    row = table.iloc[0]
-    assert row[["ttft_ms", "tpot_ms", "e2e_ms", "queue_ms"]].tolist() == pytest.approx(
-        [1250, 20, 3250, 500]
-    )
-    assert (row["isl"], row["osl"], row["concurrency"]) == (64, 101, 2)
-
-
-@pytest.mark.parametrize(
-    ("column", "values", "kept"),
-    [("success", [True, False], 1), ("success", [1, 0], 1), ("status", [200, 429], 1),
-     ("error", [None, "timed out"], 1), ("finish_reason", ["length", "abort"], 1),
-     ("output_tokens", [101, 0], 1),
-     ("status", ["FINISHED_LENGTH_CAPPED", "FINISHED_ABORTED"], 1),
-     ("state", ["completed", "running"], 1), ("error", [False, True], 1)],
-)  # fmt: skip
-def test_failures_in_a_log_are_left_out(
-    column: str, values: list[Any], kept: int, tmp_path: Path
-) -> None:
-    record = {"arrival_s": 1.0, "first_token_s": 1.5, "end_s": 2.5, "output_tokens": 101}
-    path = _written(tmp_path, made.lines([{**record, column: value} for value in values]))
-    table, report = import_table(path)
-    assert (len(table), sum(report.skipped.values())) == (kept, 2)  # a row without isl is unusable
-
-
 @pytest.mark.parametrize("damage", [None, "what", [1, [2]], -1.0, 1e300])
 @pytest.mark.parametrize("name", CASES)
 def test_damaged_values_are_errors_for_people(name: str, damage: Any, tmp_path: Path) -> None:
@@ -492,3 +403,12 @@ def test_times_so_far_in_a_stream_are_no_answers(tmp_path: Path) -> None:
     table, report = import_table(_written(tmp_path, text + "data: [DONE]\n"))
     assert len(table) == 1
     assert report.skipped == {"part of a streamed answer (left out)": 2}
+
+
+def test_the_last_token_of_sglang_may_come_before_the_end(tmp_path: Path) -> None:
+    meta = {"prompt_tokens": 8, "completion_tokens": 5, "e2e_latency": 1.2, "finish_reason": None,
+            "request_received_ts": 10.0, "prefill_finished_ts": 10.4, "decode_finished_ts": 11.0}  # fmt: skip
+    table, _ = import_table(_written(tmp_path, json.dumps({"text": "a", "meta_info": meta})))
+    assert table[["ttft_ms", "tpot_ms", "e2e_ms"]].round(6).to_numpy().tolist() == [
+        [400, 150, 1200]
+    ]

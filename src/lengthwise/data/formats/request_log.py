@@ -19,12 +19,22 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from lengthwise.data.formats import langfuse, litellm_spend, sglang_requests
 from lengthwise.data.formats.base import Document, Parsed
-from lengthwise.data.formats.fields import Row, parsed, request_row, tokens, tpot_s
+from lengthwise.data.formats.fields import Row, number, parsed, request_row, tokens, tpot_s
 from lengthwise.data.formats.request_log_names import Columns, columns_of, flattened
 from lengthwise.data.formats.request_log_times import Clock, Moments, clock_of, moments
-from lengthwise.data.formats.request_records import EMPTY, FAILED, Record, add_load, records, sample
+from lengthwise.data.formats.request_records import (
+    EMPTY,
+    FAILED,
+    Record,
+    add_load,
+    disagreement,
+    records,
+    sample,
+)
 from lengthwise.data.report import Flag
 from lengthwise.errors import FileFormatError
 from lengthwise.units import counted, s_to_ms
@@ -59,6 +69,7 @@ def read(document: Document) -> Parsed:
     clock = clock_of(found, columns)
     dropped: Counter[str] = Counter()
     rows: list[Row] = []
+    kept: list[Record] = []
     spans: list[tuple[float, float]] = []
     for record in found:
         at = moments(record, columns, clock)
@@ -68,13 +79,14 @@ def read(document: Document) -> Parsed:
             dropped[reason] += 1
         else:
             rows.append(_row(record, columns, at))
+            kept.append(record)
     _check_order(dropped, len(found), document)
     starts, ends = [row.pop("_start") for row in rows], [row.pop("_end") for row in rows]
     whole = [span for span in spans if all(map(math.isfinite, span))]
     load = add_load(rows, starts, ends, ([s for s, _ in whole], [e for _, e in whole]))
-    notes = [clock.said, *load, columns.said] if rows else []
-    return parsed(rows, dropped=dropped, assumptions=[n for n in notes if n],
-                  flags=_unit_flags(clock, rows))  # fmt: skip
+    notes = [note for note in (clock.said, *load, columns.said) if note and rows]
+    flags = [*_unit_flags(clock, rows), *_printed_flags(kept, rows, columns)]
+    return parsed(rows, dropped=dropped, assumptions=notes, flags=flags)
 
 
 _ORDER = "times out of order"
@@ -134,6 +146,18 @@ def _check_order(dropped: Counter[str], n: int, document: Document) -> None:
             got=f"{document.path}, where they are not in {dropped[_ORDER]:,} of {n:,} records",
             remedy="if some are durations: --format table with --map ttft_ms=... --map e2e_ms=...",
         )
+
+
+def _printed_flags(kept: Sequence[Record], rows: Sequence[Row], columns: Columns) -> list[Flag]:
+    """Check times the log has computed itself, in whichever unit, against those of the rows."""
+    flags: list[Flag] = []
+    for target, name in columns.printed.items():
+        computed = [row[target] for row in rows]
+        told = [number(record.get(name), name) for record in kept]
+        ratios = [c / t for c, t in zip(computed, told, strict=True) if t > 0 and c > 0]
+        scale = 10 ** (3 * round(math.log10(float(np.median(ratios))) / 3)) if ratios else 1.0
+        flags += disagreement(rows, [scale * t for t in told], computed, f"{target} in {name}")
+    return flags
 
 
 def _unit_flags(clock: Clock, rows: Sequence[Row]) -> list[Flag]:

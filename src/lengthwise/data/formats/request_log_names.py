@@ -30,7 +30,7 @@ _POINTS: dict[str, tuple[str, ...]] = {
     "scheduled": ("scheduled", "first_scheduled", "schedule", "dequeued", "dequeue",
                   "prefill_start", "prefill_started", "prefill_begin", "execution_start",
                   "exec_start", "forward_entry", "processing_start", "running", "queue_exit",
-                  "queue_end", "queue_leave", "service_start"),
+                  "queue_end", "queue_leave", "service_start", "dispatched", "dispatch"),
     "first": ("first_token", "first_token_received", "first_token_generated",
               "first_token_arrival", "first_token_emitted", "first_token_sent",
               "first_output_token", "first_output", "first_chunk", "first_response",
@@ -61,11 +61,13 @@ _ERROR = ("error", "error_message", "error_msg", "exception")
 _FEW = 5
 _COUNTS = {
     "isl": ("num_input_tokens", "input_token_count", "prompt_token_count", "prefill_tokens",
-            "num_prefill_tokens", "request_num_prefill_tokens", "n_prompt_tokens"),
+            "num_prefill_tokens", "request_num_prefill_tokens", "n_prompt_tokens", "num_in_tokens",
+            "input_tokens_count", "prompt_tokens_count"),
     "osl": ("num_generation_tokens", "generation_tokens", "num_generated_tokens", "generated",
             "output_token_count", "completion_token_count", "num_completion_tokens",
             "decode_tokens", "num_decode_tokens", "request_num_decode_tokens", "n_output_tokens",
-            "n_decoded"),
+            "n_decoded", "num_out_tokens", "output_tokens_count", "generated_tokens_count",
+            "completion_tokens_count", "tokens_generated", "generation_length", "decode_len"),
 }  # fmt: skip
 
 
@@ -73,7 +75,8 @@ _COUNTS = {
 class Columns:
     """Names of the columns of a log, empty where there is none.
 
-    ``points`` maps a point in time to its column and the unit in the name, empty when it has none.
+    ``points`` maps a point in time to its column and the unit in the name, empty when it has none;
+    ``printed`` maps a time to the column in which the log has already computed it.
     """
 
     points: Mapping[str, tuple[str, str]]
@@ -84,6 +87,7 @@ class Columns:
     error: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     kept: tuple[str, ...] = ()
+    printed: Mapping[str, str] = field(default_factory=dict)
     said: str = ""
     own: bool = False
 
@@ -150,12 +154,15 @@ def columns_of(found: Sequence[Mapping[str, Any]]) -> Columns:
     used = {name for name, _ in points.values()} | set(labels.values())
     isl, osl, cached = (_alike(names, target) for target in ("isl", "osl", "cached_tokens"))
     used |= {isl, osl, cached, *outcomes, _named(names, _ERROR)}
+    free = [name for name in names if not point_of(name)[0]]
+    printed = {target: name for target in TIMES[1:] if (name := _alike(free, target))}
+    used |= set(printed.values())
     rest = [name for name in names if name not in used and not point_of(name)[0]]
     kept = tuple(name for name in rest if name not in COLUMNS and _is_setting(found, name))
     left = [name for name in rest if name not in kept]
     return Columns(
         points, isl, osl, cached, outcomes,
-        _named(names, _ERROR), labels, kept,
+        _named(names, _ERROR), labels, kept, printed,
         f"not kept: {', '.join(left[:8])}{', ...' if len(left) > 8 else ''}" if left else "",
         bool(set(names) & {*TIMES, "phase"}),
     )  # fmt: skip

@@ -111,8 +111,10 @@ def _row(record: Record, meta: Mapping[str, Any]) -> Row:
     isl = tokens(meta["prompt_tokens"], "prompt_tokens")
     received = number(meta.get("request_received_ts"), "request_received_ts")
     ttft, by_rate = _ttft(record, meta, end, osl, received)
+    last = number(meta.get("decode_finished_ts"), "decode_finished_ts") - received
+    last = last if ttft <= last <= end else end
     return request_row(
-        ttft=ttft, end=end, tpot=tpot_s(ttft, end, osl), isl=isl, osl=osl,
+        ttft=ttft, end=end, tpot=tpot_s(ttft, last, osl), isl=isl, osl=osl,
         cached_tokens=cached_part(isl, number(meta.get("cached_tokens"), "cached_tokens")),
         queue_ms=_waited(meta), engine="sglang", clock="server", timestamp=received,
         retractions=first(meta.get("num_retractions"), meta.get("total_retractions")),
