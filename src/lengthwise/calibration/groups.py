@@ -15,14 +15,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from lengthwise.data.checks import usable
+from lengthwise.data.checks import skipped_by_reason, usable
 from lengthwise.data.identity import deployment_of, labels_of
 from lengthwise.data.load import Load, is_computed, is_loaded, load_in
 from lengthwise.data.points import POINT_COLUMNS
 from lengthwise.data.work import work_of
 from lengthwise.domain.model import ModelSpec, find_model
 from lengthwise.domain.work import Work
-from lengthwise.units import FloatArray, ms_to_s
+from lengthwise.errors import NothingUsableError
+from lengthwise.units import FloatArray, counted, ms_to_s
 
 
 @dataclass(frozen=True)
@@ -108,11 +109,13 @@ def step_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _tpot(requests: pd.DataFrame) -> pd.Series | None:
-    """TPOT as measured, or from E2E and TTFT where it was not."""
+    """TPOT as measured, or from E2E and TTFT where it was not, unless a note says it is unknown."""
     known = requests.get("tpot_ms")
     if {"e2e_ms", "ttft_ms", "osl"} <= set(requests):
         gaps = requests["osl"] - 1
         derived = ((requests["e2e_ms"] - requests["ttft_ms"]) / gaps).where(gaps >= 1)
+        if "timing_note" in requests:  # chunks and token counts of a live measurement disagree
+            derived = derived.where(requests["timing_note"].fillna("") == "")
         return derived if known is None else known.fillna(derived)
     return known
 
@@ -156,3 +159,23 @@ def _range(rows: pd.DataFrame, name: str) -> tuple[float, float] | None:
     if name not in rows or rows[name].isna().all():
         return None
     return float(rows[name].min()), float(rows[name].max())
+
+
+def nothing_usable(table: pd.DataFrame) -> NothingUsableError:
+    """Return the error for a prepared table none of whose rows a law can use, with the reasons.
+
+    >>> whole = {"phase": "request", "isl": [64], "osl": [8], "e2e_ms": [440.0]}
+    >>> nothing_usable(pd.DataFrame(whole)).got
+    '1 row, none usable (no ttft_ms, no tpot_ms with osl: 1)'
+    """
+    good = usable(table)
+    reasons = skipped_by_reason(table)
+    remedy = "run `lengthwise import` on the file to see why rows were set aside"
+    if good.any():
+        reasons["no ttft_ms, no tpot_ms with osl"] = int(good.sum())
+        remedy = "measure ttft_ms and tpot_ms too: the time of a whole answer does not tell them"
+    counts = ", ".join(f"{reason}: {n:,}" for reason, n in reasons.items())
+    return NothingUsableError(
+        "a law needs at least one usable row",
+        got=f"{counted(len(table), 'row')}, none usable ({counts})", remedy=remedy,
+    )  # fmt: skip

@@ -12,7 +12,7 @@ import pandas as pd
 
 from lengthwise.calibration.average import Knowledge, average, positions_of
 from lengthwise.calibration.folds import batch_folds, is_interior, length_folds, spread_folds
-from lengthwise.calibration.groups import Group, groups_of
+from lengthwise.calibration.groups import Group, groups_of, nothing_usable
 from lengthwise.calibration.held_out import (
     HeldOut,
     held_out,
@@ -36,7 +36,7 @@ from lengthwise.data.schema import DEPLOYMENT
 from lengthwise.data.table import load
 from lengthwise.data.work import work_of
 from lengthwise.domain.work import Work
-from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.errors import InputError
 from lengthwise.formulations import registry
 from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.estimator import Estimator
@@ -118,10 +118,7 @@ class LawSet(Estimator):
         frame = load(table)
         groups = with_enough(list(groups_of(frame)))
         if not groups:
-            raise NothingUsableError(
-                "a law needs at least one usable row", got=f"{len(frame)} rows, none usable",
-                remedy="run `lengthwise import` on the file to see why rows were set aside",
-            )  # fmt: skip
+            raise nothing_usable(frame)
         warn_of_loads(groups)
         self.columns_ = tuple(c for c in DEPLOYMENT if c in frame)
         self._groups = groups
