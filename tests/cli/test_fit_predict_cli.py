@@ -187,7 +187,7 @@ def test_an_unknown_deployment_is_answered_with_a_warning(
         (("--isl", "8"), "needs a law file, or a model and hardware"),
         (("--model", "config.json", "--hardware", "h100_sxm", "--isl", "8"), "must exist"),
         (("LAW",), "needs a length"),
-        (("LAW", "--isl", "8k"), "--isl must be whole numbers"),
+        (("LAW", "--isl", "8kb"), "--isl must be whole numbers"),
         (("LAW", "--isl", "1-9*1"), "--isl must be whole numbers"),
         (("LAW", "--isl", "1-99999999"), "at most"),
         (("LAW", "--isl", "1-1000", "--batch-size", "1-1000"), "at most 10,000 points"),

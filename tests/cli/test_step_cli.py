@@ -399,14 +399,14 @@ def test_bad_usage_of_predict_exits_with_two(
     [
         (("fit", "five.csv", "--prior", "law.json"), "--prior belongs to the formulation step"),
         (("fit", "five.csv", "--formulation", "step", "--prior", "no.json"), "no.json"),
-        (("fit", "five.csv", "--formulation", "step", "--prior", "five.csv"), "must be JSON"),
+        (("fit", "five.csv", "--formulation", "step", "--prior", "five.csv"), "a table by its name"),
         (("fit", "five.csv", "--formulation", "step", "-o", "no/law.json"), "folder to write to"),
         (("fit", "no.csv", "--formulation", "step"), "no.csv"),
         (("fit", "five.csv", "--formulation", "step", "--max-mape", -1), "max-mape must be"),
         (("suggest",), "needs a model and hardware"),
         (("suggest", *HERE, "--samples", 0), "samples must be 1 or more"),
         (("suggest", *HERE, "--isl", "x"), "isl"),
-        (("suggest", "five.csv", *HERE), "must be JSON"),
+        (("suggest", "five.csv", *HERE), "lengthwise fit five.csv"),
         (("suggest", "--model", "nope", "--hardware", "h100"), "model must be known"),
     ],
 )

@@ -132,7 +132,7 @@ def beyond(data: dict[str, Any]) -> None:
 
 TPOT = "heads/tpot"
 DAMAGED: dict[str, tuple[Edit, str]] = {
-    "kind": (put("kind", "lengthwise-law"), "kind"),
+    "kind": (put("kind", "lengthwise-law"), "a law of measured lengths"),
     "no kind": (put("kind", None), "kind"),
     "newer": (put("schema_version", 2), "upgrade lengthwise"),
     "older": (put("schema_version", 0), "fit the law again"),

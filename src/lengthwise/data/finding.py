@@ -10,6 +10,7 @@ from pathlib import Path
 from lengthwise.data.delimited import is_packed
 from lengthwise.data.formats import registry
 from lengthwise.data.formats.base import Document
+from lengthwise.data.law_files import refuse_law
 from lengthwise.data.schema import PHASES
 from lengthwise.errors import FileFormatError, InputError
 
@@ -69,6 +70,7 @@ def kind_of(path: Path) -> str:
     ...     kind_of(path)
     'table'
     """
+    refuse_law(path)
     if _is_plain_for_sure(path):
         return PLAIN
     document = Document(path)

@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from lengthwise.data.law_files import WHAT, law_kind
 from lengthwise.data.model_hub import CONFIG, QUANTISED, config_from_hub
 from lengthwise.domain.model import ModelSpec, find_model
 from lengthwise.domain.model_config import parse_config
@@ -88,6 +89,11 @@ def read_config(path: str | os.PathLike[str]) -> ModelSpec:
     81920.0
     """
     file = Path(path)
+    kind = law_kind(file)
+    if kind is not None:
+        raise FileFormatError("a model is described by its config.json",
+                              got=f"{file}, {WHAT[kind]}",
+                              remedy="give laws to lengthwise predict")  # fmt: skip
     config = dict(_read_object(file))
     beside = file.with_name(QUANTISED)
     if "quantization_config" not in config and file.name == CONFIG and beside.is_file():

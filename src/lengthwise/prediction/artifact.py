@@ -49,6 +49,7 @@ from lengthwise.calibration.pooling import Population
 from lengthwise.calibration.rivals import Rival
 from lengthwise.calibration.suspects import Suspect
 from lengthwise.calibration.trials import Trial
+from lengthwise.data.law_files import LAW, refuse_other_kind
 from lengthwise.data.output import write_text
 from lengthwise.domain.work import Work
 from lengthwise.errors import ArtifactError
@@ -66,7 +67,7 @@ from lengthwise.prediction.coefficients import coefficients_of, equation_of, ter
 from lengthwise.prediction.law_json import MAX_BYTES, SCHEMA_VERSION, check_version, parse
 from lengthwise.prediction.training import HeldOutError, Training
 
-KIND = "lengthwise-law"
+KIND = LAW
 DRIFT_COLUMNS = 5
 """Residual, scale, doublings beyond the data in length and in batch, deployment."""
 
@@ -108,8 +109,7 @@ def read_law(path: str | Path) -> tuple[LawSet, dict[str, Any], Training, Errors
     """
     data = parse(Path(path))
     if data.get("kind") != KIND:
-        raise ArtifactError(f"a law file says kind {KIND!r}", got=repr(data.get("kind")),
-                            remedy="give the file that `lengthwise fit` wrote")  # fmt: skip
+        refuse_other_kind(Path(path), KIND, data.get("kind"))
     check_version(data.get("schema_version"))
     for name in ("formulation", "parameters", "training", "laws", "calibration", "population",
                  "fallback"):  # fmt: skip

@@ -289,6 +289,14 @@ class LatencyLaw(Estimator):
         self._check_fitted()
         return text.summary(self.law_set_.laws_, self.errors_)
 
+    @property
+    def only_labels(self) -> dict[str, Any]:
+        """Labels of the deployment if there is one; empty for several."""
+        self._check_fitted()
+        every = [{k: v for k, v in law.labels.items() if v is not None}
+                 for law in self.law_set_.laws_.values()]  # fmt: skip
+        return every[0] if all(labels == every[0] for labels in every) else {}
+
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         head = super().__repr__(N_CHAR_MAX)
         return text.equations(head, self.law_set_.laws_) if hasattr(self, "law_set_") else head

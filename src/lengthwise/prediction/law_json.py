@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
+from lengthwise.data.law_files import refuse_table
 from lengthwise.errors import ArtifactError
 from lengthwise.formulations.typed_json import REMEDY
 
@@ -26,6 +27,7 @@ def check_version(version: Any) -> None:
 
 def parse(path: Path) -> dict[str, Any]:
     """Read a law file as JSON; anything odd about it is an ArtifactError."""
+    refuse_table(path)
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import lengthwise
 from lengthwise.calibration.step.coefficients import StepCoefficients
 from lengthwise.calibration.step.heads import Head
+from lengthwise.data.law_files import STEP_LAW, refuse_other_kind
 from lengthwise.data.output import write_text
 from lengthwise.errors import ArtifactError
 from lengthwise.formulations.typed_json import REMEDY
@@ -35,20 +36,7 @@ from lengthwise.prediction.step_checks import check_coefficients, check_head, ch
 if TYPE_CHECKING:
     from lengthwise.prediction.step_law import StepLaw
 
-KIND = "lengthwise-step-law"
-
-
-def is_step_law(path: str | Path) -> bool:
-    """Whether a file says it is a step law, without reading all of it.
-
-    >>> is_step_law("no-such-file.json")
-    False
-    """
-    try:
-        with Path(path).open(encoding="utf-8") as file:
-            return f'"{KIND}"' in file.read(200)
-    except (OSError, UnicodeDecodeError):
-        return False
+KIND = STEP_LAW
 
 
 def write_step_law(path: str | Path, law: StepLaw) -> None:
@@ -74,10 +62,7 @@ def read_step_law(path: str | Path, law: StepLaw) -> None:
     """
     data = parse(Path(path))
     if data.get("kind") != KIND:
-        raise ArtifactError(f"the file of a step law says kind {KIND!r}",
-                            got=repr(data.get("kind")),
-                            remedy="make it with lengthwise fit TABLE --formulation step",
-                            )  # fmt: skip
+        refuse_other_kind(Path(path), KIND, data.get("kind"))
     check_version(data.get("schema_version"))
     try:
         law.set_params(**data["parameters"])

@@ -64,6 +64,12 @@ class StepLaw:
         self.heads_: dict[str, Head] = {}
         self.training_: dict[str, Any] | None = None
 
+    @property
+    def measured_engines(self) -> set[str]:
+        """Engines of the deployments that were learnt."""
+        learnt = self.training_["deployments"] if self.training_ else []
+        return {parts[2] for text in learnt if len(parts := text.split(" | ")) == 4}
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Give the parameters of the constructor (scikit-learn)."""
         return {"correction": self.correction}

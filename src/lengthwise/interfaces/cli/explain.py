@@ -10,6 +10,7 @@ from lengthwise.errors import InputError
 from lengthwise.interfaces.cli.common import AsJson, length_option, print_json, width
 from lengthwise.interfaces.cli.explain_text import show
 from lengthwise.interfaces.cli.knob_options import KnobSettings, knob_list, with_knobs
+from lengthwise.interfaces.cli.saying import say_remarks
 
 Text = str | None
 
@@ -63,6 +64,8 @@ def command(
     load = {"isl": isl, "osl": osl, "concurrency": in_flight, "cached_tokens": cached_tokens}
     labels = {"engine": engine, "precision": precision, "kv_precision": kv_precision}
     degrees = {"tp": tp, "pp": pp, "ep": ep, "dp": dp}
+    deployment = {"model": model, "hardware": hardware, "engine": engine, "tp": tp}
+    say_remarks(deployment, "request", ("isl", "osl"), [(isl, osl)])
     found = _explained(model, hardware, degrees, labels, load, knobs or {})
     if as_json:
         print_json(found)

@@ -10,6 +10,7 @@ import typer
 from lengthwise.errors import InputError
 from lengthwise.interfaces.cli.common import AsJson, print_json, print_table
 from lengthwise.interfaces.cli.predict_grid import RANGES, combinations
+from lengthwise.interfaces.cli.saying import say_remarks
 from lengthwise.units import format_ms, format_tokens
 
 if TYPE_CHECKING:
@@ -65,7 +66,9 @@ def command(
               "engine_version": engine_version, "tp": tp, "pp": pp, "ep": ep, "dp": dp}  # fmt: skip
     points: dict[str, Any] = {name: [row[i] for row in rows] for i, name in enumerate(names)}
     points |= {k: [v] * len(rows) for k, v in labels.items() if v is not None}
-    found = suggest(StepLaw() if law is None else StepLaw.load(law), points, samples, quantity)
+    step_law = StepLaw() if law is None else StepLaw.load(law)
+    say_remarks(labels, "request", names, rows, measured_engines=step_law.measured_engines)
+    found = suggest(step_law, points, samples, quantity)
     if as_json:
         print_json({"quantity": quantity, "suggestions": [m.to_dict() for m in found]})
         return
