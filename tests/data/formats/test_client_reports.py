@@ -247,17 +247,28 @@ def test_a_summary_with_a_wrong_count_is_computed_again(tmp_path: Path) -> None:
     assert "token counts differ" in rules(imported(tmp_path, as_aiperf_summary(requests, 2))[1])
 
 
+def aiperf_csv(summary: str) -> str:
+    """The same summary as the tool writes it as CSV."""
+    blocks = {k: v for k, v in json.loads(summary).items() if isinstance(v, dict) and "avg" in v}
+    names = {"request_latency": "Request Latency (ms)", "request_count": "Request Count",
+             "time_to_first_token": "Time to First Token (ms)",
+             "inter_token_latency": "Inter Token Latency (ms)"}  # fmt: skip
+    several = [f"{names[k]},{v['avg']:.2f}" for k, v in blocks.items() if k in names and "p99" in v]
+    count = f"Request Count,{blocks['request_count']['avg']:.2f}"
+    return "\n".join(["Metric,avg", *several, "", "Metric,Value", count]) + "\n"
+
+
 def test_a_folder_counts_nothing_twice(tmp_path: Path) -> None:
     (tmp_path / "profile_export.jsonl").write_text(as_aiperf(REQUESTS))
     (tmp_path / "profile_export_aiperf.json").write_text(as_aiperf_summary(REQUESTS))
     (tmp_path / "inputs.json").write_text('{"data": [{"session_id": "a", "payloads": []}]}')
-    (tmp_path / "profile_export_aiperf.csv").write_text("Metric,avg\nRequest Latency,1\n")
+    (tmp_path / "profile_export_aiperf.csv").write_text(aiperf_csv(as_aiperf_summary(REQUESTS)))
     phase = tmp_path / "phases" / "warmup"
     phase.mkdir(parents=True)
     (phase / "profile_export_aiperf.json").write_text(as_aiperf_summary(REQUESTS[:3]))
     table, report = import_table(tmp_path)
     assert len(table) == len(DONE)
-    assert report.skipped["summary of requests that are read (left out)"] == 1
+    assert report.skipped["summary of requests that are read (left out)"] == 2
     assert any("inputs.json" in text for text in report.assumptions)
 
 
