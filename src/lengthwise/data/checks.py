@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api import types
 
+from lengthwise.data.places import place
 from lengthwise.data.report import Flag, Severity
 from lengthwise.data.schema import STEP_PHASES, TIMES
 from lengthwise.domain.model import ModelSpec, find_model
@@ -162,7 +163,7 @@ def _check_physics(frame: pd.DataFrame) -> Iterator[Flag]:
         if len(rows):
             row = int(rows[np.argmin(time[rows] / floor[rows])])
             seen = (
-                f"{phase} steps faster than {what} on any hardware: row {row} took "
+                f"{phase} steps faster than {what} on any hardware: {place(frame, row)} took "
                 f"{time[row]:.3g} ms, at least {floor[row]:.3g} ms is needed"
             )
             remedy = "check the unit, the batch and whether the time is of one step (not per token)"
@@ -213,8 +214,8 @@ def _check_requests(frame: pd.DataFrame) -> Iterator[Flag]:
     if off.any():
         row = int(np.argmax(off))
         seen = (
-            f"ttft + (osl - 1) tpot differs from e2e by over {E2E_TOLERANCE:.0%}: row {row} gives "
-            f"{format_ms(total[row])} against {format_ms(e2e[row])}"
+            f"ttft + (osl - 1) tpot differs from e2e by over {E2E_TOLERANCE:.0%}: "
+            f"{place(frame, row)} gives {format_ms(total[row])} against {format_ms(e2e[row])}"
         )
         remedy = "check that tpot leaves the first token out and osl counts all generated tokens"
         yield Flag.of("times disagree", "warning", np.flatnonzero(off).tolist(), seen, remedy)

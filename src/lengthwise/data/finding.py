@@ -20,7 +20,14 @@ MOST_FILES = 10_000
 LARGEST_TEXT = 256 << 20
 """Text above this, bytes, is a plain table unless it begins as JSON: tools write less."""
 
-_SUFFIXES = {".json", ".jsonl", ".ndjson", ".csv", ".yaml", ".yml", ".sql", ".gz", ".msgpack"}
+_SUFFIXES = {
+    ".json", ".jsonl", ".ndjson", ".csv", ".yaml", ".yml", ".sql", ".gz", ".msgpack", ".md", ".txt",
+    ".log", ".out",
+}  # fmt: skip
+_REPEATS = {
+    "aiperf-csv", "serving-csv", "serving-console", "vllm-offline-console", "ollama-verbose",
+}  # fmt: skip
+"""Formats that tell again what a file beside them tells better; taken where they are alone."""
 _SWEEP = "run=*.json"
 
 
@@ -142,6 +149,7 @@ def _in_folder(folder: Path, file_format: str | None) -> tuple[list[Path], list[
         path for path in everything
         if not _is_of_a_phase(path) and _is_result(path, file_format)
     ]  # fmt: skip
+    known = _without_repeats(known)
     if not known:
         raise FileFormatError(
             "a folder to import must hold result files of a benchmark tool",
@@ -150,6 +158,12 @@ def _in_folder(folder: Path, file_format: str | None) -> tuple[list[Path], list[
         )
     taken = set(known)
     return known, [path for path in everything if path not in taken]
+
+
+def _without_repeats(paths: list[Path]) -> list[Path]:
+    """Leave out console text and CSV summaries where better files of the same runs lie beside."""
+    first = [path for path in paths if not _REPEATS & set(registry.candidates(Document(path)))]
+    return first or paths
 
 
 def _is_hidden(path: Path) -> bool:

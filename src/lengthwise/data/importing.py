@@ -7,6 +7,7 @@ of a benchmark tool, found by its content (:mod:`lengthwise.data.formats`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,9 +18,10 @@ from lengthwise.data.formats import registry
 from lengthwise.data.load_columns import with_load, with_load_from
 from lengthwise.data.lookalikes import RELEVANT, lookalikes
 from lengthwise.data.mapping import apply_mapping
-from lengthwise.data.report import ImportReport
+from lengthwise.data.places import forget, lines_of
+from lengthwise.data.report import Flag, ImportReport
 from lengthwise.data.schema import COLUMNS, DEPLOYMENT, LOAD
-from lengthwise.data.sources import Source, read_source, without_summaries
+from lengthwise.data.sources import Source, declared_means, read_source, without_summaries
 from lengthwise.data.table import prepare
 from lengthwise.errors import InputError, NothingUsableError
 
@@ -142,6 +144,8 @@ def _prepared(
     if maps:
         frame = apply_mapping(frame, maps)
     frame = frame.assign(**{name: _constant(name, text) for name, text in constants.items()})
+    is_table = source.format not in registry.NAMES
+    frame, means = declared_means(frame) if is_table else (frame, [])
     frame, loads = with_load(frame)
     _check_needs(parsed.needs, frame, source)
     table = with_load_from(prepare(frame), frame)
@@ -149,13 +153,20 @@ def _prepared(
     if "source" not in table:
         table = table.assign(source=source.path.name)
     settled = _settled(table)
-    return table, ImportReport(
+    flags = [*source.flags, *(f for f in parsed.flags if f.rule not in settled), *means]
+    flags = [_with_lines(flag, table) for flag in (*flags, *report.flags)]
+    return forget(table), ImportReport(
         report.source, report.format, report.rows_read + sum(dropped.values()), report.rows_kept,
         {**dropped, **report.skipped},
-        [*source.flags, *(f for f in parsed.flags if f.rule not in settled), *report.flags],
+        flags,
         [*parsed.assumptions, *loads, *_unnamed(source, table), *report.assumptions],
         report.unknown_columns,
     )  # fmt: skip
+
+
+def _with_lines(flag: Flag, table: pd.DataFrame) -> Flag:
+    """Name the lines of the file on which the rows of a flag stand, where they are known."""
+    return replace(flag, lines=tuple(lines_of(table, flag.rows).values()))
 
 
 def _settled(table: pd.DataFrame) -> set[str]:

@@ -33,6 +33,8 @@ class Flag:
         What was seen, with values; what to do about it.
     count
         Number of rows concerned.
+    lines
+        Lines of the file on which the rows stand, where they are known.
 
     Examples
     --------
@@ -46,6 +48,7 @@ class Flag:
     message: str
     remedy: str
     count: int = 0
+    lines: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -124,7 +127,8 @@ def _flag_lines(flags: list[Flag], width: int) -> list[str]:
     if not flags:
         return []
     looks = "thing looks" if len(flags) == 1 else "things look"
-    lines = ["", f"{len(flags)} {looks} wrong (rows count from 0; all are kept)"]
+    numbers = "numbers are lines of the file" if flags[0].lines else "rows count from 0"
+    lines = ["", f"{len(flags)} {looks} wrong ({numbers}; all are kept)"]
     for flag in flags:
         mark = _MARK[flag.severity]
         lines.append(fill(f"{mark} {flag.rule}: {flag.message}", width, **_indents(2, hanging=2)))
@@ -141,8 +145,9 @@ def _indents(first: int, hanging: int = 2) -> dict[str, Any]:
 
 
 def _where(flag: Flag) -> str:
-    shown = ", ".join(map(str, flag.rows[:6]))
+    numbers, what = (flag.lines, "line") if flag.lines else (flag.rows, "row")
+    shown = ", ".join(map(str, numbers[:6]))
     more = flag.count - min(len(flag.rows), 6)
-    return f"row{'s' if flag.count > 1 else ''} {shown}" + (
+    return f"{what}{'s' if flag.count > 1 else ''} {shown}" + (
         f" and {more:,} more" if more > 0 else ""
     )

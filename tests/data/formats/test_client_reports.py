@@ -268,8 +268,8 @@ def test_a_folder_counts_nothing_twice(tmp_path: Path) -> None:
     (phase / "profile_export_aiperf.json").write_text(as_aiperf_summary(REQUESTS[:3]))
     table, report = import_table(tmp_path)
     assert len(table) == len(DONE)
-    assert report.skipped["summary of requests that are read (left out)"] == 2
-    assert any("inputs.json" in text for text in report.assumptions)
+    assert report.skipped["summary of requests that are read (left out)"] == 1
+    assert any("inputs.json, profile_export_aiperf.csv" in text for text in report.assumptions)
 
 
 def test_files_in_one_command_count_nothing_twice_either(tmp_path: Path) -> None:
