@@ -189,9 +189,27 @@ def _of_table(
 ) -> Content:  # fmt: skip
     notes: list[str] = []
     steps = step_rows(table)
-    result, terms = _evaluations(table, options, notes, progress)
-    if result is not None and (result.partial or (terms is not None and terms.partial)):
-        return _interrupted(result, terms, options, head)
+    result = _evaluation(table, options, notes, progress)
+    if result is not None and result.partial:
+        return _interrupted(result, None, options, head)
+    terms = None
+    try:
+        if result is not None and options.with_ablation:
+            terms = _ablation(table, options, notes, progress)
+        if terms is None or not terms.partial:
+            return _complete(steps, given, options, head, notes, table, result, terms)
+    except KeyboardInterrupt:
+        if result is None:
+            raise
+    assert result is not None
+    return _interrupted(result, terms, options, head)
+
+
+def _complete(
+    steps: pd.DataFrame, given: dict[str, LawSet], options: Options, head: dict[str, Any],
+    notes: list[str], table: pd.DataFrame, result: EvaluationResult | None,
+    terms: AblationResult | None,
+) -> Content:  # fmt: skip
     whole = next(iter(given.values()), None) or _fitted(options.formulations[0], steps, notes)
     if whole is None:
         raise NothingUsableError("a report needs a law that fits", got="; ".join(notes))
@@ -234,28 +252,30 @@ def _interrupted(
                    notes=(note,), partial=True)  # fmt: skip
 
 
-def _evaluations(
+def _evaluation(
     table: pd.DataFrame, options: Options, notes: list[str], progress: Progress | None
-) -> tuple[EvaluationResult | None, AblationResult | None]:
-    """Score formulations and terms; a table too small to split is described without scores."""
+) -> EvaluationResult | None:
+    """Score formulations; a table too small to split is described without scores."""
     try:
-        result = evaluate(
+        return evaluate(
             table, split=options.split, factor=options.factor, level=options.level,
             formulations=options.formulations, seed=options.seed, progress=progress,
         )  # fmt: skip
     except NothingUsableError as error:
         notes.append(f"not evaluated: {error}")
-        return None, None
-    if result.partial or not options.with_ablation:
-        return result, None
+        return None
+
+
+def _ablation(
+    table: pd.DataFrame, options: Options, notes: list[str], progress: Progress | None
+) -> AblationResult | None:
     try:
-        terms = ablation(
+        return ablation(
             table, factor=options.factor, level=options.level, seed=options.seed, progress=progress
         )
     except NothingUsableError as error:
         notes.append(f"terms not compared: {error}")
-        return result, None
-    return result, terms
+        return None
 
 
 def _training(steps: pd.DataFrame, options: Options) -> pd.DataFrame:

@@ -76,10 +76,12 @@ def twin_of(page: Path) -> Path:
 
 def headline(content: Content) -> list[tuple[str, str, str]]:
     """Give the numbers on top: what, value, explanation."""
-    out = [("deployments", str(len({g.deployment for g in content.groups})),
-            f"{sum(g.n_points for g in content.groups):,} distinct points")]  # fmt: skip
-    longest = max((g.lengths[1] for g in content.groups), default=float("nan"))
-    out.append(("longest length", format_tokens(longest), "tokens measured"))
+    out: list[tuple[str, str, str]] = []
+    if content.groups:  # an interrupted report has none
+        out.append(("deployments", str(len({g.deployment for g in content.groups})),
+                    f"{sum(g.n_points for g in content.groups):,} distinct points"))  # fmt: skip
+        longest = max(g.lengths[1] for g in content.groups)
+        out.append(("longest length", format_tokens(longest), "tokens measured"))
     if content.evaluation is None:
         return out
     result, first = content.evaluation, content.evaluation.overall.iloc[0]

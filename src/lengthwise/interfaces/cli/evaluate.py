@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -31,6 +32,7 @@ from lengthwise.interfaces.cli.evaluation_text import (
     remarks,
     summary_rows,
 )
+from lengthwise.interfaces.cli.interrupts import saving
 from lengthwise.interfaces.cli.outputs import (
     INTERRUPTED,
     Force,
@@ -41,6 +43,7 @@ from lengthwise.interfaces.cli.outputs import (
 from lengthwise.units import counted
 
 if TYPE_CHECKING:
+    from lengthwise.evaluation.ablation import AblationResult
     from lengthwise.evaluation.result import EvaluationResult
 
 SplitName = Literal["length", "random", "batch", "deployment", "hardware"]
@@ -121,7 +124,7 @@ def command(
         level=level, pooled=not alone, per_row=per_row, folds=folds, seed=seed,
         progress=_progress(),
     )  # fmt: skip
-    content = _write(result.to_dict(), output, partial=result.partial)
+    content = _kept(result, output)
     if as_json:
         print_json(content)
     else:
@@ -153,7 +156,7 @@ def _run_ablation(table: Any, options: dict[str, Any], as_json: bool, output: Pa
     from lengthwise.evaluation.ablation import ablation
 
     result = ablation(table, **options, progress=_progress())
-    content = _write(result.to_dict(), output, partial=result.partial)
+    content = _kept(result, output)
     if as_json:
         print_json(content)
     else:
@@ -202,8 +205,15 @@ def _progress() -> Any:
     return report
 
 
-def _write(value: dict[str, Any], output: Path | None, *, partial: bool) -> dict[str, Any]:
+def _kept(
+    result: EvaluationResult | AblationResult, output: Path | None
+) -> dict[str, Any]:  # fmt: skip
     """Write an evaluation, beside the output when it is partial; return what was written."""
+    with saving() if result.partial else nullcontext():
+        return _write(result.to_dict(), output, partial=result.partial)
+
+
+def _write(value: dict[str, Any], output: Path | None, *, partial: bool) -> dict[str, Any]:
     content = {"kind": "lengthwise-evaluation", **plain(value)}
     if output is None:
         return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from lengthwise.interfaces.cli.common import (
     print_table,
     width,
 )
+from lengthwise.interfaces.cli.interrupts import saving
 from lengthwise.interfaces.cli.outputs import INTERRUPTED, Force, check_output, wrote
 
 if TYPE_CHECKING:
@@ -132,7 +134,8 @@ def command(
     partial = PARTIAL in table.attrs
     if output and usable:
         into = partial_path(output) if partial and not is_stream(output) else output
-        write_table(table, into)
+        with saving() if partial else nullcontext():
+            write_table(table, into)
         wrote(into, f"{len(table):,} rows, {usable:,} usable,")
     if as_json:
         print_json(_as_json(table, reports, output if usable and not partial else None))

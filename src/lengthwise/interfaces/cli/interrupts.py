@@ -2,9 +2,9 @@
 
 Python looks at signals between two of its own instructions, and a library can hold it for long or
 swallow the interrupt. The number of a signal is therefore also read by a thread. It gives the
-command time to end by itself and to keep what it has; after that it calls the last words that were
-registered, removes half-written files and ends the process. SIGTERM is an interrupt with another
-exit code: 143 instead of 130.
+command time to end by itself, and more where it is saving what it has on a machine that is slow;
+after that it calls the last words that were registered, removes half-written files and ends the
+process. SIGTERM is an interrupt with another exit code: 143 instead of 130.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ from lengthwise.data.output import discard_drafts
 GRACE_S = 1.4
 """Time a command has to end by itself; what comes after takes less than the rest of 2 s."""
 
+SAVING_S = 8.0
+"""Time to end for a command that heard the interrupt and is saving."""
+
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+_saving: list[object] = []
 _last_words: list[Callable[[], None]] = []
 
 
@@ -57,7 +61,10 @@ class Watch:
         while data := os.read(self._read, 1):
             if self._watching and data[0] in _ENDING:
                 self.number = data[0]
+                came = time.monotonic()
                 time.sleep(GRACE_S)
+                while _saving and time.monotonic() - came < SAVING_S:
+                    time.sleep(0.02)
                 _end_now(data[0])
 
 
@@ -87,7 +94,20 @@ def last_words(say: Callable[[], None]) -> Iterator[None]:
         _last_words.remove(say)
 
 
+@contextmanager
+def saving() -> Iterator[None]:
+    """Save the results of an interrupted command inside the block, however slow the machine is."""
+    mark = object()
+    _saving.append(mark)
+    try:
+        yield
+    finally:
+        _saving.remove(mark)
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    if _watch is not None:
+        _watch.number = number
     raise KeyboardInterrupt
 
 

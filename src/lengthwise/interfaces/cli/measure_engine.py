@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import NothingUsableError
 from lengthwise.interfaces.cli.common import disk_errors, log, print_json, print_table
-from lengthwise.interfaces.cli.interrupts import last_words
+from lengthwise.interfaces.cli.interrupts import last_words, saving
 from lengthwise.interfaces.cli.live import Live
 from lengthwise.interfaces.cli.measure_run import MeasuredRun
 from lengthwise.interfaces.cli.outputs import INTERRUPTED
@@ -75,7 +76,8 @@ def _run(
     with last_words(lambda: _rescue(run)):
         result = run_sweep(engine, plan, into=run.into, budget_s=options.budget_s, show=show)
     show.end()
-    return _finish(result, run, threads, options)
+    with saving() if result.status == "interrupted" else nullcontext():
+        return _finish(result, run, threads, options)
 
 
 def _visits(rows: list[dict[str, Any]]) -> set[int]:

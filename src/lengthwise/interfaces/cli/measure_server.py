@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.interfaces.cli.common import disk_errors, log, print_json, print_table
+from lengthwise.interfaces.cli.interrupts import saving
 from lengthwise.interfaces.cli.measure_run import MeasuredRun
 from lengthwise.interfaces.cli.outputs import INTERRUPTED
 
@@ -86,7 +88,8 @@ def _measure(points: list[Point], asked: _Asked) -> int:
         outcome = run_server(asked.url, points, asked.options, record, kept=kept,
                              begin=live.begin, show=live.show)  # fmt: skip
     live.end()
-    return _finish(outcome, run, asked)
+    with saving() if outcome.status == "interrupted" else nullcontext():
+        return _finish(outcome, run, asked)
 
 
 def _finish(outcome: ServerRun, run: MeasuredRun, asked: _Asked) -> int:

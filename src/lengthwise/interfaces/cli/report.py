@@ -12,6 +12,7 @@ from lengthwise.data.output_check import partial_path
 from lengthwise.data.output_kinds import PAGE, PICTURE, REPORT_DATA
 from lengthwise.errors import InputError
 from lengthwise.interfaces.cli.common import AsJson, log, print_json
+from lengthwise.interfaces.cli.interrupts import saving
 from lengthwise.interfaces.cli.outputs import (
     INTERRUPTED,
     Force,
@@ -103,7 +104,8 @@ def _write(content: Content, output: Path) -> None:
     from lengthwise.reporting.html import write
 
     if content.partial and not is_stream(output):
-        write(content, partial_path(output))
+        with saving():
+            write(content, partial_path(output))
         partly_wrote(output)
         return
     for file in write(content, output):
