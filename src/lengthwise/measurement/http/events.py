@@ -8,7 +8,6 @@ llama.cpp wrote until 2025.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 MAX_BUFFER = 16 << 20
@@ -67,39 +66,45 @@ class EventReader:
         self._rest, self._at_ns = lines.pop(), now_ns
         if len(self._rest) > MAX_BUFFER:
             self.overflow, self._rest = True, b""
-        return [event for line in lines for event in self._line(line.rstrip(b"\r"))]
+        return self._events(lines)
 
     def close(self) -> list[Event]:
         """Return what is left at the end of the stream: a last line without its end counts."""
         rest, self._rest = self._rest, b""
-        return [event for line in (rest, b"") for event in self._line(line)]
+        return self._events([rest, b""])
 
-    def _line(self, line: bytes) -> Iterator[Event]:
+    def _events(self, lines: list[bytes]) -> list[Event]:
+        found = []
+        for line in lines:
+            event = self._line(line.rstrip())
+            if event is not None:
+                found.append(event)
+        return found
+
+    def _line(self, line: bytes) -> Event | None:
+        """Take a line; return the event that it completes, if it does."""
         if line[:5] == b"data:":
-            yield from self._data(line[5:].strip())
-        elif not line:
-            if self._held:
-                yield Event(self._name, None, self._held, self._at_ns)
-            self._name, self._held = "", b""
-        elif line[:6] == b"event:":
+            return self._data(line[5:].lstrip())
+        if not line:
+            name, held, self._name, self._held = self._name, self._held, "", b""
+            return Event(name, None, held, self._at_ns) if held else None
+        if line[:6] == b"event:":
             self._name = line[6:].strip().decode(errors="replace")
         elif line[:6] == b"error:":
-            text = line[6:].strip()
-            yield Event("error", parsed(text), text, self._at_ns)
+            text = line[6:].lstrip()
+            return Event("error", parsed(text), text, self._at_ns)
         elif line[:1] == b"{":
-            yield from self._data(line.strip())
+            return self._data(line)
         elif line[:3] == BOM:
-            yield from self._line(line[3:])
+            return self._line(line[3:])
+        return None
 
-    def _data(self, text: bytes) -> Iterator[Event]:
+    def _data(self, text: bytes) -> Event | None:
         if self._held:
             text = self._held + b"\n" + text
         value = parsed(text)
-        if value is None and text[:1] == b"{":
-            self._held = text
-            return
-        self._held = b""
-        yield Event(self._name, value, text, self._at_ns)
+        self._held = text if value is None and text[:1] == b"{" else b""
+        return None if self._held else Event(self._name, value, text, self._at_ns)
 
 
 def parsed(text: bytes) -> Any:
@@ -109,9 +114,7 @@ def parsed(text: bytes) -> Any:
     ({'text': 'a'}, None)
     """
     try:
-        return json.loads(text)
-    except UnicodeDecodeError:
-        return parsed(text.decode(errors="replace").encode())
+        return json.loads(text.decode(errors="replace"))
     except ValueError:
         return None
 

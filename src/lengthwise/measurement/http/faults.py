@@ -35,13 +35,12 @@ def error_in(event: Mapping[str, Any], name: str = "") -> str | None:
     >>> error_in({"choices": [{"text": "a"}], "error": None}) is None
     True
     """
+    get = event.get
     said = (
-        name == "error"
-        or event.get("error")
-        or "error" in (event.get("object"), event.get("type"))
-        or event.get("error_code")
+        name == "error" or get("error") or get("error_code")
+        or get("object") == "error" or get("type") == "error"
         or ("choices" not in event and ("detail" in event or {"message", "code"} <= event.keys()))
-    )
+    )  # fmt: skip
     return (message_of(event) or "an error without words") if said else None
 
 

@@ -35,8 +35,8 @@ NOTES = {
     ),
     COUNTS: (
         "have chunks that do not account for the tokens the server counts",
-        "the time per token is not known, so tpot_ms is left out, and ttft_ms where the first chunk "
-        "has several words",
+        "the time per token is not known, so tpot_ms is left out, and ttft_ms where the first "
+        "chunk has several words",
         "let the server send each token in a chunk of its own, and report usage",
     ),
 }  # fmt: skip

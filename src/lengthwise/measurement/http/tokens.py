@@ -121,9 +121,10 @@ class TokenStream:
         if words is not None:
             self.fail("server_error", words)
             return
-        for name in ("usage", "timings"):
-            if isinstance(value.get(name), dict):
-                setattr(self, name, value[name])
+        if value.get("usage"):
+            self.usage = value["usage"] if isinstance(value["usage"], dict) else {}
+        if value.get("timings"):
+            self.timings = value["timings"] if isinstance(value["timings"], dict) else {}
         try:
             for choice in value.get("choices") or ():
                 self._choice(event.at_ns, choice, _running(value))
@@ -132,13 +133,10 @@ class TokenStream:
 
     def _choice(self, now_ns: int, choice: dict[str, Any], count: int) -> None:
         delta = choice.get("delta") or choice.get("message") or {}
-        thought = next((text for key in THOUGHTS if (text := _words(delta.get(key)))), "")
-        self.thoughts = self.thoughts or bool(thought)
-        text = _words(choice.get("text")) + thought
-        text += "".join(_words(delta.get(key)) for key in OTHERS)
-        reason, words = reason_of(choice)
+        text = choice.get("text") or self._text(delta)
+        reason, words = reason_of(choice) if choice.get("finish_reason") else ("", "")
         end = bool(reason) and not self.finish_reason
-        self.chunks.append(Chunk(now_ns, text, "role" in delta and not text, end, count))
+        self.chunks.append(Chunk(now_ns, text, not text and "role" in delta, end, count))
         if choice.get("error"):
             self.fail("server_error", message_of(choice))
         if end:
@@ -147,12 +145,25 @@ class TokenStream:
             if failure:
                 self.fail(*failure)
 
+    def _text(self, delta: dict[str, Any]) -> str:
+        """Join what a delta adds, and note whether it is a thought."""
+        found = ""
+        for key, value in delta.items():
+            if key in THOUGHTS and value:
+                self.thoughts = True
+                found = found or _words(value)  # one thought may stand under two names
+        for key in OTHERS:
+            if delta.get(key):
+                found += _words(delta[key])
+        return found
+
 
 def _running(event: Mapping[str, Any]) -> int:
     """Return the tokens that an event with choices counts so far, 0 for none."""
-    found = (event.get("usage") or {}).get("completion_tokens")
-    if found is None:
-        found = (event.get("timings") or {}).get("predicted_n")
+    counted = event.get("usage") or event.get("timings")
+    if not counted:
+        return 0
+    found = counted.get("completion_tokens", counted.get("predicted_n"))
     return found if isinstance(found, int) else 0
 
 
