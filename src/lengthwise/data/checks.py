@@ -58,6 +58,7 @@ def check_table(frame: pd.DataFrame) -> list[Flag]:
     flags = [
         *_check_times(frame), *_check_units(frame), *_check_physics(frame),
         *_check_requests(frame), *_check_duplicates(frame),
+        *_check_alike(frame[good], np.flatnonzero(good)),
         *check_neighbours(frame[good], np.flatnonzero(good)),
     ]  # fmt: skip
     order: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
@@ -232,6 +233,16 @@ def _check_duplicates(frame: pd.DataFrame) -> Iterator[Flag]:
         seen = f"{count:,} row{'s are' if count > 1 else ' is'} identical to an earlier one"
         remedy = "drop them if a file was imported twice; they count double in a fit"
         yield Flag.of("duplicate", "warning", np.flatnonzero(again).tolist(), seen, remedy)
+
+
+def _check_alike(frame: pd.DataFrame, positions: npt.NDArray[np.intp]) -> Iterator[Flag]:
+    """Flag rows of one point that a column outside the deployment tells apart."""
+    from lengthwise.data.separating import described, separations
+
+    for found in separations(frame):
+        seen, remedy = described(found)
+        rows = positions[found.rows].tolist()
+        yield Flag.of("unlike repeats", "warning", rows, seen, remedy)
 
 
 def _numbers(frame: pd.DataFrame, name: str, default: float | FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lengthwise.data.checks import check_table, skipped_by_reason
+from lengthwise.data.checks import check_table, skipped_by_reason, usable
 from lengthwise.data.finding import expand
 from lengthwise.data.formats import registry
 from lengthwise.data.load_columns import with_load, with_load_from
@@ -21,6 +21,8 @@ from lengthwise.data.mapping import apply_mapping
 from lengthwise.data.places import forget, lines_of
 from lengthwise.data.report import Flag, ImportReport
 from lengthwise.data.schema import COLUMNS, DEPLOYMENT, LOAD
+from lengthwise.data.separating import may_separate, separations
+from lengthwise.data.settings import BETWEEN, NAME, with_settings
 from lengthwise.data.sources import Source, declared_means, read_source, without_summaries
 from lengthwise.data.table import prepare
 from lengthwise.errors import InputError, NothingUsableError
@@ -97,6 +99,8 @@ def import_files(
             remedy="check that requests of the run succeeded",
         )  # fmt: skip
     joined = tables[0] if len(tables) == 1 else pd.concat(tables, ignore_index=True)
+    joined, told = _with_settings(joined, sources)
+    reports[0].assumptions.extend(told)
     if count < len(files.paths):
         joined.attrs[PARTIAL] = f"interrupted: {count} of {len(files.paths)} files were read"
         reports[0].assumptions.append(joined.attrs[PARTIAL])
@@ -162,6 +166,31 @@ def _prepared(
         [*parsed.assumptions, *loads, *_unnamed(source, table), *report.assumptions],
         report.unknown_columns,
     )  # fmt: skip
+
+
+def _with_settings(
+    table: pd.DataFrame, sources: Sequence[Source]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Tell deployments apart by the settings of all files; those of results by what they explain.
+
+    A column that explains why rows of one point differ is a setting where a tool wrote it; in a
+    table of the user's it is only flagged.
+    """
+    of_tools = all(source.format in registry.NAMES for source in sources)
+    table = with_settings(table)
+    if NAME in table or not of_tools:
+        return table, _told(table)
+    good = table[usable(table)]
+    found = separations(good, may_separate(good, extra_only=True))
+    return (table := with_settings(table, [one.column for one in found])), _told(table)
+
+
+def _told(table: pd.DataFrame) -> list[str]:
+    if NAME not in table:
+        return []
+    names = sorted({part.partition("=")[0] for text in table[NAME].dropna().unique()
+                    for part in str(text).split(BETWEEN)})  # fmt: skip
+    return [f"rows that differ in {' or '.join(names)} are of different deployments ({NAME})"]
 
 
 def _with_lines(flag: Flag, table: pd.DataFrame) -> Flag:
