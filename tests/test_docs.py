@@ -68,6 +68,7 @@ def test_pages_are_sound(page: Path) -> None:
     assert body.count("```") % 2 == 0
     assert "unexpected" not in body, "a command of this page failed"
     assert "Traceback" not in body
+    assert "--8 <" not in body, "an include was taken for code and formatted"
     assert not re.search(r"(?<![\w.])/(work|tmp|root|home)/", body)
     assert (page.relative_to(DOCS).as_posix()) in (ROOT / "mkdocs.yml").read_text()
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", body):

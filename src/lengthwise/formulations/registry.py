@@ -1,12 +1,27 @@
-"""Formulations by name. Imports happen on use, so that listing names costs nothing."""
+"""Formulations by name. Imports happen on use, so that listing names costs nothing.
+
+Beside the built-in ones there are those registered in this process, and those of installed packages
+that name them in the entry point group ``lengthwise.formulations``::
+
+    [project.entry-points."lengthwise.formulations"]
+    hypotenuse = "my_package.hypotenuse:Hypotenuse"
+"""
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import InputError
 from lengthwise.formulations.base import Formulation
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "lengthwise.formulations"
+"""Entry points of installed packages: the name of a formulation and its class."""
 
 _BUILT_IN = {
     "hachiya-patias": "hachiya_patias:HachiyaPatias",
@@ -35,12 +50,12 @@ _REGISTERED: dict[str, type[Formulation]] = {}
 
 
 def names() -> list[str]:
-    """List all known formulations.
+    """List all known formulations: built in, registered here, and of installed packages.
 
     >>> "linear" in names()
     True
     """
-    return [*_BUILT_IN, *_REGISTERED]
+    return list(dict.fromkeys([*_BUILT_IN, *_REGISTERED, *_installed()]))
 
 
 def get(name: str) -> type[Formulation]:
@@ -52,20 +67,54 @@ def get(name: str) -> type[Formulation]:
     Raises
     ------
     InputError
-        If nothing of that name is registered.
+        If nothing of that name is registered, or what is installed under it is no formulation.
     """
     if name in _REGISTERED:
         return _REGISTERED[name]
     if name not in _BUILT_IN:
-        raise InputError(
-            "formulation must be one that is registered", got=repr(name),
-            remedy=f"choose one of {', '.join(names())}",
-        )  # fmt: skip
+        return _of_package(name)
     module, attribute = _BUILT_IN[name].split(":")
     found: type[Formulation] = getattr(
         import_module(f"lengthwise.formulations.{module}"), attribute
     )
     return found
+
+
+@cache
+def _installed() -> dict[str, EntryPoint]:
+    """Look installed packages through once; they cannot replace a built-in formulation."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry for entry in entry_points(group=GROUP) if entry.name not in _BUILT_IN}
+
+
+def _of_package(name: str) -> type[Formulation]:
+    entry = _installed().get(name)
+    if entry is None:
+        raise InputError(
+            "formulation must be one that is registered", got=repr(name), remedy=_remedy(name)
+        )
+    package = entry.dist.name if entry.dist else entry.module
+    try:
+        found = entry.load()
+    except Exception as error:  # somebody else's package may fail in any way
+        raise InputError(
+            f"the formulation {name} of the package {package} must be importable",
+            got=f"{type(error).__name__}: {error}", remedy=f"mend or upgrade {package}",
+        ) from error  # fmt: skip
+    if not (isinstance(found, type) and issubclass(found, Formulation) and found.name == name):
+        raise InputError(
+            f"an entry point of {GROUP} names a Formulation whose name is that of the entry",
+            got=f"{entry.value} under {name!r} in the package {package}",
+            remedy=f"set name = {name!r} in the class, and name the class as module:Class",
+        )  # fmt: skip
+    return found
+
+
+def _remedy(name: str) -> str:
+    close = get_close_matches(name, names(), n=1)
+    hint = f"did you mean {close[0]}; " if close else ""
+    return f"{hint}choose one of {', '.join(names())}"
 
 
 def make(name: str, **params: Any) -> Formulation:

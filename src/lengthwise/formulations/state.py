@@ -87,8 +87,9 @@ def from_state(name: str, data: Any, where: str = "state") -> Formulation:
     try:
         cls = registry.get(name)
     except InputError as error:
-        raise ArtifactError("the law's formulation must be known", got=repr(name),
-                            remedy=error.remedy) from None  # fmt: skip
+        raise ArtifactError("the law's formulation must be known", got=error.got or repr(name),
+                            remedy="install the package that brings it, or fit again with "
+                            "another") from None  # fmt: skip
     state = mapping(data, where)
     law = cls(**_params(cls, mapping(state.get("params"), f"{where}.params"), f"{where}.params"))
     hints = hints_of(cast(Hashable, cls))
