@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from exports import (
     aiperf_line,
+    as_aiperf_summary,
     as_inference_perf,
     as_llmperf,
     guidellm_report,
@@ -131,6 +132,16 @@ def test_a_run_of_failures_leaves_no_row_of_zeros(version: Version, tmp_path: Pa
     file = version(FAILED)
     with pytest.raises(NothingUsableError, match=r"failed request|without a successful request"):
         import_table(written(tmp_path, file.text))
+
+
+def test_a_summary_of_failures_names_them(tmp_path: Path) -> None:
+    lost = [{"error_details": {"code": 429, "type": "Too Many Requests"}, "count": 7}]
+    found = {"aiperf_version": "0.13.0", "error_summary": lost, "request_count": None}
+    with pytest.raises(NothingUsableError, match="7 times failed request: Too Many Requests"):
+        import_table(written(tmp_path, json.dumps(found)))
+    some = {**json.loads(as_aiperf_summary(REQUESTS)), "error_summary": lost}
+    _, report = import_table(written(tmp_path, json.dumps(some)))
+    assert "7 requests failed and are in no mean" in report.assumptions
 
 
 def test_the_command_ends_with_1_and_says_why(

@@ -176,6 +176,39 @@ def test_damaged_reports_are_refused(tmp_path: Path, old: str, new: str) -> None
         parse(tmp_path, YAML.replace(old, new))
 
 
+FIRST = """\
+metrics:
+  latency:
+    request_latency: {units: s, mean: 31.2, p50: 30.8}
+    time_to_first_token: {units: s, mean: 2.17}
+    time_per_output_token: {units: ms/token, mean: 29.0}
+  requests:
+    failures: 3
+    input_length: {units: count, mean: 7583.23}
+    output_length: {units: count, mean: 922.125}
+    total: 200
+  throughput: {output_tokens_per_sec: 3502.4, requests_per_sec: 3.8}
+  time: {duration: 22.3}
+scenario:
+  load:
+    name: inference-perf
+    args: {load: {stages: [{rate: 15.0}, {rate: 3.0}, {rate: 10.0}]}}
+    metadata: {stage: 2}
+  model: {name: unknown}
+version: '0.1'
+"""
+
+
+def test_the_first_version(tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
+    parsed = parse(tmp_path, FIRST)
+    row = prepare(parsed.frame).iloc[0]
+    assert row[["ttft_ms", "tpot_ms", "e2e_ms"]].tolist() == pytest.approx([2170, 29, 31200])
+    assert (row["isl_mean"], row["n_requests"], row["request_rate"]) == (7583.23, 197, 10)
+    assert "model" not in row
+    assert dict(parsed.dropped) == {"failed request": 3}
+
+
 @pytest.mark.parametrize("text", ["version: 0.2\n", "{}", '{"version": "0.2"}', "a,b\n1,2\n"])
 def test_other_files_do_not_match(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x"

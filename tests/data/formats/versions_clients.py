@@ -232,9 +232,12 @@ def genai_perf_ms(requests: Sequence[Request]) -> File:
 
 
 def genai_perf_ns(requests: Sequence[Request]) -> File:
-    """The first versions wrote nanoseconds, and no configuration."""
+    """The first versions: other names of lengths, nanoseconds, no configuration."""
     blocks = summary_blocks(requests, 1, "ns")
+    for way in ("input", "output"):
+        blocks[f"num_{way}_token"] = blocks.pop(f"{way}_sequence_length")
     stated = {column: mean / 1e6 for column, mean in _means(blocks).items()}
+    stated["isl_mean"] = blocks["num_input_token"]["avg"]
     return File(json.dumps(blocks), "genai-perf", stated)
 
 

@@ -32,7 +32,7 @@ from lengthwise.data.formats.loads import fill_load, fill_means
 from lengthwise.data.formats.metric_blocks import TIMES, ms_per_unit, requests_per_s, summary_row
 from lengthwise.data.formats.serving_runs import gap_columns
 from lengthwise.data.report import Flag
-from lengthwise.units import ms_to_s
+from lengthwise.units import counted, ms_to_s
 
 NAME = "aiperf"
 TITLE = "AIPerf"
@@ -84,9 +84,9 @@ def _is_summary(found: Line) -> bool:
     at first all blocks inside ``records``.
     """
     blocks = _blocks(found)
-    return any(name in blocks for name in TIMES.values()) and (
-        "aiperf_version" in found or blocks is not found or bool(_OWN & set(found))
-    )
+    if not any(name in blocks for name in TIMES.values()):
+        return "aiperf_version" in found and bool(_errors(found))
+    return "aiperf_version" in found or blocks is not found or bool(_OWN & set(found))
 
 
 def _blocks(found: Line) -> Line:
@@ -175,13 +175,29 @@ def _summaries(objects: list[dict[str, Any]]) -> Parsed:
     rows: list[Row] = []
     flags: list[Flag] = []
     notes: list[str] = []
+    dropped: Counter[str] = Counter()
     for found in objects:
         blocks, config = _blocks(found), found.get("input_config")
         row, seen = summary_row(blocks)
+        if not any(column in row for column in TIMES):
+            dropped += _errors(found)
+            continue
+        lost = sum(_errors(found).values())
+        notes += [f"{counted(lost, 'request')} failed and are in no mean"] if lost else []
         rows.append({**row, "model": _model(config)})
         notes += fill_means(rows[-1], **_offer(config), requests_per_s=requests_per_s(blocks))
         flags += seen
-    return parsed(rows, flags=flags, assumptions=notes)
+    return parsed(rows, dropped=dropped, flags=flags, assumptions=notes)
+
+
+def _errors(found: Line) -> Counter[str]:
+    """Count requests that failed, by reason."""
+    told = found.get("error_summary")
+    errors: Counter[str] = Counter()
+    for one in told if isinstance(told, list) else []:
+        count = number(at(one, "count"), "error_summary.count")
+        errors[failed_because(at(one, "error_details"))] += int(count) if count > 0 else 0
+    return +errors
 
 
 def _model(config: Any) -> str | None:

@@ -21,6 +21,10 @@ MS_PER = {
 }  # fmt: skip
 """Milliseconds in a unit of time, by the names the tools use."""
 
+_FIRST_NAMES = {
+    "input_sequence_length": "num_input_token", "output_sequence_length": "num_output_token",
+}  # fmt: skip
+
 TIMES = {
     "ttft_ms": "time_to_first_token", "tpot_ms": "inter_token_latency", "e2e_ms": "request_latency",
 }  # fmt: skip
@@ -51,7 +55,7 @@ def summary_row(found: Mapping[str, Any]) -> tuple[Row, list[Flag]]:
     row: Row = {"phase": "request", "statistic": "mean", "clock": "client"}
     for column, name in TIMES.items():
         block = found.get(name)
-        if isinstance(block, Mapping):
+        if isinstance(block, Mapping) and _mean(block, name) > 0:  # 0 where nothing was measured
             factor = ms_per_unit(block, name)
             row[column] = factor * _mean(block, name)
             row |= statistic_columns(block, column, factor)
@@ -59,7 +63,10 @@ def summary_row(found: Mapping[str, Any]) -> tuple[Row, list[Flag]]:
         "isl": "input_sequence_length", "osl": "output_sequence_length",
         "isl_server": "usage_prompt_tokens", "osl_server": "usage_completion_tokens",
     }  # fmt: skip
-    mean = {key: _mean(found.get(name), name) for key, name in counts.items()}
+    mean = {
+        key: _mean(first(found.get(name), found.get(_FIRST_NAMES.get(name, name))), name)
+        for key, name in counts.items()
+    }
     for key in ("isl", "osl"):
         server, client = mean[f"{key}_server"], mean[key]
         best = server if server > 0 else client
