@@ -43,7 +43,7 @@ def iter_delimited(path: Path, rows: int, delimiter: str) -> Iterator[pd.DataFra
                     yield _inferred(joined.iloc[:rows])
                     held, count = [joined.iloc[rows:]], count - rows
     except (pa.ArrowException, OSError, EOFError) as error:
-        raise _explained(path, error) from error
+        raise _uneven(path, delimiter, error) or _explained(path, error) from error
     if multiline:
         _check_quotes(path)
     if count:
@@ -146,6 +146,26 @@ def _number_or_text(name: object, values: pd.Series) -> pd.Series:
         return values
 
 
+def _uneven(path: Path, delimiter: str, error: Exception) -> FileFormatError | None:
+    """Return the error for a line with another number of cells, if that is what is wrong."""
+    if "Expected" not in str(error):
+        return None
+    opener = gzip.open if is_packed(path) else open
+    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=delimiter)
+        names = next(row for row in reader if row)
+        begin = reader.line_num + 1
+        for cells in reader:
+            if cells and len(cells) != len(names):
+                break
+            begin = reader.line_num + 1
+    return FileFormatError(
+        "every line must have as many cells as there are column names",
+        got=f"{len(cells)} cells in line {begin} of {path} and {len(names)} names",
+        remedy="mend this line; put text with commas in double quotes",
+    )
+
+
 def _explained(path: Path, error: Exception) -> FileFormatError:
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
     if isinstance(error, UnicodeDecodeError) or "UTF8" in text or "utf-8" in text:
@@ -158,12 +178,6 @@ def _explained(path: Path, error: Exception) -> FileFormatError:
             f"a row must be under {_BLOCK_BYTES:,} bytes", got=f"a longer one in {path}",
             remedy="drop columns of prompts and answers; an unclosed quote does this too",
         )  # fmt: skip
-    if "Expected" in text:
-        return FileFormatError(
-            "every line must have as many cells as there are column names",
-            got=f"{text.removeprefix('CSV parse error: ')[:120]} in {path}",
-            remedy="mend this line; put text with commas in double quotes",
-        )
     return FileFormatError(
         f"{path} must be readable to its end", got=text[:200],
         remedy="the file is damaged or cut off: copy or write it again",

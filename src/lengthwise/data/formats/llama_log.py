@@ -11,11 +11,8 @@ PRECISION = re.compile(
 )
 """Quantisations in the descriptions that llama.cpp prints."""
 
-_DEVICE = re.compile(
-    r"^\s*Device \d+: ([^,\n]+),|ggml_vulkan: \d+ = ([^(|\n]+)|ggml_metal\w*: (?:picking default "
-    r"device|found device|GPU name): *([^\n(]+)",
-    re.M,
-)
+_DEVICE = re.compile(r"^\s*Device (\d+): ([^,\n]+),|ggml_vulkan: (\d+) = ([^(|\n]+)", re.M)
+_METAL = re.compile(r"ggml_metal\w*: (?:picking default device|found device|GPU name): *([^\n(]+)")
 _BUILD = re.compile(
     r"^\s*(?:main: )?build(?::| =) *(?:([0-9a-f]{6,40}) \((\d+)\)|(\d+) \(([0-9a-f]+)\))", re.M
 )
@@ -28,13 +25,17 @@ _SETTING = re.compile(r"\b(n_\w+|flash_attn|is_\w+) = (-?\d+)")
 
 
 def devices(text: str) -> str | None:
-    """Return the accelerators that a log names, joined by commas; None without.
+    """Return the accelerators that the last list of a log names, one by one; None without.
 
     >>> devices("  Device 0: NVIDIA H100, compute capability 9.0, VMM: yes")
     'NVIDIA H100'
     """
-    names = [next(part for part in found if part).strip() for found in _DEVICE.findall(text)]
-    return ", ".join(dict.fromkeys(names)) or None
+    names: list[str] = []
+    for index, name, index_vulkan, name_vulkan in _DEVICE.findall(text):
+        if (index or index_vulkan) == "0":
+            names = []
+        names.append((name or name_vulkan).strip())
+    return ", ".join(names or [name.strip() for name in _METAL.findall(text)[-1:]]) or None
 
 
 def build(text: str) -> tuple[str, str] | None:
