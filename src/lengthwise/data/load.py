@@ -10,7 +10,7 @@ A client that holds N requests in flight states a whole number, and each is a lo
 number was computed (``load_from`` is ``measured``, or it is a fraction) it differs from row to row,
 and rows are put together: below ``ALONE`` is no load, and the others are of the nearest class
 
-    2, 3, 4, 6, 8, 12, 16, 24, 32, ...        each within a quarter of what it holds
+    2, 3, 4, 6, 8, 12, 16, 24, 32, ...        each within a third of what it holds
 
 whatever the rate was: the rate is how often requests came, the number in flight what a step met.
 """

@@ -45,7 +45,9 @@ def test_a_sweep_gives_a_table_and_a_run(
     table = load(tmp_path / "table.parquet")
     assert len(table) == 4 * 7
     assert table["warmup"].sum() == 4
-    assert table.loc[table["request_rate"].notna(), "concurrency"].isna().all()
+    open_loop = table[table["request_rate"].notna()]
+    assert set(open_loop["load_from"]) == {"measured"}
+    assert open_loop["concurrency"].between(1.0, 6.0).all()
     assert set(table["isl"]) == {64, 128}
     assert (table["osl"] == 8).all()
     assert set(table["model"] + table["hardware"] + table["clock"]) == {"mock-llmboxclient"}
