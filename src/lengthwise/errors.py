@@ -72,7 +72,7 @@ class MissingExtraError(InputError, ImportError):
         super().__init__(
             f"this needs the optional package {package}",
             got="no such package in this environment",
-            remedy=f'pip install "lengthwise[{extra}]"',
+            remedy=pip_install(extra),
         )
 
 
@@ -121,3 +121,24 @@ class DataWarning(UserWarning):
 
 class FitWarning(UserWarning):
     """A law was fitted, but part of it is weakly determined by the data."""
+
+
+def pip_install(extra: str) -> str:
+    """Return the command that installs what an extra needs, wherever lengthwise came from.
+
+    It names the packages themselves: pip would look for ``lengthwise[...]`` in an index, where the
+    project of a checkout is not, or is another one.
+
+    >>> pip_install("report")
+    "pip install 'jinja2>=3.1' 'matplotlib>=3.9'"
+    """
+    import shlex
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        declared = [text.partition(";") for text in requires("lengthwise") or ()]
+    except PackageNotFoundError:  # run from its source, without being installed
+        return f"pip install '.[{extra}]' in the checkout"
+    wanted = (f"extra == '{extra}'", f'extra == "{extra}"')
+    needed = [name.strip() for name, _, marker in declared if marker.endswith(wanted)]
+    return f"pip install {shlex.join(sorted(needed))}"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lengthwise.data.hardware_catalog import hardware_names, load_hardware
+from lengthwise.errors import pip_install
 from lengthwise.interfaces.cli.main import run
 from lengthwise.measurement.probe import Probe, Rate, rate, usable_cpus
 
@@ -66,7 +67,7 @@ def test_engines_and_extras_with_how_to_get_them(measured: tuple[dict[str, Any],
         assert row["usable"] == (not row["missing"])
         assert (row["install"] is None) == row["usable"]
         if not row["usable"]:
-            assert row["install"].endswith(f"pip install 'lengthwise[{name}]'")
+            assert row["install"].endswith(pip_install(name))
 
 
 def test_looking_alone_is_readable(

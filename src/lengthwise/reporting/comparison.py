@@ -21,8 +21,14 @@ from lengthwise.errors import NothingUsableError
 from lengthwise.evaluation.scores import mape
 from lengthwise.prediction.chunked import InChunks
 from lengthwise.prediction.coefficients import coefficients_of, terms_of
-from lengthwise.reporting.figures.chart import Axis, Chart, Line, Points, plain
-from lengthwise.reporting.figures.prepare import LENGTH_LABEL, TIME_LABEL, plain_steps, points_at
+from lengthwise.reporting.figures.chart import Axis, Chart, Points, plain
+from lengthwise.reporting.figures.prepare import (
+    LENGTH_LABEL,
+    TIME_LABEL,
+    plain_steps,
+    points_at,
+    two_lines,
+)
 from lengthwise.reporting.sources import Source
 from lengthwise.units import FloatArray, s_to_ms
 
@@ -219,7 +225,7 @@ def _pair(
         phase, keys[0][0], keys[1][0], batch, lengths, ratio, tuple(stretches(lengths, ratio)),
         tuple(crossings(lengths, ratio)), tuple(_differences(*laws)),
         (terms_of(laws[0].law), terms_of(laws[1].law)), _errors(laws, groups),
-        _chart(phase, batch, lengths, times, names, groups),
+        _chart(laws, batch, lengths, times, names, groups),
     )  # fmt: skip
 
 
@@ -254,12 +260,15 @@ def _errors(
 
 
 def _chart(
-    phase: str, batch: float, lengths: FloatArray, times: list[FloatArray],
+    laws: tuple[PhaseLaw, PhaseLaw], batch: float, lengths: FloatArray, times: list[FloatArray],
     names: tuple[str, str], groups: tuple[Group | None, Group | None],
 ) -> Chart:  # fmt: skip
+    """Draw both curves, each dashed beyond its own data."""
+    phase = laws[0].phase
     lines = [
-        Line(name, lengths, time, i)
+        line
         for i, (name, time) in enumerate(zip(names, times, strict=True))
+        for line in two_lines(name, lengths, time, laws[i].domain.length[1], i)
     ]
     points = []
     for i, group in enumerate(groups):

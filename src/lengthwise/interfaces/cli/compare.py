@@ -46,7 +46,8 @@ def command(
     if plot is not None:
         from lengthwise.reporting.figures.plots import save
 
-        save([pair.chart for pair in found.pairs], plot)
+        save([pair.chart for pair in found.pairs], plot,
+             title=f"{found.second} against {found.first}")  # fmt: skip
         wrote(plot)
     if as_json:
         print_json(found.to_dict())

@@ -9,6 +9,7 @@ import typer
 
 from lengthwise.data.output import is_stream
 from lengthwise.data.output_kinds import DEMO, DEMO_ROWS, PAGE, PICTURE
+from lengthwise.errors import pip_install
 from lengthwise.interfaces.cli.common import AsJson, log, print_json, print_table
 from lengthwise.interfaces.cli.live import Live
 from lengthwise.interfaces.cli.outputs import Force, check_output, wrote
@@ -55,7 +56,7 @@ def command(
     if plot is not None:
         from lengthwise.reporting.figures.plots import save
 
-        save(demo.charts, plot, title=TITLE)
+        save(demo.charts, plot, title=demo.title)
         wrote(plot)
     if report is not None:
         _write_report(table, demo, report)
@@ -81,7 +82,7 @@ def _recorded(asked: bool) -> tuple[Demo, pd.DataFrame]:
 
     if not asked:
         log("no engine is installed, so recorded measurements are used; to measure here: "
-            "pip install 'lengthwise[openvino]'")  # fmt: skip
+            f"{pip_install('openvino')}")  # fmt: skip
     log("fitting the short part, predicting the long part ...")
     return run(), datasets.table(DATASET)
 
@@ -100,9 +101,6 @@ def _write_report(table: pd.DataFrame, demo: Demo, path: Path) -> None:
 def _rows_of(page: Path) -> Path:
     """Return where the rows behind a page are written."""
     return page.with_suffix(".parquet")
-
-
-TITLE = "Fitted on the shaded lengths (filled points), predicted beyond (open points)"
 
 
 def _show(demo: Demo) -> None:

@@ -11,7 +11,7 @@ import typer
 
 from lengthwise import __version__
 from lengthwise.data.output_kinds import HARDWARE
-from lengthwise.errors import InputError
+from lengthwise.errors import InputError, pip_install
 from lengthwise.interfaces.cli.common import (
     AsJson,
     log,
@@ -121,7 +121,7 @@ def _extras() -> list[dict[str, Any]]:
         torch = "pip install torch; " if "torch" in missing else ""
         rows.append({
             "name": name, "engine": name in ENGINES, "usable": not missing, "missing": missing,
-            "install": f"{torch}pip install 'lengthwise[{name}]'" if missing else None,
+            "install": f"{torch}{pip_install(name)}" if missing else None,
         })  # fmt: skip
     return rows
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.util import find_spec
 
-from lengthwise.errors import InputError
+from lengthwise.errors import InputError, pip_install
 from lengthwise.measurement.engine import Engine, EngineOptions
 
 ENGINES: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "openvino": ("openvino", ("openvino_genai", "gguf"), "lengthwise[openvino]"),
-    "llamacpp": ("llamacpp", ("xllamacpp", "gguf"), "lengthwise[llamacpp]"),
-    "transformers": ("hf_transformers", ("torch", "transformers"), "lengthwise[transformers]"),
+    "openvino": ("openvino", ("openvino_genai", "gguf"), "openvino"),
+    "llamacpp": ("llamacpp", ("xllamacpp", "gguf"), "llamacpp"),
+    "transformers": ("hf_transformers", ("torch", "transformers"), "transformers"),
 }
 """Module, packages it needs, and the extra that brings them, by name."""
 
@@ -41,7 +41,7 @@ def open_engine(name: str, options: EngineOptions) -> Engine:
         pinned = "pip install torch==2.13.0; " if "torch" in missing else ""
         raise InputError(
             f"the engine {name} must be installed", got=f"no package {', '.join(missing)}",
-            remedy=f"{pinned}pip install '{extra}'",
+            remedy=f"{pinned}{pip_install(extra)}",
         )  # fmt: skip
     opened: Engine = import_module(f"{__name__}.{module}").open_engine(options)
     return opened

@@ -7,7 +7,7 @@ import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from lengthwise.errors import InputError
+from lengthwise.errors import MissingExtraError
 from lengthwise.measurement.http.exchange import Exchange, WireError
 
 if TYPE_CHECKING:
@@ -15,12 +15,9 @@ if TYPE_CHECKING:
 
 
 def need_aiohttp() -> None:
-    """Raise :class:`InputError` with the command to type if aiohttp is absent."""
+    """Raise :class:`MissingExtraError` with the command to type if aiohttp is absent."""
     if find_spec("aiohttp") is None:
-        raise InputError(
-            "this needs the optional package aiohttp", got="no such package in this environment",
-            remedy="pip install 'lengthwise[measure]'",
-        )  # fmt: skip
+        raise MissingExtraError("aiohttp", "measure")
 
 
 class AiohttpTransport:

@@ -77,7 +77,7 @@ def save(
             figure.suptitle(heading, x=0.01, ha="left", fontsize=12, fontweight="bold")
         if keys:
             figure.legend(handles=keys, loc="outside lower left", ncols=3 * across, frameon=False,
-                          fontsize=9, handlelength=1.6, columnspacing=1.4)  # fmt: skip
+                          fontsize=9, handlelength=2.4, columnspacing=1.4)  # fmt: skip
         axes = figure.subplots(down, across, squeeze=False).ravel()
         for axis, chart in zip(axes, shown, strict=False):
             if isinstance(chart, Bars):

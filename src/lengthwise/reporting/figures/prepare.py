@@ -112,7 +112,7 @@ def curve_chart(
     asked = points_at(group.phase, group.labels, grid, batch)
     lines, bands = [], []
     for role, (name, law) in enumerate(laws.items()):
-        lines += _two_lines(name, grid, law.predict(asked), end, role)
+        lines += two_lines(name, grid, law.predict(asked), end, role)
         if role == 0 and group.phase in law.calibration_:
             lo, hi = law.predict_interval(asked, level).T
             bands.append(Band(f"{100 * level:g} % interval of {name}", grid, lo, hi))
@@ -139,7 +139,7 @@ def batch_chart(group: Group, law: LawSet, *, cut: float | None = None) -> Chart
         length, time = group.work.length[rows], s_to_ms(group.y_s[rows])
         grid = np.unique(np.append(np.geomspace(length.min(), max(longest, end), GRID_POINTS), end))
         time_ms = law.predict(points_at(group.phase, group.labels, grid, float(batch)))
-        lines += _two_lines(f"batch {batch:g}", grid, time_ms, end, 0)
+        lines += two_lines(f"batch {batch:g}", grid, time_ms, end, 0)
         points += _measured(length, time, end)
     return Chart(
         title=f"{group.phase}, all batch sizes", x=length_axis(group.phase),
@@ -149,8 +149,13 @@ def batch_chart(group: Group, law: LawSet, *, cut: float | None = None) -> Chart
     )  # fmt: skip
 
 
-def _two_lines(name: str, x: FloatArray, y: FloatArray, end: float, role: int) -> list[Line]:
-    """Draw the fitted part solid and the rest dashed; the label belongs to the right end."""
+def two_lines(name: str, x: FloatArray, y: FloatArray, end: float, role: int) -> list[Line]:
+    """Draw the fitted part solid and the rest dashed; the label belongs to the right end.
+
+    >>> x = np.array([1.0, 2.0, 4.0])
+    >>> [(line.name, line.x.tolist()) for line in two_lines("law", x, x, 2.0, 0)]
+    [('', [1.0, 2.0]), ('law', [2.0, 4.0])]
+    """
     inside, outside = x <= end, x >= end
     if not outside.sum() > 1:
         return [Line(name, x, y, role)]
@@ -206,6 +211,6 @@ def law_chart(laws: LawSet, law: PhaseLaw, *, level: float = 0.9, beyond: float 
     return Chart(
         title=f"{law.phase}, batch {law.domain.sequences[0]:g}", x=empty.x, y=empty.y,
         subject=law.deployment,
-        lines=tuple(_two_lines(law.law.name, grid, prompts.predict(asked), high, 0)), bands=bands,
+        lines=tuple(two_lines(law.law.name, grid, prompts.predict(asked), high, 0)), bands=bands,
         domain=(low, high), note="shaded: measured lengths",
     )  # fmt: skip
