@@ -1,4 +1,4 @@
-"""A formulation of an installed package fits, saves, predicts and is compared in other processes."""
+"""A formulation of an installed package fits, saves, predicts and is compared elsewhere."""
 
 import json
 import os

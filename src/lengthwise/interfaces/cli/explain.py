@@ -8,6 +8,7 @@ import typer
 
 from lengthwise.errors import InputError
 from lengthwise.interfaces.cli.common import AsJson, length_option, print_json, width
+from lengthwise.interfaces.cli.completion import complete_hardware, complete_model
 from lengthwise.interfaces.cli.explain_text import show
 from lengthwise.interfaces.cli.knob_options import KnobSettings, knob_list, with_knobs
 from lengthwise.interfaces.cli.saying import say_remarks
@@ -17,9 +18,19 @@ Text = str | None
 
 @with_knobs
 def command(
-    model: Annotated[Text, typer.Option(help="config.json, its folder, or a known name.")] = None,
+    model: Annotated[
+        Text,
+        typer.Option(
+            help="config.json, its folder, or a known name (lengthwise models).",
+            autocompletion=complete_model,
+        ),
+    ] = None,
     hardware: Annotated[
-        Text, typer.Option(help="Known processor (lengthwise doctor --catalogue) or .toml file.")
+        Text,
+        typer.Option(
+            help="Known processor (lengthwise hardware) or .toml file.",
+            autocompletion=complete_hardware,
+        ),
     ] = None,
     engine: Annotated[str, typer.Option(help="vllm, trtllm, sglang, ...")] = "vllm",
     precision: Annotated[

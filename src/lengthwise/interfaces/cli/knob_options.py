@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
+from lengthwise.interfaces.cli.config_file import values_for
 from lengthwise.interfaces.cli.counts import unscaled
+from lengthwise.interfaces.cli.panels import PanelCommand
 
 if TYPE_CHECKING:
     from lengthwise.formulations.step.knobs.base import Knob
@@ -51,9 +52,12 @@ def with_knobs(command: Callable[..., None]) -> Callable[..., None]:
     def plain(**values: Any) -> None:
         command(**values, knobs={})
 
-    class Command(TyperCommand):
+    class Command(PanelCommand):
+        techniques = True
+
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            if _has_other_options(args, self.get_params(ctx)):
+            known = self.get_params(ctx)
+            if _has_other_options([*args, *_as_options(values_for(ctx))], known):
                 single = typer.Typer(add_completion=False)
                 single.command()(_with_all(command, own))
                 whole: Any = typer.main.get_command(single)
@@ -88,6 +92,11 @@ def _declare(
     function.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
     return function
+
+
+def _as_options(keys: Iterable[str]) -> list[str]:
+    """Write the keys of a configuration file as options, underscores as hyphens."""
+    return ["--" + key.replace("_", "-") for key in keys]
 
 
 def _has_other_options(args: list[str], parameters: list[Any]) -> bool:

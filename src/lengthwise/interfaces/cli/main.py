@@ -16,19 +16,22 @@ from __future__ import annotations
 
 import gc
 import inspect
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any, NoReturn, TextIO
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from lengthwise import __version__
 from lengthwise.errors import InputError, LengthwiseError
+from lengthwise.interfaces.cli.config_file import NAME, load_config, use_config
 from lengthwise.interfaces.cli.interrupts import watch
 from lengthwise.interfaces.cli.outputs import INTERRUPTED, running_command
 from lengthwise.interfaces.cli.streams import tolerate
@@ -53,6 +56,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("doctor", "Check this machine: engines, memory bandwidth, arithmetic rate."),
 }
 """Module (in this package) and one line of help of each command."""
+
+COMPLETING = "_LENGTHWISE_COMPLETE"
+"""Variable by which a shell asks for the words that may follow."""
 
 _Context = Any  # typer keeps its own copy of click from 0.20 on, so the class has two homes
 
@@ -98,8 +104,10 @@ def _load(name: str) -> Any:
     if hasattr(module, "app"):
         module.app.rich_markup_mode = None
         return typer.main.get_group(module.app)
+    from lengthwise.interfaces.cli.panels import PanelCommand
+
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    made_by = getattr(module.command, "command_class", TyperCommand)
+    made_by = getattr(module.command, "command_class", PanelCommand)
     single.command(name, cls=made_by, help=help_of(module.command))(module.command)
     return typer.main.get_command(single)
 
@@ -110,34 +118,45 @@ def help_of(function: Callable[..., Any]) -> str:
     return "\n\n".join("\b\n" + part if "\n " in part else part for part in paragraphs)
 
 
-app = typer.Typer(
-    cls=LazyGroup,
-    rich_markup_mode=None,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-)
-
-
 def _show_version(wanted: bool) -> None:
     if wanted:
         print(f"lengthwise {__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def main(
+    ctx: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[
         bool,
         typer.Option("--version", help="Print the version.", is_eager=True, callback=_show_version),
     ] = False,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help=f"Defaults of options; {NAME} of this folder when left out."),
+    ] = None,
 ) -> None:
     """Predict how long a large language model takes to answer, at lengths nobody measured.
 
     Start with: lengthwise demo
+
+    Complete words with Tab: lengthwise --install-completion
     """
+    use_config(ctx, load_config(config, tuple(COMMANDS)))
+
+
+def application(*, completion: bool = False) -> typer.Typer:
+    """Make the command line, with what completes words in a shell when it is asked for."""
+    made = typer.Typer(
+        cls=LazyGroup, rich_markup_mode=None, add_completion=completion,
+        pretty_exceptions_enable=False, no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )  # fmt: skip
+    made.callback()(main)
+    return made
+
+
+app = application()
 
 
 def run(args: Sequence[str] | None = None) -> NoReturn:
@@ -149,6 +168,7 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
         words.remove("--debug")  # accepted before and after the command alike
     else:
         warnings.showwarning = _show_warning
+    words = _config_first(words)
     if args is not None:
         sys.exit(_exit_code(words, debug))
     tolerate()
@@ -161,7 +181,9 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
 def _exit_code(words: list[str], debug: bool) -> int:
     try:
         try:
-            app(words, prog_name="lengthwise")
+            (application(completion=True) if _is_completion(words) else app)(
+                words, prog_name="lengthwise"
+            )
         except SystemExit as ended:
             sys.stdout.flush()
             return ended.code if isinstance(ended.code, int) else 1
@@ -179,6 +201,27 @@ def _exit_code(words: list[str], debug: bool) -> int:
         what = f"{type(error).__name__}: {str(error)[:300]}"
         return _said(f"error: unexpected {what}\nRun again with --debug for the traceback.", 1)
     return 0
+
+
+def _config_first(words: list[str]) -> list[str]:
+    """Move ``--config FILE`` before the command, so that it is accepted after it as well.
+
+    >>> _config_first(["predict", "--isl", "8k", "--config", "a.toml"])
+    ['--config', 'a.toml', 'predict', '--isl', '8k']
+    """
+    end = words.index("--") if "--" in words else len(words)
+    at = next((i for i, word in enumerate(words[:end]) if word.split("=")[0] == "--config"), None)
+    if at is None:
+        return words
+    taken = words[at : at + (1 if "=" in words[at] else 2)]
+    return [*taken, *words[:at], *words[at + len(taken) :]]
+
+
+def _is_completion(words: list[str]) -> bool:
+    return COMPLETING in os.environ or words[:1] in (
+        ["--install-completion"],
+        ["--show-completion"],
+    )
 
 
 def _said(text: str, code: int) -> int:

@@ -11,6 +11,7 @@ from lengthwise.data.law_files import STEP_LAW, law_kind
 from lengthwise.data.output_kinds import PREDICTIONS
 from lengthwise.errors import InputError, NothingUsableError
 from lengthwise.interfaces.cli.common import AsJson, Output, log, print_json, print_table
+from lengthwise.interfaces.cli.completion import complete_hardware, complete_model
 from lengthwise.interfaces.cli.knob_options import KnobSettings, with_knobs
 from lengthwise.interfaces.cli.outputs import Force, check_output, wrote
 from lengthwise.interfaces.cli.predict_grid import RANGES, check_table_options, combinations
@@ -64,10 +65,18 @@ def command(
         bool, typer.Option("--allow-extrapolation", help="Answer at any length.")
     ] = False,
     model: Annotated[
-        Text, typer.Option(help="Deployment: model; without a law a name or its config.json.")
+        Text,
+        typer.Option(
+            help="Deployment: model; without a law a name or its config.json.",
+            autocompletion=complete_model,
+        ),
     ] = None,
     hardware: Annotated[
-        Text, typer.Option(help="Deployment: hardware; without a law a name or a TOML file.")
+        Text,
+        typer.Option(
+            help="Deployment: hardware; without a law a name or a TOML file.",
+            autocompletion=complete_hardware,
+        ),
     ] = None,
     engine: Annotated[Text, typer.Option(help="Deployment: engine.")] = None,
     engine_version: Annotated[Text, typer.Option(help="Deployment: version of the engine.")] = None,

@@ -9,6 +9,7 @@ import typer
 
 from lengthwise.errors import InputError
 from lengthwise.interfaces.cli.common import AsJson, print_json, print_table
+from lengthwise.interfaces.cli.completion import complete_hardware, complete_model
 from lengthwise.interfaces.cli.predict_grid import RANGES, combinations
 from lengthwise.interfaces.cli.saying import say_remarks
 from lengthwise.units import format_ms, format_tokens
@@ -23,8 +24,13 @@ def command(
     law: Annotated[
         Path | None, typer.Argument(help="Step law made by lengthwise fit --formulation step.")
     ] = None,
-    model: Annotated[Text, typer.Option(help="Model: a name or its config.json.")] = None,
-    hardware: Annotated[Text, typer.Option(help="Hardware: a name or a TOML file.")] = None,
+    model: Annotated[
+        Text, typer.Option(help="Model: a name or its config.json.", autocompletion=complete_model)
+    ] = None,
+    hardware: Annotated[
+        Text,
+        typer.Option(help="Hardware: a name or a TOML file.", autocompletion=complete_hardware),
+    ] = None,
     engine: Annotated[Text, typer.Option(help="Engine, such as vllm.")] = None,
     engine_version: Annotated[Text, typer.Option(help="Version of the engine.")] = None,
     precision: Annotated[Text, typer.Option(help="Precision, such as fp8.")] = None,
