@@ -171,7 +171,7 @@ def test_a_server_that_is_away_changes_nothing(
     points.write_text("".join(points.read_text().splitlines(keepends=True)[:2]))
     before = files(folder)
     server.stop()
-    for more in ((), ("--resume",)):
+    for more in (("--force",), ("--resume",)):
         code, _, err = lengthwise(server.url, *SWEEP, "-o", str(table), *more)
         assert code == 1
         assert "the server must answer" in err
@@ -308,7 +308,7 @@ def test_a_new_run_leaves_nothing_of_the_last_one(
 ) -> None:
     server, table = finished
     code, _, _ = lengthwise(server.url, "--isl", "16", "--osl", "4", "--requests", "3",
-                            "--warmup-requests", "1", "-o", str(table))  # fmt: skip
+                            "--warmup-requests", "1", "-o", str(table), "--force")  # fmt: skip
     assert code == 0
     check_whole(table, 1, 4)
 
@@ -317,6 +317,6 @@ def test_the_same_command_twice_sends_no_prompt_twice(
     finished: tuple[Any, Path], lengthwise: Lengthwise
 ) -> None:
     server, table = finished
-    assert lengthwise(server.url, *SWEEP, "-o", str(table))[0] == 0
+    assert lengthwise(server.url, *SWEEP, "-o", str(table), "--force")[0] == 0
     sums = [one["checksum"] for one in server.truth().values() if one["isl"] == 64]
     assert len(set(sums)) == len(sums) >= 4 * SENT
