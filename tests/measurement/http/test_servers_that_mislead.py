@@ -15,7 +15,7 @@ from aiohttp import web
 from played_streams import DONE, counts, event, text
 
 from lengthwise.data.table import load
-from lengthwise.errors import NothingUsableError
+from lengthwise.errors import LengthwiseError, NothingUsableError
 from lengthwise.interfaces.cli.measure_server import measure_server
 
 Send = Callable[[bytes], Awaitable[None]]
@@ -208,3 +208,8 @@ def test_a_probe_that_is_refused_is_sent_again(server: Any, arguments: Any) -> N
     table, summary = measured(server(at_the_end, busy=2), arguments, isl=[16], requests=1)
     assert (table["status"] == "ok").all()
     assert not any("refuses" in note for note in summary["notes"])
+
+
+def test_a_server_that_only_refuses_says_so(server: Any, arguments: Any) -> None:
+    with pytest.raises(LengthwiseError, match="status 429, 3 times"):
+        measured(server(at_the_end, busy=100), arguments)

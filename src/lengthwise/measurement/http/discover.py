@@ -19,8 +19,8 @@ from lengthwise.measurement.http.record import Job
 KEY_VARIABLE = "LENGTHWISE_API_KEY"
 ENDPOINTS = ("auto", "completions", "chat")
 PROBE_ISL, PROBE_OSL = 48, 2
-PROBES, PROBE_PAUSE_S = 3, 0.2
-"""Times that a probe is sent while the server is busy or stumbles, and the pause in between."""
+PROBES, PROBE_PAUSE_S, PROBE_WAIT_S = 3, 0.2, 5.0
+"""Times that a probe is sent while the server is busy or stumbles, and pauses in between."""
 
 CALIBRATION_WORDS = ((64, 320), (16, 64))
 """Two lengths that calibrate words; the second pair is for servers with a short context."""
@@ -171,6 +171,12 @@ async def _probed(
             failure = _refusal(exchange)
             if exchange.status in (401, 403):
                 raise _unauthorised(exchange.status)
+            if exchange.status == 429:
+                raise LengthwiseError(
+                    "the server must take a small request",
+                    got=f"status 429, {PROBES} times: {exchange.message}",
+                    remedy="wait until its limit is over, or raise it",
+                )
             if failure:
                 tried.append(f"{failure[0]} from {asked.path}: {failure[1]}")
                 if exchange.status == 404:
@@ -202,7 +208,7 @@ async def _ask(
         passing = exchange.status == 429 or exchange.status >= 500
         if not left or not failure or not (passing or failure[0] in ("server_error", "aborted")):
             break
-        await asyncio.sleep(max(retry_after_s(exchange), PROBE_PAUSE_S))
+        await asyncio.sleep(min(max(retry_after_s(exchange), PROBE_PAUSE_S), PROBE_WAIT_S))
     return exchange
 
 
