@@ -157,3 +157,12 @@ def test_a_report_of_requests_is_no_text(tmp_path: Path) -> None:
     path.write_text(json.dumps({"log": vllm_console(1.0)[0]}))
     with pytest.raises(ColumnError, match="among log"):
         import_table(path)
+
+
+def test_a_log_of_a_container_puts_its_name_before_each_line(tmp_path: Path) -> None:
+    text, [first, _] = vllm_console(1.0)
+    lines = [f"bench-1  | 2026-12-01T10:00:00Z {line}" for line in text.splitlines()]
+    table, _ = imported(tmp_path, "\n".join(lines) + "\n")
+    assert len(table) == 2
+    assert table["ttft_ms"].iloc[0] == pytest.approx(first["ttft_ms"])
+    assert table["concurrency"].iloc[0] == 8

@@ -26,8 +26,8 @@ TITLE = "console text of the serving benchmarks of vLLM and SGLang"
 
 WORDS = {"ttft_ms": "ttft", "tpot_ms": "tpot", "e2e_ms": "e2e", "itl_ms": "itl"}
 
-_START = re.compile(r"^[^\n\w]*=+ *(?:Serving )?Benchmark Result *=+[^\n]*\n", re.M)
-_END = re.compile(r"^[^\n\w]*={20,}[^\n\w]*$", re.M)
+_START = re.compile(r"=+ *(?:Serving )?Benchmark Result *=+[^\n]*\n")
+_END = re.compile(r"={40,}[^\n\w]*$", re.M)
 _TIME = re.compile(
     r"(Mean|Median|Std|Min|Max|P\d+(?:\.\d+)?) (TTFT|TPOT|ITL|E2EL|E2E Latency) \((ms|s)\)", re.I
 )
@@ -42,6 +42,9 @@ _COUNTS = {
     "Request rate configured (RPS)": "request_rate", "Traffic request rate": "request_rate",
     "Concurrency": "concurrency", "Accept length": "accept_length",
 }  # fmt: skip
+_COUNT = re.compile(rf"({'|'.join(map(re.escape, _COUNTS))}):[ \t]+([^\n]*\S)")
+"""Found inside a line: logs of containers put a name and a time before it."""
+_VALUE = re.compile(rf"{_TIME.pattern}:[ \t]+(\d[^\n]*)", re.I)
 _OF_RUN = {"max_concurrency", "request_rate"}
 _OWN_SERVER = {"sglang": "sglang", "sglang-native": "sglang"}
 
@@ -83,17 +86,14 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
 def _run(above: str, block: str) -> dict[str, Any]:
     """Return a block under the names of a result file; times are ms."""
     run: dict[str, Any] = {}
-    told = labelled(above)
-    for label, value in {**told, **labelled(block)}.items():
-        name = _COUNTS.get(label)
-        if name and (name in _OF_RUN or label not in told):
-            run[name] = _count(value)
-    for label, value in labelled(block).items():
-        found = _TIME.fullmatch(label)
-        if found and value[:1].isdigit():
-            word = "e2e" if found[2].lower().startswith("e2e") else found[2].lower()
-            factor = 1e3 if found[3] == "s" else 1.0
-            run[f"{found[1].lower()}_{word}_ms"] = factor * figure(value)[0]
+    for label, value in _COUNT.findall(above):
+        if _COUNTS[label] in _OF_RUN:
+            run[_COUNTS[label]] = _count(value)
+    for label, value in _COUNT.findall(block):
+        run[_COUNTS[label]] = _count(value)
+    for statistic, time, unit, value in _VALUE.findall(block):
+        word = "e2e" if time.lower().startswith("e2e") else time.lower()
+        run[f"{statistic.lower()}_{word}_ms"] = (1e3 if unit == "s" else 1.0) * figure(value)[0]
     return run | {"num_prompts": argument(above, "num_prompts", "num_prompt")}
 
 
