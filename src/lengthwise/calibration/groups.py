@@ -105,7 +105,8 @@ def step_rows(table: pd.DataFrame) -> pd.DataFrame:
     if tpot is not None and "osl" in requests:
         context = requests["isl"] + (requests["osl"].fillna(2) + 1) / 2
         parts.append(requests.assign(phase="decode", latency_ms=tpot, context_len=context))
-    return pd.concat([p for p in parts if len(p)], ignore_index=True)
+    known = [part for part in parts if len(part)]
+    return pd.concat(known, ignore_index=True) if known else table[~is_request]
 
 
 def _tpot(requests: pd.DataFrame) -> pd.Series | None:

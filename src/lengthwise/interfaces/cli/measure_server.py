@@ -137,12 +137,20 @@ def _exit_code(outcome: ServerRun, rows: list[dict[str, Any]]) -> int:
         log("the run ended early: what was measured is kept; go on with --resume")
         return 1
     if not any(row["status"] == "ok" for row in rows):
-        raise NothingUsableError(
-            "at least one request must succeed",
-            got=f"{rows[0]['error']}: {rows[0]['error_detail']}" if rows else "no request",
-            remedy="see the log of the server, or raise --timeout",
-        )  # fmt: skip
+        raise _all_failed(rows)
     return 0
+
+
+def _all_failed(rows: list[dict[str, Any]]) -> NothingUsableError:
+    """Say that no request succeeded, and what to do about the first failure."""
+    label = rows[0]["error"] if rows else ""
+    got = f"{label}: {rows[0]['error_detail']}" if rows else "no request"
+    remedy = {
+        "timeout": "raise --timeout, or see the log of the server",
+        "http_429": "wait until the limit of the server is over, or ask for less",
+        "no_tokens": "ask for more tokens (--osl), or switch hidden reasoning off at the server",
+    }.get(label, "see the log of the server")
+    return NothingUsableError("at least one request must succeed", got=got, remedy=remedy)
 
 
 def _settings(points: list[Point], asked: _Asked) -> dict[str, Any]:
