@@ -112,12 +112,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _end_now(number: int) -> None:
-    for say in [*_last_words]:
+    for say in reversed(_last_words):
         with suppress(Exception):
             say()
     discard_drafts()
-    with suppress(OSError):
-        os.write(2, b"interrupted\n")
-    with suppress(Exception):
-        sys.stdout.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
     os._exit(128 + number)

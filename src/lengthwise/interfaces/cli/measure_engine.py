@@ -13,8 +13,8 @@ from lengthwise.interfaces.cli.common import disk_errors, log, print_json, print
 from lengthwise.interfaces.cli.interrupts import last_words, saving
 from lengthwise.interfaces.cli.live import Live
 from lengthwise.interfaces.cli.measure_run import MeasuredRun
-from lengthwise.interfaces.cli.outputs import INTERRUPTED
-from lengthwise.units import format_tokens
+from lengthwise.interfaces.cli.outputs import INTERRUPTED, wrote
+from lengthwise.units import counted, format_tokens
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,6 +128,7 @@ def _rescue(run: MeasuredRun) -> None:
     rows = run.into.rows()
     if rows:
         run.end_at_once(_table_of(rows))
+        wrote(run.output, counted(len(rows), "row"))
         log("interrupted: what was measured is kept; go on with --resume")
 
 

@@ -20,6 +20,7 @@ from lengthwise.data.output import is_standard, taking_standard_output
 from lengthwise.data.output_check import Source
 from lengthwise.data.output_kinds import Kind
 from lengthwise.errors import InputError
+from lengthwise.interfaces.cli.interrupts import last_words
 
 INTERRUPTED = 130
 
@@ -35,6 +36,11 @@ class _Running:
     undone: ExitStack
     missing: list[Path] = field(default_factory=list)
 
+    def say_missing(self) -> None:
+        """Say that the command was interrupted, and what it did not write."""
+        lines = [f"interrupted: {path} was not written" for path in self.missing]
+        print("\n".join(lines or ["interrupted"]), file=sys.stderr)
+
 
 _running: ContextVar[_Running | None] = ContextVar("running", default=None)
 
@@ -46,10 +52,10 @@ def running_command() -> Iterator[None]:
         running = _Running(undone)
         token = _running.set(running)
         try:
-            yield
+            with last_words(running.say_missing):
+                yield
         except KeyboardInterrupt:
-            lines = [f"interrupted: {path} was not written" for path in running.missing]
-            print("\n".join(lines or ["interrupted"]), file=sys.stderr)
+            running.say_missing()
             raise SystemExit(INTERRUPTED) from None
         finally:
             _running.reset(token)
