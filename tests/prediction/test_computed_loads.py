@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -43,7 +44,7 @@ def law() -> LatencyLaw:
     return law
 
 
-def tpot(law: LatencyLaw, **at: float) -> float:
+def tpot(law: LatencyLaw, **at: Any) -> float:
     found = law.estimate(isl=1024, osl=64, **at)
     assert isinstance(found, RequestEstimate)
     assert found.tpot is not None

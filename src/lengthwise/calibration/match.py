@@ -74,8 +74,10 @@ def _agrees(known: Mapping[str, object], asked: Mapping[str, object]) -> bool:
 
 
 def _remedy(laws: list[PhaseLaw]) -> str:
-    """Name the labels that tell laws apart, with the value of the first."""
+    """Name the labels that tell laws apart, with the first value of each."""
     names = dict.fromkeys(c for law in laws for c in law.labels if c not in LOAD)
-    values = {c: {str(law.labels.get(c)) for law in laws} for c in names}
-    apart = [f"{c}={laws[0].labels.get(c)!r}" for c in names if len(values[c]) > 1]
-    return f"add the column (or option) {' and '.join(apart)}, or that of another"
+    values = {c: list(dict.fromkeys(law.labels.get(c) for law in laws)) for c in names}
+    apart = [
+        f"{c}={next(v for v in values[c] if v is not None)!r}" for c in names if len(values[c]) > 1
+    ]
+    return f"add columns (or options) such as {' and '.join(apart)}"
