@@ -18,7 +18,7 @@ from lengthwise.data.formats.fields import Row, at, number, parsed
 from lengthwise.data.formats.genai_perf import COUNTED
 from lengthwise.data.formats.loads import fill_load, little
 from lengthwise.data.formats.metric_blocks import MS_PER, TIMES, summary_row
-from lengthwise.data.formats.printed import disagreement, text_of
+from lengthwise.data.formats.printed import disagreement
 from lengthwise.units import ms_to_s
 
 NAME = "aiperf-csv"
@@ -31,7 +31,7 @@ Blocks = dict[str, dict[str, Any]]
 
 def matches(document: Document) -> bool:
     """Whether the first line names statistics of metrics and one metric is a latency."""
-    text = text_of(document).lstrip()
+    text = document.printed.lstrip()
     if not text.startswith(("Metric,avg", "Metric,Value", '"Metric","avg"')):
         return False
     return any(name in _blocks(text)[0] for name in TIMES.values())
@@ -39,7 +39,7 @@ def matches(document: Document) -> bool:
 
 def read(document: Document) -> Parsed:
     """Read one row of means."""
-    text = text_of(document)
+    text = document.printed
     blocks, gpus = _blocks(text)
     row, flags = summary_row(blocks)
     row["hardware"] = ", ".join(dict.fromkeys(gpus)) or None

@@ -30,6 +30,8 @@ from lengthwise.data.report import Flag
 HEAD_BYTES = 1 << 16
 
 _SPACE = re.compile(r"\s*")
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_OVERWRITTEN = re.compile(r"[^\n]*\r(?=[^\n])")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,18 @@ class Document:
         """The whole file, UTF-8 or UTF-16 with its mark; undecodable bytes are replaced."""
         is_wide = self.data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
         return self.data.decode("utf-16" if is_wide else "utf-8-sig", errors="replace")
+
+    @cached_property
+    def printed(self) -> str:
+        """The text without colours and without what progress bars overwrote; empty for JSON."""
+        if self.rows:
+            return ""
+        text = self.text
+        if "\x1b" in text:
+            text = _COLOUR.sub("", text)
+        if "\r" in text:
+            text = _OVERWRITTEN.sub("", text.replace("\r\n", "\n"))
+        return text
 
     @cached_property
     def json(self) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 from lengthwise.data.formats import llama_log
 from lengthwise.data.formats.base import Document
-from lengthwise.data.formats.printed import MarkdownTable, figure, markdown_tables, text_of
+from lengthwise.data.formats.printed import MarkdownTable, figure, markdown_tables
 
 NS_PER_S = 1e9
 
@@ -33,13 +33,13 @@ _LEFT_OUT = {"test", "t/s", "size", "params"}
 
 def is_markdown(document: Document) -> bool:
     """Return whether the text holds a table of this tool."""
-    text = text_of(document)
+    text = document.printed
     return "t/s" in text and any(map(_is_ours, markdown_tables(text)))
 
 
 def records_of_markdown(document: Document) -> list[dict[str, Any]]:
     """Return one record per line of every table of the text."""
-    text, last = text_of(document), 0
+    text, last = document.printed, 0
     records: list[dict[str, Any]] = []
     for table in filter(_is_ours, markdown_tables(text)):
         before, after = text[last : table.start], text[table.end :]

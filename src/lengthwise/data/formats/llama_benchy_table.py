@@ -7,7 +7,7 @@ from typing import Any
 
 from lengthwise.data.formats.base import Document
 from lengthwise.data.formats.fields import Row
-from lengthwise.data.formats.printed import MarkdownTable, figure, markdown_tables, text_of
+from lengthwise.data.formats.printed import MarkdownTable, figure, markdown_tables
 
 _TEST = re.compile(
     r"(?P<ctx>ctx_)?(?P<phase>pp|tg)(?P<n>\d+)?(?: *@ *d(?P<depth>\d+))?(?: *\(c(?P<c>\d+)\))?"
@@ -20,14 +20,14 @@ Shape = dict[str, Any]
 
 def has_table(document: Document) -> bool:
     """Return whether a text holds a table of this tool."""
-    text = text_of(document)
+    text = document.printed
     return "e2e_ttft (ms)" in text and any(map(_is_ours, markdown_tables(text)))
 
 
 def shapes_of(document: Document) -> tuple[list[Shape], Row]:
     """Return one entry per shape (its pp and tg lines joined), and columns of all of them."""
     shapes: list[Shape] = []
-    for table in filter(_is_ours, markdown_tables(text_of(document))):
+    for table in filter(_is_ours, markdown_tables(document.printed)):
         shapes += _shapes(table)
     return shapes, {}
 

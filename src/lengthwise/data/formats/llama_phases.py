@@ -14,7 +14,7 @@ from typing import Any
 from lengthwise.data.formats import llama_log
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import Row, number, parsed
-from lengthwise.data.formats.printed import disagreement, markdown_tables, text_of
+from lengthwise.data.formats.printed import disagreement, markdown_tables
 from lengthwise.data.report import Flag
 
 HALF_MS = 5e-4
@@ -39,7 +39,7 @@ def has_lines(document: Document, *, batched: bool) -> bool:
     if document.rows:
         found = document.rows[0]
         return isinstance(found, Mapping) and set(found) >= _KEYS and ("pl" in found) == batched
-    text = text_of(document)
+    text = document.printed
     return "T_PP s" in text and any(
         "T_PP s" in table.names and ("B" in table.names) == batched
         for table in markdown_tables(text)
@@ -63,7 +63,7 @@ def read_lines(
     engine, notes
         Columns and assumptions of all rows.
     """
-    common = {"engine": engine, **llama_log.labels(text_of(document))}
+    common = {"engine": engine, **llama_log.labels(document.printed)}
     rows: list[Row] = []
     flags: list[Flag] = []
     dropped: Counter[str] = Counter()
@@ -81,7 +81,7 @@ def _lines_of(document: Document, batched: bool) -> list[Record]:
     """Lines of JSON, or of the tables of a text with the settings printed above each."""
     if document.rows:
         return [row for row in document.rows if isinstance(row, dict)]
-    text, last = text_of(document), 0
+    text, last = document.printed, 0
     records: list[Record] = []
     for table in markdown_tables(text):
         if "T_PP s" not in table.names or ("B" in table.names) != batched:

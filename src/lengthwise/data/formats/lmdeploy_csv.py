@@ -15,7 +15,7 @@ import math
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import Row, number, parsed, tpot_s
 from lengthwise.data.formats.loads import fill_load
-from lengthwise.data.formats.printed import disagreement, text_of
+from lengthwise.data.formats.printed import disagreement
 from lengthwise.data.report import Flag
 from lengthwise.units import s_to_ms
 
@@ -32,7 +32,7 @@ Cells = dict[str, str]
 
 def matches(document: Document) -> bool:
     """Whether the header has this tool's columns."""
-    header = text_of(document).lstrip().partition("\n")[0]
+    header = document.printed.lstrip().partition("\n")[0]
     return _OUT in header and "FTL(" in header
 
 
@@ -41,7 +41,7 @@ def read(document: Document) -> Parsed:
     rows: list[Row] = []
     flags: list[Flag] = []
     notes: list[str] = []
-    for line in csv.DictReader(io.StringIO(text_of(document).lstrip())):
+    for line in csv.DictReader(io.StringIO(document.printed.lstrip())):
         cells = {_plain(name): value for name, value in line.items() if name}
         row = _shape_row(cells) if "completion_tokens" in cells else _mean_row(cells)
         clients = _first(cells, _CLIENTS)

@@ -18,7 +18,6 @@ from lengthwise.data.formats.aggregates import statistic_column
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import Row, number, parsed
 from lengthwise.data.formats.loads import fill_load, little
-from lengthwise.data.formats.printed import text_of
 from lengthwise.data.report import Flag
 from lengthwise.units import ms_to_s
 
@@ -39,7 +38,7 @@ Cells = dict[str, str]
 
 def matches(document: Document) -> bool:
     """Whether the header is that of Locust's statistics."""
-    header = text_of(document).lstrip().partition("\n")[0].replace('"', "").split(",")
+    header = document.printed.lstrip().partition("\n")[0].replace('"', "").split(",")
     return tuple(header[: len(_HEADER)]) == _HEADER
 
 
@@ -48,7 +47,7 @@ def read(document: Document) -> Parsed:
     dropped: Counter[str] = Counter()
     parts: dict[str, Cells] = {}
     endpoints: list[Cells] = []
-    for cells in csv.DictReader(io.StringIO(text_of(document).lstrip())):
+    for cells in csv.DictReader(io.StringIO(document.printed.lstrip())):
         column = next((c for c, words in _MEANT.items() if words.search(cells["Name"])), None)
         if cells["Name"] in ("Aggregated", "Total"):
             dropped["sum of the lines above"] += 1

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import Row, number, parsed
-from lengthwise.data.formats.printed import argument, disagreement, text_of
+from lengthwise.data.formats.printed import argument, disagreement
 from lengthwise.data.readers.rows import mean_context
 from lengthwise.data.report import Flag
 from lengthwise.units import s_to_ms
@@ -44,7 +44,7 @@ _NOTES = (
 
 def matches(document: Document) -> bool:
     """Whether the text has a trial or a generation with its speeds."""
-    text = text_of(document)
+    text = document.printed
     return bool(
         ("generation_tps=" in text and _TRIAL.search(text))
         or ("tokens-per-sec" in text and _GENERATED.search(text))
@@ -53,7 +53,7 @@ def matches(document: Document) -> bool:
 
 def read(document: Document) -> Parsed:
     """Read a prefill and a decode row per trial or generation."""
-    text = text_of(document)
+    text = document.printed
     rows: list[Row] = []
     flags: list[Flag] = []
     dropped: Counter[str] = Counter()

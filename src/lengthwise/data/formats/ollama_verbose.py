@@ -12,7 +12,7 @@ from typing import Any
 
 from lengthwise.data.formats import ollama
 from lengthwise.data.formats.base import Document, Parsed
-from lengthwise.data.formats.printed import disagreement, figure, go_seconds, labelled, text_of
+from lengthwise.data.formats.printed import disagreement, figure, go_seconds, labelled
 from lengthwise.data.report import Flag
 
 NAME = "ollama-verbose"
@@ -32,7 +32,7 @@ _RATES = {
 
 def matches(document: Document) -> bool:
     """Whether the text has a block with the duration of a generation."""
-    text = text_of(document)
+    text = document.printed
     return "eval duration:" in text and any(
         "eval duration" in labelled(block) for _, block in _blocks(text)
     )
@@ -42,7 +42,7 @@ def read(document: Document) -> Parsed:
     """Read one request row per block."""
     records: list[dict[str, Any]] = []
     flags: list[Flag] = []
-    for model, block in _blocks(text_of(document)):
+    for model, block in _blocks(document.printed):
         told = labelled(block)
         record = _record(told)
         flags += disagreement([len(records)], _figures(told, record))

@@ -7,14 +7,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lengthwise.data.formats.base import Document
 from lengthwise.data.formats.fields import Row, number
 from lengthwise.data.report import Flag
 
 TOLERANCE = 0.02
 """Share by which two printed figures of one quantity may differ unflagged."""
 
-_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _RULE = re.compile(r"[\s|:+=-]*-[\s|:+=-]*")
 _FIGURE = re.compile(
     r"([-+]?\d[\d,]*\.?\d*(?:[eE][-+]?\d+)?)(?:\s*[^\d\s.]{1,4}\s*(\d[\d,]*\.?\d*))?"
@@ -32,17 +30,6 @@ class MarkdownTable:
     rows: tuple[dict[str, str], ...]
     start: int
     end: int
-
-
-def text_of(document: Document) -> str:
-    """Return the text of a file without colours and progress bars; empty for JSON.
-
-    A progress bar ends in a carriage return: what was overwritten by it goes.
-    """
-    if document.rows:
-        return ""
-    text = _COLOUR.sub("", document.text).replace("\r\n", "\n")
-    return text if "\r" not in text else re.sub(r"[^\n]*\r(?=[^\n])", "", text)
 
 
 def figure(text: str) -> tuple[float, float]:

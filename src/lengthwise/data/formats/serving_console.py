@@ -16,7 +16,7 @@ from typing import Any
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.failures import FAILED
 from lengthwise.data.formats.fields import Row, number, parsed
-from lengthwise.data.formats.printed import argument, disagreement, figure, labelled, text_of
+from lengthwise.data.formats.printed import argument, disagreement, figure, labelled
 from lengthwise.data.formats.serving_load import add_load
 from lengthwise.data.formats.serving_statistics import count_failures, statistics_row
 from lengthwise.data.report import Flag
@@ -51,7 +51,7 @@ _OWN_SERVER = {"sglang": "sglang", "sglang-native": "sglang"}
 
 def matches(document: Document) -> bool:
     """Whether the text has a block of results with a time in it."""
-    text = text_of(document)
+    text = document.printed
     return "Benchmark Result" in text and any(_TIME.search(block) for _, block in _blocks(text))
 
 
@@ -61,7 +61,7 @@ def read(document: Document) -> Parsed:
     flags: list[Flag] = []
     notes: list[str] = []
     dropped: Counter[str] = Counter()
-    for above, block in _blocks(text_of(document)):
+    for above, block in _blocks(document.printed):
         run = _run(above, block)
         count_failures(run, dropped, FAILED)
         row = statistics_row(run, WORDS) if number(run.get("completed", 1), "completed") else {}

@@ -13,7 +13,6 @@ from typing import Any
 
 from lengthwise.data.formats import sglang_serving, vllm_serve
 from lengthwise.data.formats.base import Document, Parsed
-from lengthwise.data.formats.printed import text_of
 
 NAME = "serving-csv"
 TITLE = "CSV with the keys of vLLM's or SGLang's result files"
@@ -32,13 +31,13 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?")
 
 def matches(document: Document) -> bool:
     """Whether the header has such a key and names no phase."""
-    names = _header(text_of(document))
+    names = _header(document.printed)
     return "phase" not in names and any(map(_KEY.fullmatch, names))
 
 
 def read(document: Document) -> Parsed:
     """Read one row of means per line."""
-    text = text_of(document).lstrip("\n")
+    text = document.printed.lstrip("\n")
     lines = csv.DictReader(io.StringIO(text), delimiter=_delimiter(text))
     runs = [
         _with_lengths(

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from lengthwise.data.formats.base import Document
-from lengthwise.data.formats.printed import figure, labelled, text_of
+from lengthwise.data.formats.printed import figure, labelled
 
 _SECTION = re.compile(r"^[^\n\w=]*= (?:PERFORMANCE OVERVIEW|GENERAL OVERVIEW|STATISTICS)\b", re.M)
 _FIRST = re.compile(r"^[^\n\w=]*= (?:ENGINE DETAILS|\w+ BACKEND)\b", re.M)
@@ -47,13 +47,13 @@ Report = dict[str, dict[str, Any]]
 
 def has_report(document: Document) -> bool:
     """Return whether a text holds a report with a throughput."""
-    text = text_of(document)
-    return bool(_SECTION.search(text)) and "Request Throughput (req/sec)" in text
+    text = document.printed
+    return "Request Throughput (req/sec)" in text and bool(_SECTION.search(text))
 
 
 def reports_of(document: Document) -> list[Report]:
     """Return the reports of a text, each with what was printed about engine and world above it."""
-    text = text_of(document)
+    text = document.printed
     starts = [found.start() for found in _SECTION.finditer(text)]
     heads = [found.start() for found in _FIRST.finditer(text)]
     reports = []

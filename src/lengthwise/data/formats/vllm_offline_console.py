@@ -16,7 +16,7 @@ from dataclasses import replace
 from lengthwise.data.formats.aggregates import statistic_column
 from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import Row, number, parsed
-from lengthwise.data.formats.printed import argument, labelled, text_of, whole
+from lengthwise.data.formats.printed import argument, labelled, whole
 from lengthwise.data.report import Flag
 from lengthwise.units import s_to_ms
 
@@ -38,14 +38,14 @@ _SHAPE = {"batch_size": ("batch_size",), "isl": ("input_len",), "osl": ("output_
 
 def matches(document: Document) -> bool:
     """Whether the text has a line of results of either tool."""
-    text = text_of(document)
+    text = document.printed
     latency = "Avg latency:" in text and _LATENCY.search(text)
     return bool(latency or ("Throughput:" in text and _THROUGHPUT.search(text)))
 
 
 def read(document: Document) -> Parsed:
     """Read a request row per latency run; a throughput run times no request."""
-    text = text_of(document)
+    text = document.printed
     rows = [*_latencies(text), *_throughputs(text)]
     untimed = [i for i, row in enumerate(rows) if "e2e_ms" not in row]
     made = parsed(
