@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lengthwise.reporting.figures import style
 from lengthwise.reporting.figures.chart import Axis, Band, Chart, Kind, Line, Points
 from lengthwise.units import FloatArray
 
@@ -131,8 +130,7 @@ def _some(keys: list[tuple[float | None, ...]]) -> list[tuple[float | None, ...]
 
 
 def _x_axis(dimension: Dimension, values: Sequence[float]) -> Axis:
-    low, high = min(values), max(values)
-    if low > 0 and len(style.ticks_of(dimension.kind, low, high, log=True)) > 1:
+    if min(values) > 0:
         return Axis(dimension.label, dimension.kind)
     return Axis(dimension.label, "ratio", log=False)
 
