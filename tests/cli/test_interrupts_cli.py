@@ -1,4 +1,4 @@
-"""Ctrl-C, in real processes: every command that can take long ends at once and keeps what it has."""
+"""Ctrl-C, in real processes: commands that take long end at once and keep what they have."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,8 +21,8 @@ import pytest
 
 from lengthwise.data import datasets
 
-LIMIT_S = 3.0
-"""Two seconds, and one more because these tests share their cores."""
+LIMIT_S = 2.0
+"""With a core to run on; where more wants to run than there are cores, so many times more."""
 LONG_S = 60.0
 
 needs_engine = pytest.mark.skipif(find_spec("openvino_genai") is None, reason="needs openvino")
@@ -37,48 +38,54 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Running:
-    """A command in a process of its own; what it says goes to files."""
+    """A command in a process of its own, its stderr a terminal, as progress is shown on one."""
 
     def __init__(self, folder: Path, words: tuple[str, ...], **environment: str) -> None:
-        self.said = folder / "said.txt"
-        with self.said.open("wb") as said:
+        self._printed, self._said = folder / "printed.txt", b""
+        self._terminal, its_end = os.openpty()
+        with self._printed.open("wb") as printed:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "lengthwise", *words], cwd=folder, stdout=said, stderr=said,
-                env={**os.environ, **environment}, start_new_session=True,
+                [sys.executable, "-m", "lengthwise", *words], cwd=folder, stdout=printed,
+                stderr=its_end, env={**os.environ, **environment}, start_new_session=True,
             )  # fmt: skip
+        os.close(its_end)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        with suppress(OSError):  # the other end is closed
+            while data := os.read(self._terminal, 4096):
+                self._said += data
 
     def wait_for(self, text: str) -> None:
+        """Wait until it has said this, a regular expression."""
         self.wait_until(lambda: re.search(text, self.text()) is not None, text)
 
-    def wait_for_cpu(self, seconds: float) -> None:
-        """Wait until it has worked for so long: there is nothing else to see."""
-        ticks = os.sysconf("SC_CLK_TCK")
-
-        def worked() -> bool:
-            stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-            return (int(stat[11]) + int(stat[12])) / ticks >= seconds
-
-        self.wait_until(worked, f"{seconds} s of work")
-
-    def wait_until(self, test: object, what: str) -> None:
-        assert callable(test)
+    def wait_until(self, test: Callable[[], bool], what: str) -> None:
         end = time.monotonic() + LONG_S
         while not test():
-            assert self.process.poll() is None, (
-                f"ended with {self.process.returncode} before {what}"
-            )
+            assert self.process.poll() is None, f"ended before {what}: {self.text()}"
             assert time.monotonic() < end, f"no {what} in {self.text()}"
             time.sleep(0.02)
 
     def text(self) -> str:
-        return self.said.read_text(errors="replace")
+        return self._said.decode(errors="replace").replace("\r\n", "\n")
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(LONG_S)
+        os.close(self._terminal)
 
     def interrupt(self, number: int = signal.SIGINT) -> tuple[int, str]:
         """Send the signal; give exit code and all that was said."""
         begun = time.monotonic()
         self.process.send_signal(number)
         code = self.process.wait(LONG_S)
-        assert time.monotonic() - begun < LIMIT_S
+        crowd = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        assert time.monotonic() - begun < LIMIT_S * crowd
+        self._reader.join(LONG_S)
         assert "Traceback" not in self.text()
         return code, self.text()
 
@@ -89,9 +96,7 @@ def running(folder: Path, *words: str, **environment: str) -> Iterator[Running]:
     try:
         yield command
     finally:
-        if command.process.poll() is None:
-            command.process.kill()
-            command.process.wait()
+        command.close()
 
 
 @pytest.fixture
@@ -102,20 +107,20 @@ def here(folder: Path, tmp_path: Path) -> Path:
 
 def test_a_fit_leaves_no_law(here: Path) -> None:
     with running(here, "fit", "big.csv", "-o", "law.json") as command:
-        command.wait_for_cpu(1.5)
+        command.wait_for("fitting")
         code, said = command.interrupt()
     assert code == 130
     assert "interrupted: law.json was not written" in said
-    assert {path.name for path in here.iterdir()} == {"big.csv", "said.txt"}
+    assert {path.name for path in here.iterdir()} == {"big.csv", "printed.txt"}
 
 
 def test_an_evaluation_keeps_the_fits_that_were_done(here: Path) -> None:
     words = ("evaluate", "big.csv", "--formulations", "linear,hachiya-patias", "-o", "scores.json")
     with running(here, *words) as command:
-        command.wait_for_cpu(2.5)
+        command.wait_for(r"\d+/\d+ fits")
         code, said = command.interrupt()
     assert code == 130
-    assert "cover only what was done" in said
+    assert "interrupted" in said
     assert not (here / "scores.json").exists()
     kept = json.loads((here / "scores.partial.json").read_text())
     assert kept["partial"]
@@ -125,18 +130,18 @@ def test_an_evaluation_keeps_the_fits_that_were_done(here: Path) -> None:
 def test_an_ablation_does_not_go_on(here: Path) -> None:
     words = ("evaluate", "big.csv", "--ablation", "--json", "-o", "terms.json")
     with running(here, *words) as command:
-        command.wait_for_cpu(3.0)
+        command.wait_for(r"\d+/\d+ fits")
         code, said = command.interrupt()
     assert code == 130
-    kept = here / "terms.partial.json"
+    assert "interrupted" in said
     assert not (here / "terms.json").exists()
-    assert json.loads(kept.read_text())["partial"] if kept.exists() else "not written" in said
+    assert json.loads((here / "terms.partial.json").read_text())["partial"]
 
 
 def test_a_report_says_that_it_is_not_complete(here: Path) -> None:
     words = ("report", "big.csv", "--formulations", "linear,hachiya-patias", "-o", "r.html")
     with running(here, *words) as command:
-        command.wait_for_cpu(2.5)
+        command.wait_for(r"\d+/\d+ fits")
         code, _ = command.interrupt()
     assert code == 130
     assert not (here / "r.html").exists()
@@ -191,7 +196,7 @@ def test_a_study_ends(here: Path) -> None:
     table = datasets.table("own-transformers-cpu").head(4000)
     table.to_csv(here / "events.csv", index=False)
     with running(here, "study", "per-token", "events.csv", "-o", "study") as command:
-        command.wait_for_cpu(2.0)
+        command.wait_for("\n")
         code, said = command.interrupt()
     assert code == 130
     assert "study was not written" in said
@@ -199,7 +204,7 @@ def test_a_study_ends(here: Path) -> None:
 
 def test_a_service_ends(here: Path) -> None:
     with running(here, "serve", "--port", "0", "--state", "state") as command:
-        command.wait_for("lengthwise serves")
+        command.wait_until(lambda: (here / "printed.txt").stat().st_size > 0, "its first line")
         code, _ = command.interrupt()
     assert code == 130
 
