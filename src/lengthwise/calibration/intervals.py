@@ -24,7 +24,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
@@ -99,8 +98,9 @@ class Calibration:
     many: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def half_width(
-        self, length: FloatArray, scale: FloatArray, reach: Reach, level: float, points: int = 0
-    ) -> FloatArray:
+        self, length: FloatArray, scale: FloatArray, reach: Reach, level: float, points: int = 0,
+        strangers: tuple[float, ...] = (),
+    ) -> FloatArray:  # fmt: skip
         """Half width of the interval in ln t, shape (n,).
 
         Parameters
@@ -115,6 +115,8 @@ class Calibration:
             Nominal coverage in (0, 1).
         points
             Points behind the law; 0 for a deployment nobody measured.
+        strangers
+            Scores |residual| / s of deployments under what the others say, for one nobody measured.
         """
         check_level(level)
         quantiles = np.array([conformal_quantile(s, level) for s in self.scores])
@@ -122,7 +124,8 @@ class Calibration:
         along_batch = self.gamma(level, "batch") * reach.batch
         beyond = self.few if points <= FEW else self.many
         if points == 0 and len(beyond):  # its scale is the spread of its relatives
-            inside = np.maximum(inside, NormalDist().inv_cdf(0.5 + level / 2.0))
+            known = np.sort(np.concatenate([strangers, SCORE_PRIOR]))
+            inside = np.full(len(length), conformal_quantile(known, level))
         if points == 0 or not len(beyond):
             along_length = self.gamma(level, "length") * reach.length
             return np.sqrt((inside * scale) ** 2 + along_length**2 + along_batch**2)

@@ -164,9 +164,11 @@ class LawSet(Estimator):
                 "intervals need a law fitted with intervals=True", got="intervals=False",
                 remedy="fit again with LawSet(intervals=True)",
             )  # fmt: skip
+        others = self.population_.get(law.phase) if law.n_points == 0 else None
         return self.calibration_[law.phase].half_width(
-            work.length, law.log_scale(work), law.domain.reach(work), level, law.n_points
-        )
+            work.length, law.log_scale(work), law.domain.reach(work), level, law.n_points,
+            others.scores if others else (),
+        )  # fmt: skip
 
     def parts(self, points: pd.DataFrame) -> Iterator[tuple[Any, PhaseLaw, Work]]:
         """Split points by deployment and phase: positions, law and work of each part."""

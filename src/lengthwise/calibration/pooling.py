@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,8 @@ MIN_SD = 0.15
 UNKNOWN_SD = 2.3
 """Machines that serve language models lie within a factor of 100 of each other, two deviations."""
 UNSEEN_SIGMA = 0.05
+SCORES_AT = (0.25, 0.5, 0.75, 0.9)
+"""Quantiles of the scores of one member: its points share one cause."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Population:
     members: tuple[Member, ...]
     sharpness: int = 2
     use_labels: bool = True
+    scores: tuple[float, ...] = ()
+    """Sorted |residual| / s of every member under what the others say, ``SCORES_AT`` each."""
 
     @property
     def span(self) -> tuple[float, float]:
@@ -108,10 +112,13 @@ class Population:
         sd = math.hypot(sd, math.sqrt(float(np.mean([m.variance[name] for m in members]))))
         return mean + (_scale(name, labels, spec) if scaled else 0.0), max(sd, MIN_SD)
 
-    def law_for(self, labels: dict[str, object]) -> HachiyaPatias:
-        """Make the law of a deployment nobody measured: the population's mean, with its spread."""
+    def law_for(self, labels: dict[str, object], leave_out: int | None = None) -> HachiyaPatias:
+        """Return the law of a deployment nobody measured: the population's mean and spread.
+
+        ``leave_out`` is a member not to learn from.
+        """
         spec = find_model(str(labels["model"])) if labels.get("model") is not None else None
-        prior = self.prior_for(labels, spec)
+        prior = self.prior_for(labels, spec, leave_out)
         terms = tuple(Term(n, "", LogNormal(*prior[n])) for n in ("E1", "KV", "B") if n in prior)
         means = [prior["ln_a1"], prior["ln_n0_tokens"], *[prior[t.name] for t in terms]]
         reference = math.exp(float(np.mean([math.log(m.reference) for m in self.members])))
@@ -140,7 +147,7 @@ def populations_of(
         for k in SHARPNESS
     }
     order = sorted(SHARPNESS, key=lambda k: -sum(law.log_evidence_ for law in fits[k]))
-    return [
+    found = [
         Population(
             phase,
             tuple(_member(g, law) for g, law in zip(enough, fits[k], strict=True)),
@@ -149,6 +156,17 @@ def populations_of(
         )
         for k in order
     ]
+    return [replace(found[0], scores=_left_out(found[0], enough)), *found[1:]]
+
+
+def _left_out(population: Population, groups: Sequence[Group]) -> tuple[float, ...]:
+    """Score what the other members say of each one, as a deployment nobody measured."""
+    scores: list[float] = []
+    for i, group in enumerate(groups if len(groups) > 1 else ()):
+        law = population.law_for(group.labels, leave_out=i)
+        off = np.abs(np.log(group.y_s / law.predict_work(group.work)))
+        scores += np.quantile(off / law.log_scale(group.work), SCORES_AT).tolist()
+    return tuple(sorted(scores))
 
 
 def borrowed(
