@@ -168,3 +168,16 @@ def test_means_that_an_import_wrote_are_read_again_as_they_are(tmp_path: Path) -
     again, _ = import_table(tmp_path / "again.csv")
     assert again["isl"].tolist() == [512, 512]
     assert again["isl_mean"].tolist() == [511.6, 1023.1]
+
+
+def test_a_result_file_given_for_a_table_is_named(tmp_path: Path) -> None:
+    table = "| model | test | t/s |\n| - | -: | -: |\n| llama 8B Q8_0 | pp512 | 5120.00 ± 9.00 |\n"
+    run = (
+        '{"mean_ttft_ms": 30.0, "completed": 4, "total_input_tokens": 40, "backend": "vllm", '
+        '"model_id": "m", "duration": 2.0, "total_output_tokens": 80, "total_token_throughput": 9}'
+    )
+    for text, tool in ((table, "llama-bench"), (run, "vLLM bench serve")):
+        with pytest.raises(FileFormatError) as caught:
+            load(written(tmp_path, text, "out.txt"))
+        assert f"a result file of {tool}" in caught.value.got
+        assert "lengthwise import out.txt -o table.parquet" in caught.value.remedy

@@ -21,7 +21,13 @@ from lengthwise.data.rules import check_rows
 from lengthwise.data.schema import COLUMNS, PHASES
 from lengthwise.data.settings import with_settings
 from lengthwise.data.suffixes import Format
-from lengthwise.errors import ColumnError, InputError, NothingUsableError
+from lengthwise.errors import (
+    ColumnError,
+    FileFormatError,
+    InputError,
+    LengthwiseError,
+    NothingUsableError,
+)
 
 __all__ = ["Format", "format_of", "iter_tables", "load", "prepare", "read_table", "write_table"]
 
@@ -37,10 +43,31 @@ def load(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     if isinstance(source, pd.DataFrame):
         return prepare(source)
     if isinstance(source, (str, Path)):
-        return forget(prepare(read_noted(source)))
+        try:
+            return forget(prepare(read_noted(source)))
+        except (FileFormatError, ColumnError) as error:
+            raise _result_file(Path(source)) or error from None
     raise InputError(
         "a table is a path or a pandas DataFrame", got=type(source).__name__,
         remedy="convert it, for example with pandas.DataFrame(rows)",
+    )  # fmt: skip
+
+
+def _result_file(path: Path) -> FileFormatError | None:
+    """Return the error for the result file of a tool where a table is read; None for others."""
+    from lengthwise.data.finding import PLAIN, kind_of  # the readers are not needed for a table
+    from lengthwise.data.formats import registry
+
+    try:
+        kind = kind_of(path)
+    except LengthwiseError:
+        return None
+    if kind == PLAIN:
+        return None
+    return FileFormatError(
+        "a measurement table is needed here",
+        got=f"{path}, a result file of {registry.get(kind).TITLE}",
+        remedy=f"lengthwise import {path.name} -o table.parquet makes the table",
     )  # fmt: skip
 
 

@@ -166,3 +166,8 @@ def test_a_log_of_a_container_puts_its_name_before_each_line(tmp_path: Path) -> 
     assert len(table) == 2
     assert table["ttft_ms"].iloc[0] == pytest.approx(first["ttft_ms"])
     assert table["concurrency"].iloc[0] == 8
+
+
+def test_a_run_on_the_processor_is_not_of_the_accelerator_beside_it(tmp_path: Path) -> None:
+    table, _ = imported(tmp_path, LLAMA_BENCH.replace("|  99 |", "|   0 |"))
+    assert "hardware" not in table

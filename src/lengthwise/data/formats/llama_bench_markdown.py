@@ -67,9 +67,13 @@ def _record(row: dict[str, str]) -> dict[str, Any]:
     counts = {name: int(value or 0) for name, value in found.groupdict().items()} if found else {}
     prompt, gen = counts.get("pp", 0), counts.get("tg", 0)
     time = NS_PER_S * (prompt + gen) / speed if speed > 0 else None
-    given = {FIELDS.get(name, name): value for name, value in row.items() if name not in _LEFT_OUT}
+    given: dict[str, str | None] = {
+        FIELDS.get(name, name): value for name, value in row.items() if name not in _LEFT_OUT
+    }
+    if given.get("n_gpu_layers") == "0" or given.get("backends") == "CPU":
+        given["gpu_info"] = None  # it ran elsewhere, on a processor that the table does not name
     return {
-        **{name: value for name, value in given.items() if value},
+        **{name: value for name, value in given.items() if value or name == "gpu_info"},
         "n_prompt": prompt, "n_gen": gen,
         "n_depth": counts.get("depth", 0) + counts.get("after", 0),
         "avg_ns": time, "stddev_ns": time * spread / speed if time and spread == spread else None,
