@@ -10,6 +10,7 @@ import typer
 from lengthwise.data.output_kinds import PICTURE
 from lengthwise.interfaces.cli.common import AsJson, print_json, print_table
 from lengthwise.interfaces.cli.outputs import Force, check_output, wrote
+from lengthwise.interfaces.cli.progress import Quiet, busy
 
 if TYPE_CHECKING:
     from lengthwise.reporting.comparison import Comparison, Pair
@@ -27,6 +28,7 @@ def command(
         Path | None, typer.Option(help="Picture of both, .png or .svg (needs matplotlib).")
     ] = None,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two laws, two tables, or a law with a table.
@@ -42,7 +44,8 @@ def command(
     from lengthwise.reporting.comparison import compare
     from lengthwise.reporting.sources import read
 
-    found = compare(read(first), read(second), formulation)
+    with busy("fitting", quiet):
+        found = compare(read(first), read(second), formulation)
     if plot is not None:
         from lengthwise.reporting.figures.plots import save
 

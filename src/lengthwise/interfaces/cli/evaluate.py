@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -40,6 +39,7 @@ from lengthwise.interfaces.cli.outputs import (
     partly_wrote,
     wrote,
 )
+from lengthwise.interfaces.cli.progress import Quiet, fits_shown
 from lengthwise.units import counted
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def command(
     ] = False,
     folds: Annotated[int, typer.Option(help="Folds of the random split.")] = 5,
     seed: Annotated[int, typer.Option(help="Seed of the random split.")] = 0,
+    quiet: Quiet = False,
     as_json: AsJson = False,
     output: Output = None,
     force: Force = False,
@@ -109,7 +110,7 @@ def command(
             metric=None if metric == "mape" else metric, per_deployment=per_deployment or None,
         )  # fmt: skip
         options = {"factor": factor, "level": level, "pooled": not alone, "per_row": per_row,
-                   "folds": folds, "seed": seed}  # fmt: skip
+                   "folds": folds, "seed": seed, "progress": fits_shown(quiet)}  # fmt: skip
         _run_ablation(load(table), options, as_json, output)
         return
     from lengthwise.evaluation.gates import check_max_mape, check_threshold
@@ -122,7 +123,7 @@ def command(
     result = evaluate(
         load(table), split=split, factor=factor, formulations=_names(formulations or DEFAULT),
         level=level, pooled=not alone, per_row=per_row, folds=folds, seed=seed,
-        progress=_progress(),
+        progress=fits_shown(quiet),
     )  # fmt: skip
     content = _kept(result, output)
     if as_json:
@@ -155,7 +156,7 @@ def _show(result: EvaluationResult, metric: str, per_deployment: bool) -> None:
 def _run_ablation(table: Any, options: dict[str, Any], as_json: bool, output: Path | None) -> None:
     from lengthwise.evaluation.ablation import ablation
 
-    result = ablation(table, **options, progress=_progress())
+    result = ablation(table, **options)
     content = _kept(result, output)
     if as_json:
         print_json(content)
@@ -190,19 +191,6 @@ def _names(text: str) -> tuple[str, ...]:
     if text.strip() == "all":
         return tuple(names())
     return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _progress() -> Any:
-    """Report on stderr, on a terminal only, on one line that is overwritten."""
-    if not sys.stderr.isatty():
-        return None
-
-    def report(name: str, done: int, total: int) -> None:
-        end = "\r\x1b[K" if done == total else ""
-        sys.stderr.write(f"\r\x1b[K{done}/{total} fits, {name}{end}")
-        sys.stderr.flush()
-
-    return report
 
 
 def _kept(

@@ -18,6 +18,7 @@ from lengthwise.interfaces.cli.common import (
     print_table,
 )
 from lengthwise.interfaces.cli.outputs import Force, check_output, wrote
+from lengthwise.interfaces.cli.progress import Quiet, busy
 from lengthwise.units import counted, format_tokens
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def command(
         typer.Option(help="Exit with 3 if a law's held-out error is above this, %."),
     ] = None,
     force: Force = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Learn one law per deployment and phase of a measurement table.
@@ -93,7 +95,7 @@ def command(
         from lengthwise.interfaces.cli.fit_step import fit_step
 
         _check_no_model(model)
-        fit_step(table, output, formulation, prior, max_mape, as_json)
+        fit_step(table, output, formulation, prior, max_mape, quiet, as_json)
         return
     from lengthwise.data.checks import check_table
     from lengthwise.data.identity import deployment_of
@@ -108,6 +110,7 @@ def command(
         log(f"{flag.severity}: {flag}")
     with also_known(known):
         _say_unknown(unknown_models(frame), several=deployment_of(frame).nunique() > 1)
+    with also_known(known), busy("fitting", quiet):
         law = LatencyLaw(formulation, e1=e1, e2=e2, e3=e3, pooling=pooling).fit(frame)
     _say_findings(law)
     missed = None if max_mape is None else _missed_gate(law, max_mape)

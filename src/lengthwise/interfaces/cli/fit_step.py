@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import GateError, InputError
 from lengthwise.interfaces.cli.common import print_json, print_table
+from lengthwise.interfaces.cli.progress import busy
 from lengthwise.units import counted
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def fit_step(
     table: Path, output: Path | None, formulation: str, prior: Path | None,
-    max_mape: float | None, as_json: bool,
+    max_mape: float | None, quiet: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Fit a step law, or update one by a few samples, and say what was found."""
     from lengthwise.interfaces.cli.fit import say_kept
@@ -25,7 +26,8 @@ def fit_step(
     if formulation != "step" and prior is not None:
         raise InputError("--prior belongs to the formulation step", got=formulation,
                          remedy="add --formulation step")  # fmt: skip
-    law = StepLaw.load(prior).update(table) if prior else StepLaw().fit(table)
+    with busy("fitting", quiet):
+        law = StepLaw.load(prior).update(table) if prior else StepLaw().fit(table)
     missed = None if max_mape is None else _missed_gate(law, max_mape)
     kept = output if missed is None else None
     if kept is not None:

@@ -11,7 +11,7 @@ from lengthwise.data.output import is_standard, is_stream
 from lengthwise.data.output_check import partial_path
 from lengthwise.data.output_kinds import PAGE, PICTURE, REPORT_DATA
 from lengthwise.errors import InputError
-from lengthwise.interfaces.cli.common import AsJson, log, print_json
+from lengthwise.interfaces.cli.common import AsJson, print_json
 from lengthwise.interfaces.cli.interrupts import saving
 from lengthwise.interfaces.cli.outputs import (
     INTERRUPTED,
@@ -21,6 +21,7 @@ from lengthwise.interfaces.cli.outputs import (
     partly_wrote,
     wrote,
 )
+from lengthwise.interfaces.cli.progress import Quiet, fits_shown
 
 if TYPE_CHECKING:
     from lengthwise.reporting.content import Content, Options
@@ -52,6 +53,7 @@ def command(
     ] = None,
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "Latency laws",
     force: Force = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a self-contained HTML page about a table or laws, and its content as JSON beside it.
@@ -72,8 +74,7 @@ def command(
     from lengthwise.reporting.content import build
     from lengthwise.reporting.sources import read_all
 
-    log("fitting and scoring" + ("" if no_ablation else "; --no-ablation is faster"))
-    content = build(read_all(files), options)
+    content = build(read_all(files), options, progress=fits_shown(quiet))
     if output is not None:
         _write(content, output)
     if plots is not None and not content.partial:
