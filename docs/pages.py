@@ -37,9 +37,10 @@ def cli_page() -> str:
 
 
 def _exit_codes() -> str:
-    rows = [("0", "done"), ("1", "nothing usable, or refused"), ("2", "usage or bad input"),
+    rows = [("0", "done"), ("1", "nothing usable, refused, or a result that could not be written"), ("2", "usage or bad input"),
             ("3", "a gate that was asked for was not met"),
-            (str(cli.INTERRUPTED), "interrupted; partial results are kept and marked")]  # fmt: skip
+            (str(cli.INTERRUPTED), "interrupted; partial results are kept and marked"),
+            ("143", "the same, by SIGTERM")]  # fmt: skip
     return _table(("exit code", "meaning"), rows)
 
 
