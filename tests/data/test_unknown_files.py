@@ -113,6 +113,8 @@ def test_a_database_is_named(tmp_path: Path) -> None:
         'note,ms\n"a long, long remark: with words, and commas",20\n"b",21\n',
         "a,b,c\n1,2,3\n4,5\n",
         "key: isl,ms\n512,20\n",
+        "phase isl osl batch_size latency_ms\nprefill 512 1 1 20\nprefill 1024 1 1 40\n",
+        "phase;isl;latency_ms\nprefill;512;20,5\n",
         "",
     ],
 )

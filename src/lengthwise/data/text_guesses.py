@@ -102,7 +102,7 @@ def _lines(lines: Sequence[str], text: str) -> Guess | None:
         )
     if _share(lines, _INI) > 0.9:
         return Guess("settings (TOML or INI)", _instead(text))
-    if _share(lines, _LABEL) > 0.4 or (len(lines) > 1 and _words(lines) > 4):
+    if _share(lines, _LABEL) > 0.4 or _is_prose(lines):
         return Guess(f"text of a console (it begins {shown!r})", _instead(text))
     return None
 
@@ -133,8 +133,10 @@ def _is_delimited(lines: Sequence[str]) -> bool:
     return any(all(mark in line for line in lines[:5]) for mark in ",;\t")
 
 
-def _words(lines: Sequence[str]) -> float:
-    return sum(len(line.split()) for line in lines) / len(lines)
+def _is_prose(lines: Sequence[str]) -> bool:
+    """Return whether lines are long and of unlike length, as those of a table are not."""
+    words = [len(line.split()) for line in lines]
+    return len(set(words)) > 1 and sum(words) > 4 * len(words)
 
 
 def _instead(text: str, other: str = "") -> str:
