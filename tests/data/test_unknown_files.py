@@ -98,8 +98,11 @@ def test_what_it_looks_like_and_what_to_use(case: str, tmp_path: Path) -> None:
 def test_a_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_bytes(sqlite_file(tmp_path))
-    with pytest.raises(FileFormatError, match=r"a SQLite database.*sqlite3 -header -csv runs.csv"):
-        load(path)
+    for read in (load, import_table):
+        with pytest.raises(
+            FileFormatError, match=r"a SQLite database.*sqlite3 -header -csv runs.c"
+        ):
+            read(path)
 
 
 @pytest.mark.parametrize(

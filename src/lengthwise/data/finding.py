@@ -12,6 +12,7 @@ from lengthwise.data.formats import registry
 from lengthwise.data.formats.base import Document
 from lengthwise.data.law_files import refuse_law
 from lengthwise.data.schema import PHASES
+from lengthwise.data.signatures import UTF16, binary_guess
 from lengthwise.errors import FileFormatError, InputError
 
 PLAIN = "table"
@@ -81,6 +82,9 @@ def kind_of(path: Path) -> str:
     if _is_plain_for_sure(path):
         return PLAIN
     document = Document(path)
+    binary = binary_guess(document.head, path)
+    if binary is not None and binary is not UTF16:
+        return PLAIN  # whose reader says what it is
     found = registry.candidates(document)
     if found:
         return found[0] if len(found) == 1 else registry.sniff(path)

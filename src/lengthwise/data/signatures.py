@@ -39,6 +39,9 @@ class Guess:
         )  # fmt: skip
 
 
+UTF16 = Guess("UTF-16 text", "save it as UTF-8: iconv -f utf-16 -t utf-8 FILE")
+"""Text, but no table that is read; results of tools are read in it."""
+
 _SHEET = "save the sheet as CSV and import that"
 _PICTURE = "import the numbers behind the picture: the CSV or JSON that it was drawn from"
 _UNPACK = "unpack it, and import the files inside (or their folder)"
@@ -69,8 +72,8 @@ _SIGNATURES: tuple[tuple[bytes, Guess], ...] = (
     (b"GGUF", Guess("weights of a model (GGUF)", _WEIGHTS)),
     (b"\x7fELF", Guess("a program", "name the file that the program wrote")),
     (b"MZ\x90", Guess("a program", "name the file that the program wrote")),
-    (b"\xff\xfe", Guess("UTF-16 text", "save it as UTF-8: iconv -f utf-16 -t utf-8 FILE")),
-    (b"\xfe\xff", Guess("UTF-16 text", "save it as UTF-8: iconv -f utf-16 -t utf-8 FILE")),
+    (b"\xff\xfe", UTF16),
+    (b"\xfe\xff", UTF16),
 )  # fmt: skip
 _PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 
