@@ -262,7 +262,7 @@ def _evaluation(
             formulations=options.formulations, seed=options.seed, progress=progress,
         )  # fmt: skip
     except NothingUsableError as error:
-        notes.append(f"not evaluated: {error}")
+        notes.append(f"not evaluated: {error.finding}")
         return None
 
 
@@ -274,7 +274,7 @@ def _ablation(
             table, factor=options.factor, level=options.level, seed=options.seed, progress=progress
         )
     except NothingUsableError as error:
-        notes.append(f"terms not compared: {error}")
+        notes.append(f"terms not compared: {error.finding}")
         return None
 
 
@@ -301,7 +301,7 @@ def _fitted(
         try:
             return LawSet(name, intervals=intervals).fit(steps)
         except LengthwiseError as error:
-            notes.append(f"{name} has no curve: {error}")
+            notes.append(f"{name} has no curve: {error.finding}")
             return None
 
 

@@ -16,7 +16,8 @@ GRID = {"light": "#e3e7ec", "dark": "#2c333c"}
 PAGE = {"light": "#ffffff", "dark": "#14181d"}
 SHADE = {"light": "#f2f5f8", "dark": "#1c2229"}
 FEWEST = 3
-"""Ticks that a logarithmic axis should have."""
+"""Ticks that a logarithmic axis should have room for."""
+MANY = 99
 
 
 def palette(theme: str) -> tuple[str, ...]:
@@ -68,6 +69,8 @@ def ticks_of(kind: str, low: float, high: float, *, log: bool, most: int = 7) ->
 
     >>> ticks_of("tokens", 100, 70000, log=True)
     [256.0, 1024.0, 4096.0, 16384.0, 65536.0]
+    >>> ticks_of("tokens", 500, 4200, log=True, most=3)
+    [1024.0, 4096.0]
     >>> ticks_of("ms", 8, 900, log=True, most=4)
     [10.0, 30.0, 100.0, 300.0]
     >>> ticks_of("ratio", 0.0, 1.0, log=False)
@@ -78,9 +81,8 @@ def ticks_of(kind: str, low: float, high: float, *, log: bool, most: int = 7) ->
     >>> ticks_of("ms", 6.5, 7.6, log=True), ticks_of("tokens", 600, 1300, log=True)
     ([6.6, 6.8, 7.0, 7.2, 7.4, 7.6], [640.0, 768.0, 896.0, 1024.0, 1152.0, 1280.0])
     """
-    found = _logarithmic(kind, low, high, most) if log else []
-    if len(found) >= FEWEST or kind == "factor":
-        return found
+    if log and (kind == "factor" or len(_logarithmic(kind, low, high, MANY)) >= FEWEST):
+        return _logarithmic(kind, low, high, most)
     size = 128.0 if kind == "tokens" and high - low > 256 else 1.0
     return [size * tick for tick in _linear(low / size, high / size, most)]
 
