@@ -37,9 +37,11 @@ def cli_page() -> str:
 
 
 def _exit_codes() -> str:
-    rows = [("0", "done"), ("1", "nothing usable, refused, or a result that could not be written"), ("2", "usage or bad input"),
+    rows = [("0", "done"),
+            ("1", "nothing usable, refused, or a result that could not be written"),
+            ("2", "usage or bad input"),
             ("3", "a gate that was asked for was not met"),
-            (str(cli.INTERRUPTED), "interrupted; partial results are kept and marked"),
+            ("130", "interrupted; partial results are kept and marked"),
             ("143", "the same, by SIGTERM")]  # fmt: skip
     return _table(("exit code", "meaning"), rows)
 
@@ -142,7 +144,7 @@ def law_file_page() -> str:
         f"# The law file\n\n{NOTE}\n{summary}\n\n```text\n{inspect.cleandoc(block)}\n```\n\n"
         f"Times are{rest}\n\n"
         f"{_step_law_file()}\n"
-        f"Schema version {artifact.SCHEMA_VERSION}; files above {artifact.MAX_BYTES >> 20} MiB, "
+        f"Schema version {artifact.SCHEMA_VERSION}; files above {LAW.default} MB, "
         "unknown versions and numbers that are not finite are refused with `ArtifactError`. A law "
         "file holds numbers and names, never code: loading it runs nothing.\n"
     )

@@ -184,6 +184,22 @@ def test_a_measured_engine_keeps_its_visits(here: Path) -> None:
 
 
 @needs_engine
+def test_an_engine_that_does_not_come_back_is_left(here: Path) -> None:
+    """A prompt that takes long: its library gives no way to stop it."""
+    words = ("measure", "openvino", "--isl", "16,32768", "--repeats", "9", "--seed", "4",
+             "-o", "t.csv")  # fmt: skip
+    with running(here, *words) as command:
+        steps = here / "t.run" / "steps.jsonl"
+        command.wait_until(lambda: steps.is_file() and steps.stat().st_size > 0, "a visit")
+        time.sleep(0.3)
+        code, said = command.interrupt()
+    assert code == 130
+    assert "go on with --resume" in said
+    assert len(pd.read_csv(here / "t.csv"))
+    assert json.loads((here / "t.run" / "run.json").read_text())["status"] == "interrupted"
+
+
+@needs_engine
 def test_a_demo_ends(here: Path) -> None:
     with running(here, "demo", "--report", "demo.html") as command:
         command.wait_for("loading a small model")

@@ -28,6 +28,7 @@ SAVING_S = 8.0
 
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _saving: list[object] = []
+_hear_of_saving: list[Callable[[], None]] = []
 _last_words: list[Callable[[], None]] = []
 
 
@@ -99,10 +100,17 @@ def saving() -> Iterator[None]:
     """Save the results of an interrupted command inside the block, however slow the machine is."""
     mark = object()
     _saving.append(mark)
+    for hear in _hear_of_saving:
+        hear()
     try:
         yield
     finally:
         _saving.remove(mark)
+
+
+def hear_of_saving(hear: Callable[[], None]) -> None:
+    """Have ``hear`` called when results of an interrupted command begin to be saved."""
+    _hear_of_saving.append(hear)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -32,6 +32,7 @@ from typer.core import TyperGroup
 from lengthwise import __version__
 from lengthwise.errors import InputError, LengthwiseError
 from lengthwise.interfaces.cli.config_file import NAME, load_config, use_config
+from lengthwise.interfaces.cli.guard import guard, needs_guard
 from lengthwise.interfaces.cli.interrupts import watch
 from lengthwise.interfaces.cli.outputs import INTERRUPTED, running_command
 from lengthwise.interfaces.cli.streams import tolerate
@@ -171,6 +172,10 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
     words = _config_first(words)
     if args is not None:
         sys.exit(_exit_code(words, debug))
+    if needs_guard(words):
+        ended = guard()
+        if ended is not None:
+            sys.exit(ended)
     tolerate()
     watching = watch()
     code = _exit_code(words, debug)

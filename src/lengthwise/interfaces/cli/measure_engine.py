@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lengthwise.errors import NothingUsableError
 from lengthwise.interfaces.cli.common import disk_errors, log, print_json, print_table
+from lengthwise.interfaces.cli.guard import tell_run
 from lengthwise.interfaces.cli.interrupts import last_words, saving
 from lengthwise.interfaces.cli.live import Live
 from lengthwise.interfaces.cli.measure_run import MeasuredRun
@@ -73,7 +74,8 @@ def _run(
         there = f"{len(_visits(kept))} of {plan.count} visits are there"
         run.begin(facts, (STEPS,), there=there)
     show = Live(options.quiet)
-    with last_words(lambda: _rescue(run)):
+    tell_run(run.output, run.into.path)
+    with last_words(lambda: rescue(run.output, run.into.path)):
         result = run_sweep(engine, plan, into=run.into, budget_s=options.budget_s, show=show)
     show.end()
     with saving() if result.status == "interrupted" else nullcontext():
@@ -123,13 +125,23 @@ def _table_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
     return prepare(pd.DataFrame(rows).drop(columns=["visit_rows"]))
 
 
-def _rescue(run: MeasuredRun) -> None:
-    """Write the table of the whole visits: the engine does not come back in time."""
-    rows = run.into.rows()
-    if rows:
-        run.end_at_once(_table_of(rows))
-        wrote(run.output, counted(len(rows), "row"))
-        log("interrupted: what was measured is kept; go on with --resume")
+def rescue(output: Path, run: Path) -> None:
+    """Write the table of the whole visits of a run, and that it was interrupted.
+
+    For an engine that does not come back in time; the run directory has every whole visit.
+    """
+    from lengthwise.data.table import write_table
+    from lengthwise.measurement.run_directory import RunDirectory
+
+    into = RunDirectory(run)
+    rows = into.rows()
+    into.write_manifest({**into.manifest(), "status": "interrupted", "rows": len(rows)})
+    if not rows:
+        log(f"interrupted: {output} was not written")
+        return
+    write_table(_table_of(rows), output)
+    wrote(output, counted(len(rows), "row"))
+    log("interrupted: what was measured is kept; go on with --resume")
 
 
 def _exit_code(result: SweepResult) -> int:

@@ -126,14 +126,6 @@ class MeasuredRun:
         self.into.write_text(SUMMARY_TABLE, pd.DataFrame(points).to_csv(index=False))
         self._report(plain(summary), table)
 
-    def end_at_once(self, table: pd.DataFrame) -> None:
-        """Write table and manifest of a run that is broken off, and nothing that takes time."""
-        from lengthwise.data.table import write_table
-
-        write_table(table, self.output)
-        self.manifest |= {"status": "interrupted", **self._time(), "rows": len(table)}
-        self.into.write_manifest(self.manifest)
-
     def say_written(self) -> None:
         """Tell where table, run and report are."""
         rows = counted(self.manifest["rows"], "row")
