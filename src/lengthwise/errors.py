@@ -46,6 +46,15 @@ class LengthwiseError(Exception):
         text = rule + (f", but got {got}" if got else "") + "."
         super().__init__(text + (f" Remedy: {remedy}." if remedy else ""))
 
+    @property
+    def finding(self) -> str:
+        """What was found, without the remedy and the full stop: for use inside another sentence.
+
+        >>> InputError("level must lie in (0, 1)", got="level=90", remedy="write 0.9").finding
+        'level must lie in (0, 1), but got level=90'
+        """
+        return self.rule + (f", but got {self.got}" if self.got else "")
+
 
 class InputError(LengthwiseError, ValueError):
     """Bad usage or bad data."""
@@ -74,6 +83,11 @@ class MissingExtraError(InputError, ImportError):
             got="no such package in this environment",
             remedy=pip_install(extra),
         )
+
+    @property
+    def finding(self) -> str:
+        """The package and how to get it, in one line."""
+        return f"{self.rule}: {self.remedy}"
 
 
 class OutputError(LengthwiseError):

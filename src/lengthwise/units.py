@@ -56,6 +56,8 @@ def format_ms(value_ms: float) -> str:
 
     >>> format_ms(0.4567), format_ms(12.345), format_ms(2345.6), format_ms(123456.0)
     ('0.457 ms', '12.3 ms', '2.35 s', '123 s')
+    >>> format_ms(1.234e12)
+    '1.23e+09 s'
     """
     if not np.isfinite(value_ms):
         return "n/a"
@@ -63,4 +65,6 @@ def format_ms(value_ms: float) -> str:
         digits = 3 if abs(value_ms) < 1 else 2 if abs(value_ms) < 10 else 1
         return f"{value_ms:.{0 if abs(value_ms) >= 100 else digits}f} ms"
     seconds = value_ms / MS_PER_S
+    if seconds >= 1e5:
+        return f"{seconds:.3g} s"
     return f"{seconds:.{0 if seconds >= 100 else 1 if seconds >= 10 else 2}f} s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from html import escape
 from textwrap import fill
 from typing import Any, Literal, Self
 
@@ -62,7 +63,7 @@ class Flag:
         return f"{self.rule}: {self.message}. Remedy: {self.remedy}."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImportReport:
     """Account of an import.
 
@@ -103,6 +104,13 @@ class ImportReport:
     def to_dict(self) -> dict[str, Any]:
         """Give the same fields as a dictionary ready for JSON."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        counts = f"{self.rows_read:,} rows read, {self.rows_kept:,} usable"
+        return f"ImportReport({self.source!r}, {self.format}: {counts}, {len(self.flags)} flags)"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{escape(self.render())}</pre>"
 
     def __str__(self) -> str:
         return self.render()

@@ -8,7 +8,7 @@ from typing import Any, Literal
 Regime = Literal["overhead", "memory", "compute", "capacity"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Estimate:
     """One predicted time with its interval and its standing.
 
@@ -50,6 +50,11 @@ class Estimate:
 
     def __contains__(self, latency_ms: float) -> bool:
         return self.lo_ms <= latency_ms <= self.hi_ms
+
+    def __repr__(self) -> str:
+        times = f"{self.latency_ms:.4g} ms, {self.level * 100:g} % in {self.lo_ms:.4g} to"
+        where = "" if self.in_domain else f", {self.extrapolation_factor:.3g} x the longest length"
+        return f"Estimate({times} {self.hi_ms:.4g} ms, bound by {self.regime}{where})"
 
     def to_dict(self) -> dict[str, Any]:
         """Give the same fields as a dictionary ready for JSON."""

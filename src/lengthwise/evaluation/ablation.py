@@ -64,6 +64,10 @@ class AblationResult:
             parts.append(part if side in sides else part * np.nan)
         return pd.concat(parts, axis=1).rename_axis("terms").reset_index()
 
+    def _repr_html_(self) -> str:
+        html: str = self.table.round(2).to_html(index=False, border=0)
+        return html
+
     def to_dict(self) -> dict[str, Any]:
         """Return the table and the evaluations, ready for JSON."""
         rows: list[dict[str, Any]] = jsonable(self.table.to_dict("records"))

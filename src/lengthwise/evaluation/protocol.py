@@ -31,7 +31,7 @@ from lengthwise.data.splits import (
     random_split,
 )
 from lengthwise.data.table import load
-from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.errors import InputError, LengthwiseError, NothingUsableError
 from lengthwise.evaluation.estimator import Estimator, Make, check_names, law_set
 from lengthwise.evaluation.held_out import HeldOut, Job, jobs_of, noise_of
 from lengthwise.evaluation.result import EvaluationResult, Failure
@@ -244,4 +244,7 @@ def _checked(values: object, shape: tuple[int, ...]) -> FloatArray:
 
 
 def _text(error: Exception) -> str:
+    """Say why in one line; the remedy of an error belongs to who made the mistake."""
+    if isinstance(error, LengthwiseError):
+        return error.finding
     return f"{type(error).__name__}: {error}"

@@ -20,6 +20,8 @@ from lengthwise.errors import InputError
 from lengthwise.evaluation import scores
 from lengthwise.evaluation.bootstrap import Confidence, median_over_groups
 
+SHOWN = 4
+"""Formulations that a representation names."""
 SCORES = {
     "mape_percent": "mean absolute percentage error",
     "median_ape_percent": "median absolute percentage error",
@@ -48,7 +50,7 @@ class Failure:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EvaluationResult:
     """Outcome of :func:`lengthwise.evaluation.protocol.evaluate`.
 
@@ -91,6 +93,23 @@ class EvaluationResult:
     notes: tuple[str, ...]
     fit_s: dict[str, float]
     partial: bool = False
+
+    def __repr__(self) -> str:
+        of = f"{self.split}{f', factor {self.factor:g}' if self.factor else ''}"
+        head = f"EvaluationResult({of}: {len(self.expected)} groups"
+        scores = ", ".join(
+            f"{row['formulation']} {row['mape_percent']:.1f} %"
+            for row in self.overall.head(SHOWN).to_dict("records")
+        )
+        more = len(self.formulations) - SHOWN
+        partial = "; interrupted" if self.partial else ""
+        return f"{head}; MAPE {scores}{f' and {more} more' if more > 0 else ''}{partial})"
+
+    def _repr_html_(self) -> str:
+        columns = ["formulation", "groups", "mape_percent", "worst_mape_percent", "coverage"]
+        caption = f"{self.split} split, {len(self.expected)} groups, level {self.level:g}"
+        table = self.overall[columns].round(2).to_html(index=False, border=0)
+        return f"<p>{caption}</p>{table}"
 
     @cached_property
     def groups(self) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -300,6 +301,9 @@ class LatencyLaw(Estimator):
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         head = super().__repr__(N_CHAR_MAX)
         return text.equations(head, self.law_set_.laws_) if hasattr(self, "law_set_") else head
+
+    def _repr_html_(self) -> str:
+        return f'<pre style="white-space: pre-wrap">{escape(repr(self))}</pre>'
 
     def _answering(self, level: float = 0.9) -> Answering:
         check_level(level)

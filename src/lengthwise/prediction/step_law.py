@@ -15,6 +15,7 @@ from lengthwise.errors import ColumnError, InputError, NothingUsableError
 from lengthwise.prediction.step_answers import Answers, answer, physics_of
 from lengthwise.prediction.step_deployment import only_deployment
 from lengthwise.prediction.step_points import Points, load_points, mapping_of
+from lengthwise.units import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,6 +64,13 @@ class StepLaw:
         self.coefficients_ = StepCoefficients()
         self.heads_: dict[str, Head] = {}
         self.training_: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        learnt = self.training_
+        if not learnt:
+            return "StepLaw(device profiles, no measurement)"
+        deployments = counted(len(learnt["deployments"]), "deployment")
+        return f"StepLaw({learnt['rows']:,} rows of {deployments})"
 
     @property
     def measured_engines(self) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +13,7 @@ import typer
 from lengthwise.data.output import is_stream, write_text
 from lengthwise.data.output_check import partial_path
 from lengthwise.data.output_kinds import SCORES
-from lengthwise.errors import InputError, NothingUsableError
+from lengthwise.errors import InputError, MissingExtraError, NothingUsableError
 from lengthwise.interfaces.cli.common import (
     AsJson,
     Output,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
 
 SplitName = Literal["length", "random", "batch", "deployment", "hardware"]
 
+BOOSTED = ("lightgbm", "xgboost")
+"""Formulations, and the packages of the same names that they need."""
 DEFAULT = "hachiya-patias,linear,power,cubic-ols,gradient-boosting"
 
 
@@ -189,7 +192,11 @@ def _names(text: str) -> tuple[str, ...]:
     from lengthwise.formulations.registry import names
 
     if text.strip() == "all":
-        return tuple(names())
+        absent = [name for name in BOOSTED if find_spec(name) is None]
+        if absent:
+            remedy = MissingExtraError(absent[0], "boosting").remedy
+            log(f"note: without {' and '.join(absent)}: {remedy}")
+        return tuple(name for name in names() if name not in absent)
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ NAMES = {
     "launches": "waiting for launches", "host_step": "host",
     "host_layers": "host", "host_sequences": "host",
 }  # fmt: skip
+_TIE = "\u00a0"
+_UNIT = re.compile(r"(?<=\d) (?=[A-Za-z%µ])")
+"""The space between a number and its unit."""
 SMALL = 0.005
 """Shares below this, in both phases, are added up as the rest."""
 TINY = 0.0005
@@ -78,9 +82,9 @@ def _times(found: Explanation) -> Iterator[str]:
         ("TPOT", times.tpot_s, _per_token(times), f"bound by {regime['tpot']}"),
     ]  # fmt: skip
     for name, seconds, parts, bound in rows:
-        yield f"  {name}   {format_ms(seconds * 1e3):<9}{bound}"
+        yield f"  {name}   {format_ms(seconds * 1e3):<8} {bound}"
         yield _wrapped(parts, " " * 9)
-    yield f"  E2E    {format_ms(times.e2e_s * 1e3):<9}longest pause between tokens " + format_ms(
+    yield f"  E2E    {format_ms(times.e2e_s * 1e3):<8} longest pause between tokens " + format_ms(
         times.pause_s * 1e3
     )
 
@@ -193,5 +197,12 @@ def _scaled(value: float, unit: str) -> str:
 
 
 def _wrapped(text: str, indent: str) -> str:
-    return textwrap.fill(text, width(), initial_indent=indent, subsequent_indent=indent,
-                         break_on_hyphens=False)  # fmt: skip
+    """Break lines, never between a number and its unit.
+
+    >>> _wrapped("x " * 46 + "takes 41.9 ms", "").splitlines()[-1]
+    '41.9 ms'
+    """
+    tied = _UNIT.sub(_TIE, text)
+    lines = textwrap.fill(tied, width(), initial_indent=indent, subsequent_indent=indent,
+                          break_on_hyphens=False)  # fmt: skip
+    return lines.replace(_TIE, " ")

@@ -31,6 +31,11 @@ COLUMNS = (
     "deployment", "phase", "points", "tokens", "terms kept", "near %", "far %", "noise %",
 )  # fmt: skip
 
+ERRORS = (
+    "near: mean error on points left out in range; far: on the long end, predicted from lengths up "
+    "to\na half and a quarter of it; noise: how far repeats are from their median"
+)
+
 E1 = Literal["auto", "quadratic", "power", "nlogn", "off"]
 E2 = Literal["auto", "floor", "tile", "hill", "tilt", "spline", "off"]
 E3 = Literal["auto", "residual", "isotonic", "offset", "off"]
@@ -128,6 +133,7 @@ def _show(law: LatencyLaw, frame: pd.DataFrame) -> None:
     training, rows = law.training_, [_row(law, *key) for key in law.law_set_.laws_]
     used = f"{training.rows_used:,} of {training.rows:,} rows used"
     print_table(COLUMNS, rows, title=f"{counted(len(rows), 'law')}, {used}")
+    print(ERRORS)
 
 
 def _say_findings(law: LatencyLaw) -> None:

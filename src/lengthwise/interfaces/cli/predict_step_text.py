@@ -52,7 +52,7 @@ def _time(record: dict[str, Any], prefix: str, level: str) -> str:
     value = record[f"{prefix or 'latency_'}ms"]
     if value is None:
         return "n/a (one output token has no gap)"
-    return f"{format_ms(value):<10}{level} {_interval(record, prefix)}"
+    return f"{format_ms(value):<9} {level} {_interval(record, prefix)}"
 
 
 def _interval(record: dict[str, Any], prefix: str) -> str:

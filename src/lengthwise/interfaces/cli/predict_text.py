@@ -74,7 +74,7 @@ def _with_interval(row: pd.Series[Any], prefix: str, level: float) -> str:
     value = row[f"{prefix or 'latency_'}ms"]
     if value != value:
         return "n/a (one output token has no gap)"
-    return f"{format_ms(value):<10}{level * 100:g} % interval {_interval(row, prefix)}"
+    return f"{format_ms(value):<9} {level * 100:g} % interval {_interval(row, prefix)}"
 
 
 def _interval(row: pd.Series[Any], prefix: str) -> str:
