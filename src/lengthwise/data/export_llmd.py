@@ -24,6 +24,7 @@ from lengthwise.data.export_llmd_blocks import (
     stack_of,
     values_of,
 )
+from lengthwise.data.load import is_computed, with_classes
 from lengthwise.data.output import is_stream, write_text
 from lengthwise.data.schema import DEPLOYMENT, TIMES
 from lengthwise.data.table import prepare
@@ -118,8 +119,20 @@ def _yaml(reports: list[Report]) -> str:
     return str(yaml.safe_dump_all(reports, sort_keys=False, explicit_start=len(reports) > 1))
 
 
+def _as_offered(frame: pd.DataFrame) -> pd.DataFrame:
+    """Replace computed numbers in flight by what was offered: a rate, else their class."""
+    computed = is_computed(frame)
+    if not computed.any():
+        return frame
+    offered = with_classes(frame)["concurrency"]
+    if "request_rate" in frame:
+        offered = offered.where(~(computed & frame["request_rate"].notna().to_numpy()))
+    return frame.assign(concurrency=offered)
+
+
 def _stages(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """Split rows by deployment and load, and by lengths where most of them repeat."""
+    frame = _as_offered(frame)
     load = [name for name in (*DEPLOYMENT, *_LOAD, "stage", "statistic") if name in frame]
     lengths = [name for name in _LENGTHS if name in frame]
     groups = frame.groupby(load, dropna=False, sort=False) if load else [((), frame)]

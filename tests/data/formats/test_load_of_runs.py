@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from lengthwise.data.export_llmd import llmd_reports
 from lengthwise.data.importing import import_table
 
 LENGTHS = (256, 512, 1024, 2048)
@@ -173,3 +174,11 @@ def test_inference_perf_stage_of_a_rate(tmp_path: Path) -> None:
     assert open_loop["request_rate"].tolist() == [20.0]
     closed = table_of(tmp_path, stage(count=100, requested_rate=100.0, concurrency=8))
     assert closed["concurrency"].tolist() == [8]
+
+
+def test_a_report_of_llm_d_has_a_stage_for_each_rate(tmp_path: Path) -> None:
+    table = table_of(tmp_path, vllm(0.01, 2.0), vllm(0.04, 0.05))
+    reports = llmd_reports(table)
+    loads = [report["scenario"]["load"]["standardized"] for report in reports]
+    assert sorted(load["rate_qps"] for load in loads) == [0.5] * 4 + [20.0] * 4  # by length
+    assert not any("concurrency" in load for load in loads)

@@ -211,7 +211,8 @@ def _groups(table: pd.DataFrame) -> list[list[str]]:
         load = "batch_size" if batched or "concurrency" not in part else "concurrency"
         rows.append([
             str(deployment), str(phase), f"{len(part):,}", f"{int(part['_usable'].sum()):,}",
-            _span(part, length), _span(part, load),
+            _span(part, length),
+            _span(part, load) + (" in flight" if load == "concurrency" else ""),
         ])  # fmt: skip
     return rows
 
