@@ -15,13 +15,13 @@ def test_it_runs_where_only_root_may_read_the_programs(tmp_path: Path, postgres:
     private = tmp_path / "private é"
     private.mkdir(mode=0o700)
     package = postgres.programs.parent.parent
-    shutil.copytree(postgres.programs.parent, private / "pgserver" / "pginstall",
+    shutil.copytree(postgres.programs.parent, private / package.name / "pginstall",
                     ignore=shutil.ignore_patterns("include", "*.a"))  # fmt: skip
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.is_dir():
         shutil.copytree(libraries, private / libraries.name)
 
-    server = Postgres(private / "pgserver" / "pginstall" / "bin")
+    server = Postgres(private / package.name / "pginstall" / "bin")
     server.start()
     try:
         server.clear()
