@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 
 from lengthwise.errors import InputError
-from lengthwise.interfaces.service.settings import ServiceSettings, default_state, read_tokens
+from lengthwise.interfaces.service.environment import default_state
+from lengthwise.interfaces.service.limits import LIMITS
+from lengthwise.interfaces.service.settings import ServiceSettings
+from lengthwise.interfaces.service.tokens import read_tokens
 
 
 def test_environment_of_the_chart() -> None:
@@ -69,3 +72,33 @@ def test_tokens_with_comments_and_colons() -> None:
 
 def test_a_home_we_cannot_write_to_is_not_used() -> None:
     assert default_state({"HOME": "/nowhere", "TMPDIR": "/t"}) == Path("/t/lengthwise")
+
+
+@pytest.mark.parametrize("text", ["", "  ", ",", "# none", " :write", "a b:write", "\u20ac:read"])
+def test_a_list_of_tokens_that_holds_none_is_an_error(text: str) -> None:
+    with pytest.raises(InputError):
+        ServiceSettings.from_environment({"LENGTHWISE_TOKENS": text})
+    with pytest.raises(InputError):
+        read_tokens(text, "--token")
+
+
+def test_every_limit_is_a_setting_with_bounds(tmp_path: Path) -> None:
+    plain = ServiceSettings(state=tmp_path)
+    for limit in LIMITS:
+        assert limit.holds(getattr(plain, limit.name))
+        told = str(getattr(plain, limit.name))
+        found = ServiceSettings.from_environment({limit.variable: told}, state=tmp_path)
+        assert found == plain
+        for wrong in ("-1", "many", "nan"):
+            with pytest.raises(InputError):
+                ServiceSettings.from_environment({limit.variable: wrong})
+
+
+def test_addresses_are_told_without_their_secrets(tmp_path: Path) -> None:
+    for url in ("http://u:hunter2@t:8000", "http://hunter2@t:8000", "http://t:8000/?k=hunter2"):
+        found = ServiceSettings(state=tmp_path, role="prediction", trainer_url=url)
+        assert found.trainer_place.startswith("http://t:8000")
+        assert "hunter2" not in found.trainer_place + repr(found)
+    with pytest.raises(InputError) as caught:
+        ServiceSettings(state=tmp_path, role="prediction", trainer_url="ftp://u:hunter2@t")
+    assert "hunter2" not in str(caught.value)

@@ -56,13 +56,20 @@ def command(
     tokens_file: Annotated[
         Path | None, typer.Option(help="File of such tokens, one per line.")
     ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Name the service may be called by (Host); * for any.")
+    ] = None,
+    trusted_proxy: Annotated[
+        list[str] | None, typer.Option(help="Address whose X-Forwarded-For says who asks.")
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
     rate: Annotated[
-        float | None, typer.Option(help="Requests a second of one client; 0: no limit. [0]")
+        float | None,
+        typer.Option(help="Requests a second of one client; 0: no limit. [0]"),
     ] = None,
     max_rows: Annotated[int | None, typer.Option(help="Rows of one request. [10000]")] = None,
-    max_body: Annotated[int | None, typer.Option(help="Bytes of one request. [64 MiB]")] = None,
+    max_body: Annotated[int | None, typer.Option(help="Bytes of one request. [16 MiB]")] = None,
     min_rows: Annotated[
         int | None, typer.Option(help="Observations before a law may be ready. [100]")
     ] = None,
@@ -92,7 +99,8 @@ def command(
         seed_law=seed_law, unready_503=unready_503 or None, tokens=_tokens(token, tokens_file),
         tls_cert=tls_cert, tls_key=tls_key, rate_per_s=rate, max_rows=max_rows,
         max_body_bytes=max_body, min_rows=min_rows, train_every_s=train_every,
-        log_requests=log_requests or None,
+        log_requests=log_requests or None, hosts=tuple(allow_host) if allow_host else None,
+        trusted_proxies=tuple(trusted_proxy) if trusted_proxy else None,
     )  # fmt: skip
     stand_down()
     if model or hardware:
@@ -101,18 +109,15 @@ def command(
 
 
 def _tokens(given: list[str] | None, file: Path | None) -> dict[str, str] | None:
-    from lengthwise.interfaces.service.settings import read_tokens
+    from lengthwise.interfaces.service.tokens import read_tokens
 
-    found = read_tokens("\n".join(given or []), "--token")
+    found = read_tokens("\n".join(given), "--token") if given is not None else {}
     if file is not None:
         try:
-            found |= read_tokens(file.read_text(encoding="utf-8"), str(file))
+            found |= read_tokens(file.read_text(encoding="utf-8"), f"file {file}")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError("the file of tokens must be readable text", got=f"{file} ({error})",
                              remedy="write one TOKEN:ROLE per line") from None  # fmt: skip
-        if not found:
-            raise InputError("the file of tokens must hold a token", got=str(file),
-                             remedy="write one TOKEN:ROLE per line")  # fmt: skip
     return found or None
 
 
