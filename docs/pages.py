@@ -16,6 +16,7 @@ from profile_page import profiles_page
 
 from lengthwise import errors
 from lengthwise.data import registry as datasets
+from lengthwise.data.limits import LAW
 from lengthwise.data.schema import COLUMNS, DEPLOYMENT, NEEDED, PHASES
 from lengthwise.formulations import registry as formulations
 from lengthwise.formulations.hachiya_patias import family, scaling

@@ -56,7 +56,7 @@ BAD_FILES: list[tuple[str, bytes, str, str]] = [
     ("packed.parquet.gz", gzip.compress(b"PAR1xxxx"), "packed.parquet.gz", "gunzip"),
     ("broken.jsonl", b'{"a": 1}\n{"a": 2,\n', "line 2", "mend or delete"),
     ("array.jsonl", b'{"a": 1}\n[3]\n', "line 2", "rows as"),
-    ("deep.jsonl", b"[" * 100_000, "line 1", "mend or delete"),
+    ("deep.jsonl", b"[" * 100_000, "line 1", "MAX_NESTING"),
     ("list.json", b'[{"a": 1}]', "'['", "one object per line"),
 ]  # fmt: skip
 

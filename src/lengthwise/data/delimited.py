@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as compute
 
+from lengthwise.data import limits
+from lengthwise.data.opening import open_file, open_text
 from lengthwise.data.schema import COLUMNS
 from lengthwise.errors import FileFormatError
 
 if TYPE_CHECKING:
     import pyarrow.csv as pc
-
-MAX_CELL_BYTES = 1 << 20
-"""Longest cell that is read; longer ones are not measurements."""
 
 _BLOCK_BYTES = 4 << 20
 _NULLS = ["", "NA", "N/A", "n/a", "NaN", "nan", "null", "NULL", "None", "#N/A"]
@@ -32,7 +30,7 @@ def iter_delimited(path: Path, rows: int, delimiter: str) -> Iterator[pd.DataFra
     held: list[pd.DataFrame] = []
     count, multiline = 0, False
     try:
-        with _open(path, names, lines, delimiter) as reader:
+        with open_file(path) as file, _open(file, names, lines, delimiter) as reader:
             for batch in reader:
                 piece = _plain(batch, path)
                 multiline = multiline or _has_newline(batch)
@@ -50,12 +48,14 @@ def iter_delimited(path: Path, rows: int, delimiter: str) -> Iterator[pd.DataFra
         yield _inferred(pd.concat(held, ignore_index=True))
 
 
-def _open(path: Path, names: list[str], lines: int, delimiter: str) -> pc.CSVStreamingReader:
+def _open(
+    file: IO[bytes], names: list[str], lines: int, delimiter: str
+) -> pc.CSVStreamingReader:  # fmt: skip
     import pyarrow.csv as pc  # here: points without a file should not wait for it
 
     # Everything is read as text first: a type inferred from the first block can be wrong later.
     return pc.open_csv(
-        pa.input_stream(str(path), compression="gzip" if is_packed(path) else None),
+        file,
         read_options=pc.ReadOptions(
             column_names=names, skip_rows=lines, block_size=_BLOCK_BYTES, use_threads=False
         ),
@@ -69,8 +69,7 @@ def _open(path: Path, names: list[str], lines: int, delimiter: str) -> pc.CSVStr
 
 def _header(path: Path, delimiter: str) -> tuple[list[str], int]:
     """Read and check the column names; also give the number of lines they take."""
-    opener = gzip.open if is_packed(path) else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+    with open_text(path, newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
         try:
             names = [name.strip() for name in next(row for row in reader if row)]
@@ -82,6 +81,8 @@ def _header(path: Path, delimiter: str) -> tuple[list[str], int]:
 
 
 def _check_names(path: Path, names: list[str]) -> None:
+    if len(names) > limits.COLUMNS.value:
+        limits.COLUMNS.refuse(path, f"{len(names):,}", "keep the columns of measurements")
     if len(names) == 1 and re.search(r"[;|]|\S +\S+ +\S", names[0]):
         raise FileFormatError(
             "columns must be separated by commas or tabs", got=f"one column {names[0]!r} in {path}",
@@ -103,12 +104,10 @@ def _check_names(path: Path, names: list[str]) -> None:
 def _plain(batch: pa.RecordBatch, path: Path) -> pd.DataFrame:
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
         longest = compute.max(compute.binary_length(column)).as_py() or 0
-        if longest > MAX_CELL_BYTES:
-            raise FileFormatError(
-                f"a cell must be under {MAX_CELL_BYTES:,} bytes",
-                got=f"{longest:,} bytes in column {name!r} of {path}",
-                remedy="drop columns of prompts and answers before importing",
-            )
+        if longest > limits.CELL.value * 1024:
+            limits.CELL.refuse(path, f"{longest:,} bytes in column {name!r:.60}",
+                               "drop columns of prompts and answers before importing",
+                               )  # fmt: skip
     return pd.DataFrame(batch.to_pandas())
 
 
@@ -120,8 +119,7 @@ def _has_newline(batch: pa.RecordBatch) -> bool:
 
 def _check_quotes(path: Path) -> None:
     """Refuse an odd number of quotes: one that is never closed swallows rows without a word."""
-    opener = gzip.open if is_packed(path) else open
-    with opener(path, "rb") as file:
+    with open_file(path) as file:
         quotes = sum(block.count(b'"') for block in iter(lambda: file.read(1 << 20), b""))
     if quotes % 2:
         raise FileFormatError(
@@ -150,8 +148,7 @@ def _uneven(path: Path, delimiter: str, error: Exception) -> FileFormatError | N
     """Return the error for a line with another number of cells, if that is what is wrong."""
     if "Expected" not in str(error):
         return None
-    opener = gzip.open if is_packed(path) else open
-    with opener(path, "rt", encoding="utf-8-sig", newline="") as file:
+    with open_text(path, newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
         names = next(row for row in reader if row)
         begin = reader.line_num + 1
@@ -182,12 +179,6 @@ def _explained(path: Path, error: Exception) -> FileFormatError:
         f"{path} must be readable to its end", got=text[:200],
         remedy="the file is damaged or cut off: copy or write it again",
     )  # fmt: skip
-
-
-def is_packed(path: Path) -> bool:
-    """Say whether the file is gzip, by its first bytes."""
-    with path.open("rb") as file:
-        return file.read(2) == b"\x1f\x8b"
 
 
 def _is_number(text: str) -> bool:

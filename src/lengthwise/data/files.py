@@ -17,17 +17,19 @@ from typing import IO, Any
 import pandas as pd
 import pyarrow as pa
 
-from lengthwise.data.delimited import is_packed, iter_delimited
+from lengthwise.data import limits
+from lengthwise.data.delimited import iter_delimited
 from lengthwise.data.law_files import refuse_law
+from lengthwise.data.limits import FREE_CELLS
+from lengthwise.data.opening import is_packed, open_text, read_head
 from lengthwise.data.output import is_stream, opened
+from lengthwise.data.parquet import iter_parquet
+from lengthwise.data.parsing import parse_json
 from lengthwise.data.places import read_from
 from lengthwise.data.signatures import binary_guess
 from lengthwise.data.suffixes import SUFFIXES, Format, table_suffix
 from lengthwise.data.text_guesses import text_guess
 from lengthwise.errors import FileFormatError
-
-MAX_LINE = 8 << 20
-"""Longest JSON line, characters."""
 
 _HEAD_BYTES = 1 << 16
 _KNOWN = "use .csv, .tsv, .parquet or .jsonl"
@@ -80,10 +82,12 @@ def iter_tables(path: str | Path, rows: int = 1_000_000) -> Iterator[pd.DataFram
     kind = format_of(path)
     read = {"parquet": _iter_parquet, "jsonl": _iter_json_lines}.get(kind)
     pieces = read(path, rows) if read else iter_delimited(path, rows, _delimiter(path, kind))
-    found = False
+    found = 0
     for piece in pieces:
+        found += len(piece)
+        if found > limits.ROWS.value:
+            limits.ROWS.refuse(path, "more")
         if len(piece):
-            found = True
             yield piece
     if not found:
         raise FileFormatError(
@@ -170,17 +174,14 @@ def written_format(path: Path) -> Format:
 
 def _head(path: Path) -> tuple[bytes, bool]:
     """Read the first bytes, unpacked, and whether they were packed."""
-    if path.is_dir():
-        raise FileFormatError("a table is one file", got=f"the folder {path}", remedy="name a file")
     try:
         packed = is_packed(path)
-        with gzip.open(path) if packed else path.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+        head = read_head(path, _HEAD_BYTES)
     except FileNotFoundError:
         raise FileFormatError(
             "the file must exist", got=str(path), remedy="check the path"
         ) from None
-    except (OSError, EOFError) as error:
+    except OSError as error:
         raise _damaged(path, error) from error
     if not head:
         raise FileFormatError(
@@ -224,49 +225,50 @@ def _delimiter(path: Path, kind: Format) -> str:
 
 
 def _iter_parquet(path: Path, rows: int) -> Iterator[pd.DataFrame]:
-    import pyarrow.parquet as pq  # here: points without a file should not wait for it
-
     try:
-        # pre_buffer would keep the bytes of the whole file, however small the batches.
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            names = file.schema_arrow.names
-            twice = sorted({name for name in names if names.count(name) > 1})
-            if twice:
-                raise FileFormatError(
-                    "column names must be unique", got=", ".join(twice), remedy="rename one"
-                )
-            for batch in file.iter_batches(batch_size=rows):
-                yield batch.to_pandas()
+        yield from iter_parquet(path, rows)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from error
 
 
 def _iter_json_lines(path: Path, rows: int) -> Iterator[pd.DataFrame]:
     records: list[dict[str, Any]] = []
-    opener: Callable[..., IO[str]] = gzip.open if is_packed(path) else open
+    keys: set[str] = set()
+    most, number = limits.LINE.value * 1024, 0
     try:
-        with opener(path, "rt", encoding="utf-8-sig") as file:
-            number = 0
-            while line := file.readline(MAX_LINE):
+        with open_text(path) as file:
+            while line := file.readline(most + 1):
                 number += 1
+                if len(line) > most:
+                    limits.LINE.refuse(path, f"a longer one, line {number},")
                 if line.strip():
                     records.append(_json_row(path, line, number))
+                    keys.update(records[-1])
+                    if len(keys) > limits.COLUMNS.value:
+                        limits.COLUMNS.refuse(path, f"{len(keys):,} up to line {number}")
                 if len(records) == rows:
-                    yield pd.DataFrame(records)
+                    yield _frame(records, path)
                     records = []
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise _damaged(path, error) from error
     if records:
-        yield pd.DataFrame(records)
+        yield _frame(records, path)
+
+
+def _frame(records: list[dict[str, Any]], path: Path) -> pd.DataFrame:
+    """Make a table of rows, unless nearly all of its cells would be empty."""
+    cells = len(records) * len({key for row in records for key in row})
+    if cells > FREE_CELLS and cells > limits.FILL.value * sum(map(len, records)):
+        limits.FILL.refuse(path, f"{cells:,} cells, nearly all empty,")
+    return pd.DataFrame(records)
 
 
 def _json_row(path: Path, line: str, number: int) -> dict[str, Any]:
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        reason = error.msg if isinstance(error, json.JSONDecodeError) else _first_line(error)
+        row = parse_json(line.strip(), f"line {number} of {path}")
+    except json.JSONDecodeError as error:
         raise FileFormatError(
-            "each line must be a JSON object", got=f"line {number} of {path}: {reason}",
+            "each line must be a JSON object", got=f"line {number} of {path}: {error.msg}",
             remedy="mend or delete this line (the last one may be cut off)",
         ) from None  # fmt: skip
     if not isinstance(row, dict):

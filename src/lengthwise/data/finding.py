@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lengthwise.data.delimited import is_packed
 from lengthwise.data.formats import registry
 from lengthwise.data.formats.base import Document
 from lengthwise.data.law_files import refuse_law
+from lengthwise.data.limits import FILES
+from lengthwise.data.opening import is_packed
 from lengthwise.data.schema import PHASES
 from lengthwise.data.signatures import UTF16, binary_guess
-from lengthwise.errors import FileFormatError, InputError
+from lengthwise.errors import FileFormatError
 
 PLAIN = "table"
 
-MOST_FILES = 10_000
 LARGEST_TEXT = 256 << 20
 """Text above this, bytes, is a plain table unless it begins as JSON: tools write less."""
 
@@ -101,7 +101,7 @@ def _is_plain_for_sure(path: Path) -> bool:
         return True
     try:
         head = Document(path).head
-    except (OSError, EOFError):
+    except (OSError, FileFormatError):
         return True
     start = head.lstrip()[:1]
     if not start or head.startswith(b"PAR1"):
@@ -144,11 +144,8 @@ def _in_folder(folder: Path, file_format: str | None) -> tuple[list[Path], list[
         path for path in folder.rglob("*")
         if path.is_file() and not _is_hidden(path.relative_to(folder))
     )  # fmt: skip
-    if len(everything) > MOST_FILES:
-        raise InputError(
-            f"a folder to import must hold at most {MOST_FILES:,} files",
-            got=f"{len(everything):,} in {folder}", remedy="name the files or a folder inside",
-        )  # fmt: skip
+    if len(everything) > FILES.value:
+        FILES.refuse(folder, f"{len(everything):,}", "name the files or a folder inside")
     known = [
         path for path in everything
         if not _is_of_a_phase(path) and _is_result(path, file_format)
@@ -183,7 +180,10 @@ def _is_of_a_phase(path: Path) -> bool:
 def _is_result(path: Path, file_format: str | None) -> bool:
     if path.suffix.lower() not in _SUFFIXES or _is_plain_for_sure(path):
         return False
-    found = registry.candidates(Document(path))
+    try:
+        found = registry.candidates(Document(path))
+    except FileFormatError:  # it is said not to be read; the others are
+        return False
     if file_format is not None:
         return file_format in found
     return len(found) == 1

@@ -17,16 +17,17 @@ from __future__ import annotations
 
 import json
 import math
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lengthwise.data.limits import TOML
+from lengthwise.data.opening import read_text
 from lengthwise.data.output import write_text
+from lengthwise.data.parsing import parse_toml
 from lengthwise.domain.hardware import KINDS, WIDER, HardwareSpec
 from lengthwise.errors import FileFormatError, InputError
 
-LARGEST_FILE = 1_000_000
 REQUIRED = ("memory_bandwidth_bytes_per_s", "memory_bytes", "peak_flops")
 RANGES: dict[str, tuple[float, float, str]] = {
     "memory_bandwidth_bytes_per_s": (1e8, 1e15, "bytes per second: 1 GB/s is 1e9"),
@@ -55,15 +56,13 @@ def read_hardware(path: Path | str) -> HardwareSpec:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise FileFormatError(
-                "a hardware file is a few lines of TOML", got=f"{path}: too large"
-            )
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = parse_toml(read_text(path, TOML), path)
     except OSError as error:
         raise InputError("the hardware file must be readable",
                          got=f"{path}: {error.strerror or error}") from None  # fmt: skip
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except FileFormatError:
+        raise
+    except ValueError as error:
         raise FileFormatError("a hardware file must be TOML", got=f"{path}: {error}",
                               remedy="for one: lengthwise doctor -o my.toml") from None  # fmt: skip
     return checked_hardware(content, default_name=path.stem, where=str(path))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NoReturn
 
+from lengthwise.data.opening import read_head
 from lengthwise.errors import ArtifactError, FileFormatError
 
 LAW, STEP_LAW = "lengthwise-law", "lengthwise-step-law"
@@ -28,11 +29,10 @@ def law_kind(path: str | Path) -> str | None:
     True
     """
     try:
-        with Path(path).open(encoding="utf-8") as file:
-            head = file.read(_HEAD)
-    except (OSError, UnicodeDecodeError):
+        head = read_head(path, _HEAD)
+    except (OSError, FileFormatError):
         return None
-    return next((kind for kind in WHAT if f'"{kind}"' in head), None)
+    return next((kind for kind in WHAT if f'"{kind}"'.encode() in head), None)
 
 
 def refuse_law(path: str | Path) -> None:

@@ -6,7 +6,6 @@ second.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -14,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from lengthwise.data.law_files import WHAT, law_kind
+from lengthwise.data.limits import CONFIG as CONFIG_SIZE
 from lengthwise.data.model_hub import CONFIG, QUANTISED, config_from_hub
+from lengthwise.data.opening import read_text
+from lengthwise.data.parsing import parse_json
 from lengthwise.domain.model import ModelSpec, find_model
 from lengthwise.domain.model_config import parse_config
 from lengthwise.errors import FileFormatError, InputError
-
-LARGEST = 16 << 20
-"""Largest configuration read, bytes; published ones are below 1 MB."""
 
 
 def load_model(name_or_path: str | os.PathLike[str]) -> ModelSpec:
@@ -55,7 +54,7 @@ def load_model(name_or_path: str | os.PathLike[str]) -> ModelSpec:
     path = Path(text)
     if path.is_dir():
         return read_config(path / CONFIG)
-    if path.is_file():
+    if path.exists():
         return read_config(path)
     if path.suffix == ".json" or text.startswith((".", "~", os.sep)):
         remedy = "check the path, or give a name from the catalogue"
@@ -79,7 +78,7 @@ def read_config(path: str | os.PathLike[str]) -> ModelSpec:
 
     Examples
     --------
-    >>> import tempfile
+    >>> import json, tempfile
     >>> sizes = {"hidden_size": 64, "num_hidden_layers": 2, "vocab_size": 100,
     ...          "num_attention_heads": 4, "intermediate_size": 128}
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -107,19 +106,15 @@ def _read_object(path: Path) -> Mapping[str, Any]:
     """Read a JSON object, with errors for people."""
     remedy = "give the config.json as published with the model"
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise FileFormatError(
-                f"a config.json has at most {LARGEST >> 20} MB", got=f"{path}: {size} bytes",
-                remedy=remedy,
-            )  # fmt: skip
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        value = parse_json(read_text(path, CONFIG_SIZE), path)
+    except FileFormatError:
+        raise
     except OSError as error:
         got = f"{path}: {error.strerror or error}"
         raise FileFormatError("the model's config.json must be readable", got=got,
                               remedy=remedy) from error  # fmt: skip
-    except (ValueError, RecursionError) as error:
-        got = f"{path}: {str(error) or 'nested too deep':.120}"
+    except ValueError as error:
+        got = f"{path}: {error!s:.120}"
         raise FileFormatError("a config.json holds one JSON object", got=got,
                               remedy=remedy) from error  # fmt: skip
     if not isinstance(value, Mapping):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import gzip
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 import pandas as pd
 
-from lengthwise.data.delimited import is_packed
+from lengthwise.data.opening import open_text
 from lengthwise.data.suffixes import Format
 
 _FILE = "lengthwise_file"
@@ -59,7 +58,7 @@ def lines_of(data: pd.DataFrame | pd.Series, rows: Iterable[int]) -> dict[int, i
     wanted = set(rows)
     last = max(wanted, default=-1)
     found: dict[int, int] = {}
-    with _opened(Path(path)) as file:
+    with open_text(path, newline="") as file:
         starts = _starts_of_lines(file) if kind == "jsonl" else _starts_of_records(file, delimiter)
         for row, line in enumerate(starts):
             if row in wanted:
@@ -67,12 +66,6 @@ def lines_of(data: pd.DataFrame | pd.Series, rows: Iterable[int]) -> dict[int, i
             if row >= last:
                 break
     return found
-
-
-def _opened(path: Path) -> IO[str]:
-    if is_packed(path):
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
 
 
 def _starts_of_lines(file: IO[str]) -> Iterator[int]:

@@ -64,7 +64,7 @@ from lengthwise.formulations.typed_json import (
     wrong,
 )
 from lengthwise.prediction.coefficients import coefficients_of, equation_of, terms_of
-from lengthwise.prediction.law_json import MAX_BYTES, SCHEMA_VERSION, check_version, parse
+from lengthwise.prediction.law_json import SCHEMA_VERSION, check_version, parse
 from lengthwise.prediction.training import HeldOutError, Training
 
 KIND = LAW
@@ -219,4 +219,4 @@ def _by_phase(cls: type, data: Any, where: str, phases: set[str]) -> dict[str, A
     return found
 
 
-__all__ = ["KIND", "MAX_BYTES", "SCHEMA_VERSION", "read_law", "write_law"]
+__all__ = ["KIND", "SCHEMA_VERSION", "read_law", "write_law"]

@@ -128,7 +128,7 @@ def test_lines_cut_off_say_where(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (b'{"a": {"b": [1]}}', "1 JSON object with the keys a"),
         (b"[1, 2, 3]", "shape of a known format"),
         (b"{", "complete JSON"),
-        (b"[" * 100_000, "nested too deeply"),
+        (b"[" * 100_000, "nesting must be at most 64"),
         (b'{"a": NaN, "b": {}}', "of which b holds more JSON"),
     ],
 )

@@ -14,7 +14,6 @@ from send to last byte, queue time is apart; counts of the server win over those
 from __future__ import annotations
 
 import codecs
-import gzip
 import json
 import re
 from collections.abc import Mapping
@@ -25,6 +24,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from lengthwise.data.opening import read_bytes, read_head
+from lengthwise.data.parsing import parse_json, parse_value
 from lengthwise.data.report import Flag
 
 HEAD_BYTES = 1 << 16
@@ -47,16 +48,12 @@ class Document:
     @cached_property
     def data(self) -> bytes:
         """The whole file, unpacked if it is gzip."""
-        data = self.path.read_bytes()
-        return gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+        return read_bytes(self.path)
 
     @cached_property
     def head(self) -> bytes:
         """The first 64 KiB, unpacked if the file is gzip."""
-        with self.path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(self.path) if packed else self.path.open("rb") as file:
-            return file.read(HEAD_BYTES)
+        return read_head(self.path, HEAD_BYTES)
 
     @cached_property
     def text(self) -> str:
@@ -82,8 +79,8 @@ class Document:
         if not self.text.lstrip().startswith(("{", "[")):
             return None
         try:
-            return json.loads(self.text)
-        except (ValueError, RecursionError):
+            return parse_json(self.text, self.path)
+        except json.JSONDecodeError:
             return None
 
     @cached_property
@@ -91,14 +88,14 @@ class Document:
         """The file as JSON lines or concatenated JSON values; empty when it is neither."""
         if self.json is not None:
             return [self.json]
-        decoder, text, values = json.JSONDecoder(), self.text, []
+        text, values = self.text, []
         at = _past_space(text, 0)
         if text[at : at + 1] not in ("{", "["):
             return []
         while at < len(text):
             try:
-                value, end = decoder.raw_decode(text, at)
-            except (ValueError, RecursionError):
+                value, end = parse_value(text, at, self.path)
+            except json.JSONDecodeError:
                 return []
             values.append(value)
             at = _past_space(text, end)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
-import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from lengthwise.data.formats.base import Document
 from lengthwise.data.formats.chrome_trace_steps import Annotation, outermost
 from lengthwise.data.formats.fields import at, damaged, number
+from lengthwise.data.limits import DOCUMENT
+from lengthwise.data.opening import read_head
+from lengthwise.errors import FileFormatError
 
 _HEAD = 1 << 20
 _KERNELS = {"kernel"}
@@ -33,11 +34,9 @@ class DeviceWork(NamedTuple):
 def head_of(document: Document) -> str:
     """Give the first megabyte of a file as text, unpacked; empty when it cannot be read."""
     try:
-        with document.path.open("rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-        with gzip.open(document.path) if packed else document.path.open("rb") as file:
-            return file.read(_HEAD).decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
-    except (OSError, EOFError, zlib.error):
+        head = read_head(document.path, _HEAD, DOCUMENT)
+        return head.decode("utf-8", errors="replace").lstrip("\ufeff \t\r\n")
+    except (OSError, FileFormatError):
         return ""
 
 
@@ -45,7 +44,9 @@ def load(document: Document) -> Any:
     """Read a trace, packed or not, as JSON."""
     try:
         return document.json if document.json is not None else json.loads(document.text)
-    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
+    except FileFormatError:
+        raise
+    except (OSError, ValueError) as error:
         raise damaged("a trace must be whole JSON", f"{document.path}: {error}"[:120]) from None
 
 

@@ -10,6 +10,7 @@ from typing import cast
 
 from lengthwise.data.formats.base import Document, Format, Parsed
 from lengthwise.data.formats.json_guesses import json_guess
+from lengthwise.data.parsing import parse_json
 from lengthwise.data.signatures import Guess, binary_guess
 from lengthwise.data.text_guesses import text_guess
 from lengthwise.errors import FileFormatError, InputError, LengthwiseError
@@ -42,6 +43,11 @@ NAMES = tuple(MODULES)
 _GUESSED = 1 << 16
 """Characters of a text by which it is described."""
 
+_UNEXPECTED = (
+    KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError,
+)  # fmt: skip
+"""What content of an unexpected shape makes a reader raise."""
+
 _SHOWN = "see lengthwise import --help for what can be read"
 
 
@@ -63,7 +69,16 @@ def get(name: str) -> Format:
 
 def candidates(document: Document) -> list[str]:
     """Name the formats whose shape the content has, usually one or none."""
-    return [name for name in NAMES if get(name).matches(document)]
+    return [name for name in NAMES if _has_shape(get(name), document)]
+
+
+def _has_shape(reader: Format, document: Document) -> bool:
+    try:
+        return reader.matches(document)
+    except LengthwiseError:
+        raise
+    except _UNEXPECTED:  # a value of another kind than the tool writes
+        return False
 
 
 def sniff(path: str | Path) -> str:
@@ -103,7 +118,7 @@ def read_format(path: str | Path, name: str | None = None) -> tuple[Parsed, str]
     """
     document = Document(Path(path))
     name = sniff(path) if name is None else get(name).NAME
-    if not get(name).matches(document):
+    if not _has_shape(get(name), document):
         others = [other for other in candidates(document) if other != name]
         raise FileFormatError(
             f"the content must have the shape of {get(name).TITLE} (--format {name})",
@@ -114,7 +129,7 @@ def read_format(path: str | Path, name: str | None = None) -> tuple[Parsed, str]
         return get(name).read(document), name
     except LengthwiseError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except _UNEXPECTED as error:
         raise FileFormatError(
             f"{document.path} must be as {get(name).TITLE} writes it",
             got=f"{type(error).__name__}: {str(error)[:120]}",
@@ -153,11 +168,9 @@ def broken_json(document: Document) -> str:
     if document.rows or not document.text.lstrip().startswith(("{", "[")):
         return ""
     try:
-        json.loads(document.text)
+        parse_json(document.text, document.path)
     except json.JSONDecodeError as error:
         return f"{error.msg} at line {error.lineno} column {error.colno}"
-    except RecursionError:
-        return "JSON nested too deeply"
     return ""
 
 
