@@ -25,6 +25,8 @@ LEAST_JUMP = {"page_hinkley": float(np.log(1.22)), "adwin": float(np.log(1.35))}
 above all."""
 DEPENDENT = 3.0
 """Long-run over short-run spread from which changes have to be larger still."""
+SHOWN = 64
+"""Rows since the change, the newest, that may show an older law to be right again."""
 LEVEL_SD, POD_SD = 0.07, 0.05
 """What remains uncertain about levels and pods after the move."""
 FREE_SD = 0.5
@@ -46,6 +48,10 @@ def repair(learner: TargetLearner, by: str, now: float, note: Note) -> None:
     if abs(jump) < least:
         learner.follow(jump, slow=by == "adwin")
         return
+    older = learner.shelf.fitting(learner.model, block[:, after][:, -SHOWN:], Frame())
+    if older is not None and after.sum() >= LEAST:
+        learner.doubt.give_way(learner, older, now, note)
+        return
     again = learner.explained_at >= 0 and learner.seen - learner.explained_at < UNCURED
     if not again and _explained(learner, block[:, after], jump):
         learner.explained_at = learner.seen
@@ -58,6 +64,7 @@ def repair(learner: TargetLearner, by: str, now: float, note: Note) -> None:
         kept.trust = learner.model.trust
         learner.model = kept  # what the filter made of the change bent the law's shape
     moved = _move(learner.model, block[:, after])
+    learner.unconfirmed()
     learner.shift += jump
     for memory in (learner.memory, learner.holdout):
         memory.data[SHIFT, memory.data[SEQUENCE] >= since] = learner.shift

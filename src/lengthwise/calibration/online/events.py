@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 KINDS = ("promoted", "kept", "rolled_back", "drift", "widened", "offset_refitted",
-         "covariance_reset", "alarm", "recovered", "correction_on", "correction_off")  # fmt: skip
+         "covariance_reset", "alarm", "replaced", "recovered", "correction_on",
+         "correction_off")  # fmt: skip
 """Kinds of event."""
 
 

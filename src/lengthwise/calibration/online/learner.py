@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.calibration.online import quarantine, state
+from lengthwise.calibration.online import quarantine, relabel, repeats, state
+from lengthwise.calibration.online.doubt import MOST_ASIDE
 from lengthwise.calibration.online.events import Event
 from lengthwise.calibration.online.labels import Labels
-from lengthwise.calibration.online.memory import POD, Memory, pack_rows
+from lengthwise.calibration.online.memory import pack_rows
+from lengthwise.calibration.online.repeats import Repeats
 from lengthwise.calibration.online.residuals import edges
 from lengthwise.calibration.online.settings import LearnerSettings
 from lengthwise.calibration.online.target import TargetLearner
@@ -69,6 +71,7 @@ class OnlineLearner:
         self.frame = Frame()
         self.events: list[Event] = []
         self.ignored = 0
+        self.repeats = Repeats()
         self._rng = np.random.default_rng(self.settings.seed)
         self._law: OnlineLaw | None = prior
 
@@ -86,7 +89,7 @@ class OnlineLearner:
             )  # fmt: skip
         return self._law
 
-    def observe(self, rows: RouterRows, ttft_s: Any, tpot_s: Any, time_s: Any) -> None:
+    def observe(self, rows: RouterRows, ttft_s: Any, tpot_s: Any, time_s: Any) -> Any:
         """Learn from completed requests, in the order given.
 
         Parameters
@@ -97,25 +100,42 @@ class OnlineLearner:
             What happened, seconds, shape (n,); NaN or 0 says nothing about that target.
         time_s
             When, seconds on any clock, shape (n,); used for events only.
+
+        Returns
+        -------
+        object array of str, shape (n,)
+            Why a row was not believed, of either target; "" if it was.
         """
         seconds = {"ttft": _column("ttft_s", ttft_s, rows), "tpot": _column("tpot_s", tpot_s, rows)}
         times = np.nan_to_num(_column("time_s", time_s, rows), posinf=0.0, neginf=0.0)
         if not len(rows):
-            return
-        fine = (
-            quarantine.reasons(
-                {name: getattr(rows, name) for name in NUMBERS}, seconds["ttft"], seconds["tpot"]
-            )
-            == ""
-        )
-        self.ignored += int((~fine).sum())
-        types, pods = self._label(rows)
+            return np.empty(0, dtype=object)
+        columns = {name: getattr(rows, name) for name in NUMBERS}
+        why = quarantine.reasons(columns, seconds["ttft"], seconds["tpot"])
+        self.ignored += int((why != "").sum())
+        why[self._repeated(columns, seconds) & (why == "")] = repeats.REASON
+        fine = why == ""
+        types, pods = self._label(rows, fine)
         for name, y in seconds.items():
             use = np.flatnonzero(fine & (y > 0))
             if len(use):
                 block = pack_rows(rows.take(use), types[use], pods[use], np.log(y[use]))
-                self._learn(self.targets[name], block, times[use])
+                found = why[use]
+                self._learn(self.targets[name], block, times[use], found)
+                why[use] = found
+            if self.targets[name].gate.share < MOST_ASIDE:  # else the law may be wrong, not the row
+                fine = why == ""
         self._law = None
+        return why
+
+    def _repeated(self, columns: Mapping[str, Any], seconds: Mapping[str, FloatArray]) -> Any:
+        both = np.stack([*columns.values(), *seconds.values()])
+        return np.array(self.repeats.too_many(both), dtype=bool)
+
+    @property
+    def suspect(self) -> dict[str, str]:
+        """Why nothing told of a target is sure, by target; empty when all is well."""
+        return {name: t.suspect for name, t in self.targets.items() if t.suspect}
 
     def status(self) -> dict[str, Any]:
         """Plain JSON about what was learnt and how well it does."""
@@ -141,20 +161,25 @@ class OnlineLearner:
         """
         return state.learner_from_dict(cls, data)
 
-    def _label(self, rows: RouterRows) -> tuple[Any, Any]:
-        types, pods, moved = self.labels.place(rows)
-        if moved is not None:
-            for t in self.targets.values():
-                _move_pods(t, moved)
+    def _label(self, rows: RouterRows, fine: Any) -> tuple[Any, Any]:
+        types, pods, moved_types, moved_pods = self.labels.place(rows, fine)
+        for target in self.targets.values():
+            if moved_types is not None:
+                relabel.move_types(target, moved_types)
+            if moved_pods is not None:
+                relabel.move_pods(target, moved_pods)
         self._frame()
         for t in self.targets.values():
             t.fit_labels(len(self.labels.types), len(self.labels.pods))
         return types, pods
 
-    def _learn(self, target: TargetLearner, block: FloatArray, times: FloatArray) -> None:
+    def _learn(
+        self, target: TargetLearner, block: FloatArray, times: FloatArray, why: Any
+    ) -> None:
         done = 0
         while done < block.shape[1]:
-            done += target.observe(block[:, done:], times[done:], self.frame, self._rng, self._note)
+            done += target.observe(block[:, done:], times[done:], self.frame, self._rng,
+                                   self._note, why[done:])  # fmt: skip
             if target.until_fit == 0 and len(target.memory) and len(target.holdout):
                 self._refit(target, float(times[done - 1]))
 
@@ -198,19 +223,3 @@ def _column(name: str, values: Any, rows: RouterRows) -> FloatArray:
             remedy="send NaN where nothing was observed",
         )
     return column
-
-
-def _move_pods(target: TargetLearner, moved: Any) -> None:
-    """Give pods new positions (0: forgotten) everywhere."""
-    kept = np.flatnonzero(moved)
-    for model in target.models():
-        order = np.concatenate([[0], kept])[: len(model.offset)]
-        order = order[order < len(model.offset)]
-        model.offset, model.variance = model.offset[order], model.variance[order]
-    target.anchored = target.anchored[0], min(target.anchored[1], len(target.anchor.offset))
-    for memory in (target.memory, target.holdout):
-        _relabel(memory, moved)
-
-
-def _relabel(memory: Memory, moved: Any) -> None:
-    memory.data[POD] = moved[memory.data[POD].astype(int)]

@@ -2,7 +2,8 @@
 
 Minimises  sum_i w_i rho((log y_i - log sum_k exp(theta_k) x_ik) / s) + |theta - mu|^2_prior / 2
 by damped Gauss-Newton; the gradient of the log of the sum is the share of each term, between 0
-and 1, which makes the problem tame. rho is Huber's.
+and 1, which makes the problem tame. rho is Huber's,
+and rows far out are then left out altogether.
 
 A term whose typical coefficient is far too small has no share, hence no gradient, and would stay
 small for ever: so fits also begin from least squares of relative errors with coefficients of at
@@ -20,6 +21,8 @@ from scipy.optimize import nnls
 from lengthwise.units import FloatArray
 
 HUBER = 2.0
+WIDE, MANY = 5.0, 0.97
+"""Rows beyond so many scales are left out in a second descent, unless they are fewer than 3 %."""
 FLOOR = 0.02
 """Least scale of the log residual."""
 STEPS = 40
@@ -65,7 +68,11 @@ def fit(
     prior = _inverse(covariance)
     starts = [mean, _least_squares(x, log_y, weight, mean)] if start is None else [start]
     ends = [_descend(x, log_y, weight, mean, prior, at) for at in starts]
-    return min(ends, key=lambda end: end[1])[0]
+    best = min(ends, key=lambda end: end[1])[0]
+    near = np.abs(_linear(x, log_y, best.theta)[0]) <= WIDE * best.scale
+    if near.sum() < MANY * len(near):  # Huber's weights alone would let so many rows pull
+        best = _descend(x[near], log_y[near], weight[near], mean, prior, best.theta)[0]
+    return best
 
 
 def _least_squares(

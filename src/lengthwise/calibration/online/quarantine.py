@@ -56,6 +56,9 @@ def reasons(rows_columns: Mapping[str, Any], ttft_s: Any, tpot_s: Any) -> Any:
         _mark(why, np.isinf(seconds), f"{name} is not a finite number")
         _mark(why, seconds < 0, f"{name} is negative")
         _mark(why, seconds > LONGEST_S, f"{name} is longer than a day")
+    if "input_tokens" in columns:
+        _mark(why, (columns["input_tokens"] < 1) & ~(columns.get("encoder_tokens", 0.0) > 0),
+              "input_tokens is below 1: every prompt has a token")  # fmt: skip
     uncached = columns.get("input_tokens", np.zeros(1)) * (
         1.0 - columns.get("cached_share", np.zeros(1))
     )

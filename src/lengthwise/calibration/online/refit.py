@@ -20,6 +20,8 @@ times the rows so far: the first traffic of a pod is often unlike the rest, prob
 TYPE_SPREAD = 0.3
 """Standard deviation by which log coefficients of a pod type differ from the pooled ones."""
 LEVEL_SD = 0.03
+LEAST_OF_TYPE = 10
+"""Rows of a pod type from which it gets coefficients of its own."""
 MOST_BETWEEN = 1.0
 """Largest variance between pods."""
 LEAST_GAIN = 0.01
@@ -126,8 +128,9 @@ def _set_types(
         own = pooled
         if several:
             at = context.types == kind
-            own = (_fit(x[at], log_y[at], weight[at], (pooled.theta, near), None) if at.any()
-                   else Fitted(pooled.theta, near, pooled.scale))  # fmt: skip
+            few = counts[kind] < LEAST_OF_TYPE
+            own = (Fitted(pooled.theta, near, pooled.scale) if few
+                   else _fit(x[at], log_y[at], weight[at], (pooled.theta, near), None))  # fmt: skip
         model.theta[kind] = own.theta
         model.covariance[kind] = with_level(own.covariance, LEVEL_SD)
 
@@ -140,7 +143,7 @@ def _gamma(
     length = context.rows.input_tokens
     most = np.sort(length)[int(0.98 * (len(length) - 1))]
     short, long = length <= most / 4, length >= most / 2
-    if short.sum() < 60 or long.sum() < 20:
+    if most <= 0 or short.sum() < 60 or long.sum() < 20:
         return min(max(0.15, bounds[0]), bounds[1])
     fitted = _fit(x[short], log_y[short], weight[short], prior, None)
     error = log_y[long] - np.log(x[long] @ np.exp(fitted.theta))

@@ -31,29 +31,38 @@ RATE = 0.001
 LENGTH_AT = (0.35, 0.7, 0.93)
 LOAD_AT = (0.25, 0.5, 0.8)
 LEAST_SD = 0.01
+TAIL = 0.025
+"""Share of far rows up to which they are the tail of an honest queue."""
 
 
 class Residuals:
-    """Recent residuals of one target: prompt tokens, load, log residual, log y; newest last."""
+    """Recent residuals of one target; newest last.
+
+    The ring holds prompt tokens, load, log residual, log y, and 1 for far rows: they count for
+    quantiles as long as they are few, the tail of an honest queue, and never for the mean.
+    """
 
     def __init__(self) -> None:
-        self.ring = np.empty((4, 0))
+        self.ring = np.empty((5, 0))
         self.working = LEVELS.copy()
         self.mean = np.ones(CELLS)
         self.quantiles = Spread.cold().quantiles
         self.sd = np.full(CELLS, 0.7)
 
     def add(
-        self, length: FloatArray, busy: FloatArray, residual: FloatArray, log_y: FloatArray
-    ) -> None:
-        """Add rows; the oldest go."""
-        new = np.stack([length, busy, residual, log_y])
+        self, length: FloatArray, busy: FloatArray, residual: FloatArray, log_y: FloatArray,
+        far: bool = False,
+    ) -> None:  # fmt: skip
+        """Add rows, all of them far or none; the oldest go."""
+        new = np.stack([length, busy, residual, log_y, np.full(len(residual), float(far))])
         self.ring = np.concatenate([self.ring, new], axis=1)[:, -RING:]
 
     def replace(self, context: Context, residual: FloatArray, log_y: FloatArray) -> None:
         """Begin again from residuals of a new law on rows it was not fitted to."""
         rows = context.rows
-        self.ring = np.stack([rows.input_tokens, load(rows), residual, log_y])[:, -RING // 2 :]
+        near = np.zeros(len(residual))
+        new = np.stack([rows.input_tokens, load(rows), residual, log_y, near])
+        self.ring = new[:, -RING // 2 :]
 
     def forget(self, rows: int) -> None:
         """Drop the newest rows: they belong to a change."""
@@ -81,22 +90,25 @@ class Residuals:
 
     def summarise(self, frame: Frame) -> None:
         """Compute quantiles, mean and spread of every cell anew."""
-        length, busy, residual, log_y = self.ring
+        far = self.ring[4] > 0
+        ring = self.ring if far.sum() <= TAIL * len(far) else self.ring[:, ~far]
+        length, busy, residual, log_y, _ = ring
         if len(residual) < 30:
             return
+        near = ring[4] == 0
         cell = frame.length_edges.searchsorted(length) * (LOAD_EDGES + 1)
         cell += frame.load_edges.searchsorted(busy)
         pooled = np.quantile(residual, LEVELS)
-        factor = _mean_factor(residual, log_y)
+        factor = _mean_factor(residual[near], log_y[near])
         for c in range(CELLS):
             here = cell == c
             own = residual[here]
             trust = len(own) / (len(own) + FEW)
             row = trust * np.quantile(own, LEVELS) if len(own) else 0.0
             self.quantiles[c] = np.maximum.accumulate(row + (1 - trust) * pooled)
-            self.mean[c] = (trust * _mean_factor(own, log_y[here]) if len(own) else 0.0) + (
-                1 - trust
-            ) * factor
+            here &= near
+            mean = _mean_factor(residual[here], log_y[here]) if here.any() else factor
+            self.mean[c] = trust * mean + (1 - trust) * factor
         low, high = np.searchsorted(LEVELS, [0.2, 0.8])
         middle = (self.quantiles[:, high] - self.quantiles[:, low]) / (SCORES[high] - SCORES[low])
         self.sd = np.maximum(middle, LEAST_SD)
@@ -106,6 +118,13 @@ class Residuals:
         settled, moved = (np.maximum.accumulate(np.round(table, 6), axis=1)
                           for table in (self.quantiles, self.adjusted()))  # fmt: skip
         return Spread(settled, np.round(self.mean, 6), round(gamma, 6), round(widen, 6), moved)
+
+    def tables(self) -> Residuals:
+        """Copy the tables without the rows."""
+        copy = Residuals()
+        for name in ("working", "mean", "quantiles", "sd"):
+            setattr(copy, name, getattr(self, name).copy())
+        return copy
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -118,6 +137,8 @@ class Residuals:
         residuals = cls()
         for name in ("ring", "working", "mean", "quantiles", "sd"):
             setattr(residuals, name, unpack(data[name]))
+        if len(residuals.ring) == 4:  # written before far rows were marked
+            residuals.ring = np.vstack([residuals.ring, np.zeros(residuals.ring.shape[1])])
         return residuals
 
 
@@ -132,6 +153,8 @@ def edges(length: FloatArray, busy: FloatArray) -> tuple[FloatArray, FloatArray]
 
 def _mean_factor(residual: FloatArray, log_y: FloatArray) -> float:
     """Sum observed over sum predicted as median, the largest residual of 50 rows cut off."""
+    if not len(residual):
+        return 1.0
     median = np.exp(log_y - residual)
     cut = np.minimum(residual, np.quantile(residual, 0.98))
     return float((median * np.exp(cut)).sum() / median.sum())

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lengthwise.calibration.online.doubt import Doubt
 from lengthwise.calibration.online.drift import Detector
 from lengthwise.calibration.online.events import Event
+from lengthwise.calibration.online.gate import Gate
 from lengthwise.calibration.online.history import History
 from lengthwise.calibration.online.labels import Labels
 from lengthwise.calibration.online.ladder import Ladder
@@ -16,10 +18,13 @@ from lengthwise.calibration.online.memory import Memory
 from lengthwise.calibration.online.model import Model
 from lengthwise.calibration.online.pace import Pace
 from lengthwise.calibration.online.packing import pack, unpack
+from lengthwise.calibration.online.repeats import Repeats
 from lengthwise.calibration.online.residuals import Residuals
+from lengthwise.calibration.online.score import Score
 from lengthwise.calibration.online.settings import LearnerSettings
 from lengthwise.calibration.online.target import TargetLearner
 from lengthwise.calibration.online.trial import Shadow
+from lengthwise.calibration.online.trusted import Shelf
 from lengthwise.calibration.online.weighing import Weighing
 from lengthwise.errors import ArtifactError, LengthwiseError
 from lengthwise.formulations.online.context import Frame
@@ -29,12 +34,14 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _COUNTS = ("seen", "learnt", "version", "fits", "since_fit", "soon", "unsummed", "followed",
-           "explained_at")  # fmt: skip
+           "explained_at", "begun", "confirmed_at")  # fmt: skip
 
 
 def describe(target: TargetLearner) -> dict[str, Any]:
     """Tell people what a target has learnt."""
     return {
+        "suspect": target.suspect, "set_aside_share": target.gate.share,
+        "error_of_all_rows": target.score.ordinary,
         "ready": target.ready, "seen": target.seen, "learnt": target.learnt,
         "error": target.error, "version": target.version, "fits": target.fits,
         "memory": len(target.memory), "held_out": len(target.holdout),
@@ -52,7 +59,8 @@ def learner_to_dict(learner: OnlineLearner) -> dict[str, Any]:
         "kind": "online_learner", "schema_version": SCHEMA_VERSION,
         "settings": learner.settings.to_dict(), "labels": learner.labels.to_dict(),
         "frame": learner.frame.to_dict(), "events": [e.to_dict() for e in learner.events],
-        "ignored": learner.ignored, "rng": learner._rng.bit_generator.state,
+        "ignored": learner.ignored, "repeats": learner.repeats.to_dict(),
+        "rng": learner._rng.bit_generator.state,
         "targets": {name: target_to_dict(t) for name, t in learner.targets.items()},
     }  # fmt: skip
 
@@ -71,6 +79,8 @@ def learner_from_dict(kind: type[OnlineLearner], data: Mapping[str, Any]) -> Onl
         learner.frame = Frame.from_dict(data["frame"])
         learner.events = [Event.from_dict(e) for e in data["events"]]
         learner.ignored = int(data["ignored"])
+        if "repeats" in data:
+            learner.repeats = Repeats.from_dict(data["repeats"])
         learner._rng.bit_generator.state = data["rng"]
         for name, target in learner.targets.items():
             read_target(target, data["targets"][name])
@@ -95,7 +105,8 @@ def target_to_dict(target: TargetLearner) -> dict[str, Any]:
         "holdout": target.holdout.to_dict(), "residuals": target.residuals.to_dict(),
         "anchored": list(target.anchored), "ladder": target.ladder.to_dict(), "shift": target.shift,
         "counts": {name: getattr(target, name) for name in _COUNTS},
-        "errors": pack(target.errors),
+        "score": target.score.to_dict(), "gate": target.gate.to_dict(),
+        "doubt": target.doubt.to_dict(), "shelf": target.shelf.to_list(),
         "history": target.history.to_list(),
         "weighing": target.weighing.to_dict(), "pace": target.pace.to_dict(),
         "detector": None if detector is None else detector.to_dict(),
@@ -118,8 +129,13 @@ def read_target(target: TargetLearner, data: Mapping[str, Any]) -> None:
     target.shift = float(data["shift"])
     target.anchored = int(data["anchored"][0]), int(data["anchored"][1])
     for name in _COUNTS:
-        setattr(target, name, int(data["counts"][name]))
-    target.errors = unpack(data["errors"])
+        setattr(target, name, int(data["counts"].get(name, 0)))
+    if "score" in data:
+        target.score, target.gate = Score.from_dict(data["score"]), Gate.from_dict(data["gate"])
+        target.doubt, target.shelf = Doubt.from_dict(data["doubt"]), Shelf.from_list(data["shelf"])
+    else:  # written before rows were doubted
+        target.score.believed = target.score.every = unpack(data["errors"])
+        target.doubt.trust = target.learnt
     target.history = History.from_list(data.get("history", ()))
     target.pace = Pace.from_dict(data["pace"]) if "pace" in data else Pace()
     target.weighing = Weighing.from_dict(data["weighing"]) if "weighing" in data else Weighing()

@@ -7,17 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from lengthwise.calibration.online import change, kalman, refit, trial
+from lengthwise.calibration.online import change, kalman, refit, takeover, trial
 from lengthwise.calibration.online.batch import Batch
+from lengthwise.calibration.online.doubt import EXPLAINED, Doubt
 from lengthwise.calibration.online.drift import Detector
+from lengthwise.calibration.online.gate import Gate, reason
 from lengthwise.calibration.online.history import History
+from lengthwise.calibration.online.labels import MOST_PODS
 from lengthwise.calibration.online.ladder import REFIT_AFTER, Ladder
 from lengthwise.calibration.online.memory import LOG_Y, SEQUENCE, SHIFT, Memory, place
 from lengthwise.calibration.online.model import Model
 from lengthwise.calibration.online.pace import Pace
 from lengthwise.calibration.online.residuals import Residuals
+from lengthwise.calibration.online.score import Score
 from lengthwise.calibration.online.settings import LearnerSettings
 from lengthwise.calibration.online.trial import Shadow
+from lengthwise.calibration.online.trusted import Shelf
 from lengthwise.calibration.online.weighing import Weighing
 from lengthwise.formulations.online import terms
 from lengthwise.formulations.online.context import Frame
@@ -28,8 +33,8 @@ Note = Callable[[float, str, str, dict[str, Any]], None]
 """Takes time, kind, target and detail of an event."""
 WATCH_FROM = 400
 """Rows learnt before changes are looked for: a young law changes by itself."""
-RECENT = 300
-"""Rows over which the error is told."""
+CONFIRM, CONFIRM_LEAST, CONFIRM_MOST = 0.3, 100, 1000
+"""Rows that confirm a change: this share of those the law had explained, within bounds."""
 SUMMARY_EVERY = 256
 FOLLOW_SD = 0.05
 """How far a level may at least move after a small change, standard deviation."""
@@ -63,18 +68,33 @@ class TargetLearner:
         self.seen = self.learnt = self.version = self.fits = self.since_fit = 0
         self.soon = self.explained_at = -1
         self.unsummed = self.followed = 0
-        self.errors = np.empty(0)
+        self.score, self.gate, self.doubt, self.shelf = Score(), Gate(), Doubt(), Shelf()
+        self.begun = self.confirmed_at = 0
         self.weighing, self.pace = Weighing(), Pace()
 
     @property
     def error(self) -> float | None:
-        """Median absolute relative error of the last rows, before they were learnt."""
-        return float(np.median(self.errors)) if self.fits and len(self.errors) >= 30 else None
+        """Median absolute relative error of the last rows believed, before they were learnt."""
+        return self.score.robust if self.fits else None
 
     @property
     def ready(self) -> bool:
         """Whether enough was learnt and the error is known."""
         return self.learnt >= self.settings.min_rows and self.error is not None
+
+    @property
+    def suspect(self) -> str:
+        """Why nothing told is sure, "" if it is."""
+        if self.gate.suspect:
+            return f"{self.gate.share:.0%} of the latest rows contradict the law and are set aside"
+        if self.seen < self.confirmed_at:
+            return f"a change is not confirmed: {self.confirmed_at - self.seen} rows to go"
+        return "a law fitted to the latest rows contradicts this one" if self.doubt.against else ""
+
+    @property
+    def steady(self) -> bool:
+        """Whether the law can be trusted as it is."""
+        return self.fits > 0 and self.ladder.rung == 0 and not self.suspect
 
     @property
     def long_run(self) -> float:
@@ -84,7 +104,9 @@ class TargetLearner:
     def models(self) -> list[Model]:
         """All models kept."""
         past = [model for _, model in self.history.kept]
-        return [self.model, self.anchor, *past, *([self.shadow.model] if self.shadow else [])]
+        trusted = [one.model for one in self.shelf.kept]
+        shadow = [self.shadow.model] if self.shadow else []
+        return [self.model, self.anchor, *past, *trusted, *shadow]
 
     def fit_labels(self, types: int, pods: int) -> None:
         """Make room for new pod types and pods."""
@@ -100,99 +122,136 @@ class TargetLearner:
     def until_fit(self) -> int:
         """Rows to learn before the next fit."""
         s = self.settings
-        due = max(s.refit_first, s.refit_growth * self.learnt) if self.fits else s.refit_first
+        grown = s.refit_growth * (self.learnt - self.begun) if self.fits else 0.0
+        due = max(s.refit_first, grown)
         due = min(due, s.refit_most)
         due = min(due, self.soon) if self.soon >= 0 else due
         return max(int(due) - self.since_fit, 0)
 
     def observe(
         self, block: FloatArray, time_s: FloatArray, frame: Frame, rng: np.random.Generator,
-        note: Note,
+        note: Note, why: Any,
     ) -> int:  # fmt: skip
-        """Learn rows of a memory block, shape (15, n), up to the next fit; gives how many."""
+        """Learn rows of a memory block, shape (15, n), up to the next fit; gives how many.
+
+        Rows that are not believed get the reason in ``why``, object array (n,).
+        """
         n = min(int(block.shape[1]), max(self.until_fit, 1))
-        block = block[:, :n]
-        block[SEQUENCE] = self.seen + np.arange(n)
-        batch = Batch(self.target, block, time_s[:n], frame)
+        batch = Batch(self.target, block[:, :n], time_s[:n], frame)
         done = 0
         while done < n:
-            done += self._block(batch, done, min(done + self.settings.block, n), rng, note)
+            done += self._block(batch, done, min(done + self.settings.block, n), rng, note, why)
         if self.unsummed >= SUMMARY_EVERY:
             self.summarise(frame)
         return n
 
     def _block(
-        self, batch: Batch, start: int, stop: int, rng: np.random.Generator, note: Note
+        self, batch: Batch, start: int, stop: int, rng: np.random.Generator, note: Note, why: Any
     ) -> int:
         """Learn one block; ends at the row in which a change is found."""
-        at = slice(start, stop)
-        types, pods = batch.context.types[at], batch.context.pods[at]
-        extra, log_y = batch.extra(self.model), batch.log_y[at]
-        physics, share = self.model.physics(batch.x[at], types)
-        plain = log_y - physics - self.model.offset[pods]
-        used = self.model.trust * extra[at] if extra is not None else 0.0
-        sd = self.residuals.sd[batch.context.cell[at]]
-        m, by = self._look(batch, at, used, plain - used, sd)
+        every = slice(start, stop)
+        types, pods, cell = (a[every] for a in (batch.context.types, batch.context.pods,
+                                                batch.context.cell))  # fmt: skip
+        extra = batch.extra(self.model)
+        physics, share = self.model.physics(batch.x[every], types)
+        plain = batch.log_y[every] - physics - self.model.offset[pods]
+        used = self.model.trust * extra[every] if extra is not None else np.zeros(stop - start)
+        residual, sd = plain - used, self.residuals.sd[cell]
+        middle = self.residuals.middle()[cell]
+        off = residual - middle - self.pace.recent.level
+        key = types * MOST_PODS + pods
+        far = self.gate.far(key, off, sd, self.fits > 0)
+        near = np.flatnonzero(~far) if far.any() else slice(None)
+        m, by = self._look(batch, every, near, used, residual, sd)
         self.history.keep(self.seen, self.model)
-        at, residual, sd = slice(start, start + m), (plain - used)[:m], sd[:m]
-        now = float(batch.time_s[at.stop - 1])
-        if extra is not None:
-            self._weigh(plain[:m], extra[at], now, note)
-        self._keep_score(batch, at, residual)
-        served = residual - self.residuals.middle()[batch.context.cell[at]]
-        self.pace.learn(served, sd * self.long_run, now)
-        learn = self._remember(batch.block[:, at], rng)
-        if len(learn):
-            noise = sd[learn] * self.long_run
-            self.pace.moved(kalman.update(self.model, share[learn], residual[learn], noise,
-                                          types[learn], pods[learn]))  # fmt: skip
-        self._judge(batch.block[:, at], batch, now, note)
+        every, far = slice(start, start + m), far[:m]
+        near = np.flatnonzero(~far) if far.any() else slice(None)
+        at = every if isinstance(near, slice) else start + near
+        now = float(batch.time_s[every.stop - 1])
+        self._keep_score(batch, every, residual[:m], far)
+        if far.any():
+            self._set_aside(batch, every, off[:m], far, why)
+        self.gate.note(key[:m], off[:m], sd[:m], far, batch.log_y[every])
+        explained = int((np.abs(off[:m]) < EXPLAINED).sum())
+        self.doubt.note(batch.block[:, every], explained, self.shift)
+        if len(residual[:m][near]):
+            if extra is not None:
+                self._weigh(plain[:m][near], extra[at], now, note)
+            self.pace.learn((residual - middle)[:m][near], sd[:m][near] * self.long_run, now)
+            learn = self._remember(batch.block, at, rng)
+            if len(learn):
+                own = (np.arange(m) if isinstance(near, slice) else near)[learn]
+                noise = sd[own] * self.long_run
+                self.pace.moved(kalman.update(self.model, share[own], residual[own], noise,
+                                              types[own], pods[own]))  # fmt: skip
+            self._judge(batch.block[:, at], batch, now, note)
         if by:
             change.repair(self, by, now, note)
         else:
-            self._climb(residual / sd, now, note)
+            self._climb((residual / sd)[:m][near], now, note)
+        self.doubt.settle(self, batch.frame, now, note)
+        if self.steady:
+            self.shelf.keep(self.seen, self.doubt.trust, self.model, self.residuals, self.shift)
         return m
 
+    def _set_aside(
+        self, batch: Batch, at: slice, off: FloatArray, far: Any, why: Any
+    ) -> None:
+        """Write down why rows are not believed; they count for the tail of quantiles only."""
+        shared = self.gate.shared(batch.log_y[at])
+        for i in np.flatnonzero(far):
+            why[at.start + i] = why[at.start + i] or reason(self.target, off[i], int(shared[i]))
+
     def _look(
-        self, batch: Batch, at: slice, used: Any, now: FloatArray, sd: FloatArray
+        self, batch: Batch, every: slice, near: Any, used: Any, now: FloatArray, sd: FloatArray
     ) -> tuple[int, str]:
         """Rows of the block before the law changes (all of them, mostly), and who saw a change.
 
-        A type or a pod that came after the detectors began is watched by the law as it is ``now``.
+        Only rows ``near`` the law, or moved with most others, are looked at. A type or a pod that
+        came after the detectors began is watched by the law as it is ``now``.
         """
-        rows = at.stop - at.start
-        if self.detector is None or not self.fits or self.learnt < WATCH_FROM:
+        rows = every.stop - every.start
+        if self.detector is None or not self.fits or self.learnt < WATCH_FROM or not len(now[near]):
             return rows, ""
-        types, pods = batch.context.types[at], batch.context.pods[at]
-        physics, _ = self.anchor.physics(batch.x[at], types)
-        residual = batch.log_y[at] - physics - self.anchor.offset[pods] - used
+        types, pods = batch.context.types[every], batch.context.pods[every]
+        physics, _ = self.anchor.physics(batch.x[every], types)
+        residual = batch.log_y[every] - physics - self.anchor.offset[pods] - used
         new = (types >= self.anchored[0]) | (pods >= self.anchored[1])
-        position, by = self.detector.update(np.where(new, now, residual) / sd)
-        return (position + 1 if by else rows), by
+        position, by = self.detector.update((np.where(new, now, residual) / sd)[near])
+        if not by:
+            return rows, ""
+        return (position if isinstance(near, slice) else int(near[position])) + 1, by
 
-    def _keep_score(self, batch: Batch, at: slice, residual: FloatArray) -> None:
-        error = np.abs(np.expm1(self.pace.recent.level - residual))
-        self.errors = np.append(self.errors, error)[-RECENT:]
+    def _keep_score(self, batch: Batch, at: slice, residual: FloatArray, far: Any) -> None:
         cell, load = batch.context.cell[at], batch.load[at]
         length, log_y = batch.context.rows.input_tokens[at], batch.log_y[at]
-        if batch.inside is not None:
-            here = batch.inside[at]
-            cell, load, length = cell[here], load[here], length[here]
-            residual, log_y = residual[here], log_y[here]
-        if self.fits and len(residual):
-            self.residuals.adapt(cell, residual - self.pace.recent.level)
-        self.residuals.add(length, load, residual, log_y)
-        self.unsummed += len(residual)
+        level = self.pace.recent.level
+        aside = far if far.any() else None
+        self.score.add(np.log(self.residuals.mean[cell]) + level, residual, aside)
+        here = np.ones(len(residual), dtype=bool) if batch.inside is None else batch.inside[at]
+        if self.fits:
+            count = here if aside is None or self.gate.tail() else here & ~far
+            if count.any():
+                self.residuals.adapt(cell[count], residual[count] - level)
+        near = here if aside is None else here & ~far
+        self.residuals.add(length[near], load[near], residual[near], log_y[near])
+        if aside is not None and self.fits:
+            out = here & far
+            self.residuals.add(length[out], load[out], residual[out], log_y[out], far=True)
+        self.unsummed += int(here.sum())
 
-    def _remember(self, block: FloatArray, rng: np.random.Generator) -> Any:
+    def _remember(self, block: FloatArray, at: Any, rng: np.random.Generator) -> Any:
         """Put rows into memory or among those held out; gives positions of the former."""
-        block[SHIFT] = self.shift
-        hold = block[SEQUENCE] % self.settings.holdout_every == 0
-        self.memory.add(block[:, ~hold], rng)
+        count = len(block[0, at])
+        block[SHIFT, at] = self.shift
+        block[SEQUENCE, at] = self.seen + np.arange(count)
+        rows = block[:, at]
+        hold = rows[SEQUENCE] % self.settings.holdout_every == 0
+        self.memory.add(rows[:, ~hold], rng)
         if hold.any():
-            self.holdout.add(block[:, hold], None)
+            self.holdout.add(rows[:, hold], None)
         learn = np.flatnonzero(~hold)
-        self.seen += len(hold)
+        self.seen += count
         self.learnt += len(learn)
         self.since_fit += len(learn)
         return learn
@@ -255,6 +314,11 @@ class TargetLearner:
             self.detector.settle()
             self.detector.reset()
 
+    def unconfirmed(self) -> None:
+        """Count a change that is believed for the time being."""
+        wait = CONFIRM * self.doubt.trust
+        self.confirmed_at = self.seen + int(min(max(wait, CONFIRM_LEAST), CONFIRM_MOST))
+
     def refit(self, frame: Frame, now: float, note: Note) -> None:
         """Fit again from memory; the new law is promoted only if it wins on rows held out."""
         self.since_fit, self.soon = 0, -1
@@ -271,6 +335,7 @@ class TargetLearner:
             trial.held_out_loss(m, self.holdout, frame, self.shift) for m in (self.model, new.model)
         )
         self.fits += 1
+        takeover.purge(self, new.model)
         detail = {"error_before": before, "error_after": after, "rows": len(self.memory),
                   "correction": new.model.correction is not None}  # fmt: skip
         if not after < (1 - trial.MARGIN) * before:
