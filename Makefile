@@ -48,6 +48,7 @@ bench: $(VENV)/.dev  ## run every benchmark again (LENGTHWISE_DATA must be set; 
 	$(PY) benchmarks/accuracy.py
 	$(PY) benchmarks/field.py
 	$(PY) benchmarks/speed.py
+	$(PY) benchmarks/cold.py
 	$(PY) benchmarks/demo.py
 	$(PY) benchmarks/client.py
 	$(PY) benchmarks/per_token.py

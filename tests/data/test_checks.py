@@ -199,3 +199,20 @@ def test_the_cells_out_of_order_in_splitwise(needs_data: Path) -> None:
     assert len(messages) == 2
     assert "batch 64 took 794 ms, less than batch 32 with 6.63 s" in messages[0]
     assert not [flag for flag in flags if flag.rule == "gross outlier"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "flagged"),
+    [
+        ({"phase": "decode", "context_len": [64, 128], "latency_ms": [0.021, 0.03]}, 1),
+        ({"phase": "decode", "context_len": [64, 128], "latency_ms": [0.4, 0.5]}, 0),
+        ({"phase": "prefill", "isl": [1024, 2048], "latency_ms": [0.025, 0.05]}, 1),
+        ({"phase": "prefill", "isl": [1024, 2048], "latency_ms": [25.0, 50.0]}, 0),
+        ({"phase": "request", "isl": [64, 64], "ttft_ms": [0.2, 0.3], "tpot_ms": [0.02, 0.03]}, 2),
+        ({"phase": "request", "isl": [64, 64], "ttft_ms": [20.0, 30.0], "tpot_ms": [8.0, 9.0]}, 0),
+    ],
+)
+def test_seconds_in_a_column_of_milliseconds(columns: dict[str, object], flagged: int) -> None:
+    flags = [flag for flag in check_table(prepare(pd.DataFrame(columns))) if flag.rule == "unit"]
+    assert len(flags) == flagged
+    assert all("are these seconds?" in flag.message for flag in flags)

@@ -30,6 +30,11 @@ FASTEST_FLOP_PER_S = 2e16
 SMALLEST_BYTES_PER_PARAMETER = 0.5
 SHORTEST_DECODE_MS = 1e-3
 MOST_PREFILL_TOKENS_PER_S = 1e9
+SHORTEST_USUAL_MS = 0.05
+"""A decode step below this is most likely in seconds: 50 ms are usual, 0.05 ms are not."""
+
+MOST_USUAL_TOKENS_PER_MS = 2e4
+"""Prompts of a few million parameters reach this on one processor; 8 billion reach 100."""
 E2E_TOLERANCE = 0.2
 
 
@@ -133,9 +138,14 @@ def _check_times(frame: pd.DataFrame) -> Iterator[Flag]:
 
 
 def _check_units(frame: pd.DataFrame) -> Iterator[Flag]:
+    prefill = (frame["phase"] == "prefill").to_numpy()
+    tokens = (_numbers(frame, "isl", np.nan) * _numbers(frame, "batch_size", 1.0))[prefill]
+    usual = float(np.nanmedian(tokens)) if np.isfinite(tokens).any() else 0.0
+    shortest = usual / MOST_USUAL_TOKENS_PER_MS
     for phase, name, low, high in (
-        ("prefill", "latency_ms", 1e-3, np.inf), ("decode", "latency_ms", 0.0, 6e4),
-        ("request", "tpot_ms", 1e-3, 6e4), ("request", "ttft_ms", 1e-3, np.inf),
+        ("prefill", "latency_ms", max(1e-3, shortest), np.inf),
+        ("decode", "latency_ms", SHORTEST_USUAL_MS, 6e4),
+        ("request", "tpot_ms", SHORTEST_USUAL_MS, 6e4), ("request", "ttft_ms", 0.5, np.inf),
     ):  # fmt: skip
         rows = (frame["phase"] == phase).to_numpy()
         values = frame[name].to_numpy(dtype=float)[rows] if name in frame else np.empty(0)
