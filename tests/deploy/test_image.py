@@ -43,7 +43,7 @@ def test_bases_are_slim_and_of_one_version() -> None:
     bases = {rest.split()[0] for name, rest in instructions() if name == "FROM"}
     assert bases == {"python:${PYTHON}-slim-bookworm"}
     (version,) = [rest for name, rest in instructions() if name == "ARG" and "PYTHON" in rest]
-    assert version in {"PYTHON=3.11", "PYTHON=3.12", "PYTHON=3.13"}
+    assert version in {f"PYTHON=3.{minor}" for minor in (11, 12, 13, 14)}
     assert not [rest for name, rest in instructions() if name == "ADD"]
 
 

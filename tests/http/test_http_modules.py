@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from http_api import Api, Server, wait_until
 
-ROOT = Path(__file__).parents[2] / "src" / "lengthwise_llmd"
+ROOT = Path(__file__).parents[2] / "packages" / "lengthwise-llmd" / "src"
 PREDICTION = (
     "llm_d_latency_predictor.prediction_server", "prediction.prediction_server",
     "prediction_server",
