@@ -132,25 +132,30 @@ def command(
     )
     usable = sum(report.rows_kept for report in reports)
     partial = PARTIAL in table.attrs
-    if output and usable:
+    written = output if usable or not _stands(output) else None  # nothing usable replaces no file
+    if output and written:
         into = partial_path(output) if partial and not is_stream(output) else output
         with saving() if partial else nullcontext():
             write_table(table, into)
         wrote(into, f"{len(table):,} rows, {usable:,} usable,")
     if as_json:
-        print_json(_as_json(table, reports, output if usable and not partial else None))
+        print_json(_as_json(table, reports, written if not partial else None))
     else:
         _print(table, reports)
     if partial:
         log(table.attrs[PARTIAL])
         raise typer.Exit(INTERRUPTED)
     if not usable:
-        if output:
-            log(f"{output} was not written")
+        if output and not written:
+            log(f"{output} was not replaced")
         raise NothingUsableError(
             "an import needs at least one usable row", got=f"0 of {len(table):,}",
-            remedy="the report above counts the reasons",
+            remedy="follow the report above, which counts the reasons and names ways on",
         )  # fmt: skip
+
+
+def _stands(output: Path | None) -> bool:
+    return output is not None and not is_stream(output) and output.exists()
 
 
 def _read_of(files: list[Path], output: Path | None, kind: str | None) -> list[Path]:
