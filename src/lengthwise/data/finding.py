@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from lengthwise.data.formats.base import Document
 from lengthwise.data.law_files import refuse_law
 from lengthwise.data.limits import FILES
 from lengthwise.data.opening import is_packed
+from lengthwise.data.parsing import json_inside
 from lengthwise.data.schema import PHASES
 from lengthwise.data.signatures import UTF16, binary_guess
 from lengthwise.errors import FileFormatError
@@ -117,20 +117,14 @@ def _is_plain_for_sure(path: Path) -> bool:
 
 def _has_phase(head: bytes) -> bool:
     """Whether the first line is a row of the measurement table."""
-    try:
-        row = json.loads(head.partition(b"\n")[0])
-    except (ValueError, RecursionError):
-        return False
+    row = json_inside(head.partition(b"\n")[0])
     return isinstance(row, dict) and row.get("phase") in PHASES
 
 
 def _is_lines(document: Document) -> bool:
     """Whether JSON comes one flat object a line, as a table does, sound or not."""
     lines = [line for line in document.text.splitlines() if line.strip()]
-    try:
-        first = json.loads(lines[0])
-    except (ValueError, RecursionError):
-        return False
+    first = json_inside(lines[0])
     flat = isinstance(first, dict) and not any(isinstance(v, (dict, list)) for v in first.values())
     return flat and bool(first)
 

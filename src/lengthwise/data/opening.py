@@ -28,7 +28,8 @@ _KINDS = (
 )  # fmt: skip
 
 
-def open_file(path: str | Path, limit: Limit = limits.TABLE, *, packed: bool = True) -> IO[bytes]:
+def open_file(path: str | Path, limit: Limit = limits.TABLE, *, packed: bool = True
+              ) -> io.BufferedReader:  # fmt: skip
     r"""Open a file to read its bytes, unpacked if it is gzip.
 
     Parameters

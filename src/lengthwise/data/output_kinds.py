@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lengthwise.data.opening import open_file
 from lengthwise.data.suffixes import SUFFIXES, table_suffix
-from lengthwise.errors import LengthwiseError
+from lengthwise.errors import FileFormatError, LengthwiseError
 
 _TABLES = tuple(SUFFIXES)
 _END_BYTES = 8192
@@ -65,11 +66,11 @@ def holds(*marks: str) -> Callable[[Path], bool]:
 
 def _ends(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_file(path, packed=False) as file:
             head = file.read(_END_BYTES)
             file.seek(max(path.stat().st_size - _END_BYTES, 0))
             return head + file.read(_END_BYTES)
-    except OSError:
+    except (OSError, FileFormatError):
         return b""
 
 

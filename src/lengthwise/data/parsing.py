@@ -57,6 +57,19 @@ def parse_json(
     return _mended(value) if has_half_characters(text) else value
 
 
+def json_inside(text: str | bytes) -> Any:
+    """Return the value of a JSON text that a file holds somewhere; None where it is none.
+
+    >>> json_inside('{"a": 1}'), json_inside("{"), json_inside("[" * 100_000)
+    ({'a': 1}, None, None)
+    """
+    plain = text if isinstance(text, str) else text.decode("utf-8", "replace")
+    try:
+        return parse_json(plain.strip(), "it")
+    except ValueError:
+        return None
+
+
 def parse_value(text: str, start: int, where: object) -> tuple[Any, int]:
     """Return the JSON value that begins at a place of a text, and where it ends.
 

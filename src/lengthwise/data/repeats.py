@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from lengthwise.data.opening import open_file
+
 SUMMARY_OF = "summary of requests that are read"
 
 CLOSE = 0.01
@@ -52,7 +54,7 @@ def repeated_files(paths: Sequence[Path]) -> dict[int, int]:
     for group in by_size.values():
         seen: dict[str, int] = {}
         for index in group if len(group) > 1 else []:
-            with paths[index].open("rb") as file:
+            with open_file(paths[index], packed=False) as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if digest in seen:
                 found[index] = seen[digest]

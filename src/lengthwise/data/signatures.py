@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shlex
+import struct
 import tarfile
 import zipfile
 from dataclasses import dataclass
@@ -125,7 +126,7 @@ def _zip_names(path: Path | None) -> list[str]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.namelist()
-    except (OSError, zipfile.BadZipFile, NotImplementedError):
+    except (OSError, EOFError, ValueError, RuntimeError, struct.error, zipfile.BadZipFile):
         return []
 
 
@@ -135,7 +136,7 @@ def _tar_names(head: bytes) -> str:
         with tarfile.open(fileobj=io.BytesIO(head), mode="r:") as archive:
             while len(names) <= MOST_NAMES and (member := archive.next()) is not None:
                 names.append(member.name)
-    except tarfile.TarError:
+    except (tarfile.TarError, ValueError, OSError):
         pass  # the head ends inside a member
     return _listed(names)
 

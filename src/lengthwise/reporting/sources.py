@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from lengthwise.calibration.lawset import LawSet
+from lengthwise.data.opening import open_file
 from lengthwise.data.table import load
 from lengthwise.errors import InputError
 
@@ -78,5 +79,5 @@ def _laws(file: Path) -> LawSet:
 
 
 def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
+    with open_file(file, packed=False) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

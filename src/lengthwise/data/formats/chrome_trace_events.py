@@ -12,6 +12,7 @@ from lengthwise.data.formats.chrome_trace_steps import Annotation, outermost
 from lengthwise.data.formats.fields import at, damaged, number
 from lengthwise.data.limits import DOCUMENT
 from lengthwise.data.opening import read_head
+from lengthwise.data.parsing import parse_json
 from lengthwise.errors import FileFormatError
 
 _HEAD = 1 << 20
@@ -43,10 +44,11 @@ def head_of(document: Document) -> str:
 def load(document: Document) -> Any:
     """Read a trace, packed or not, as JSON."""
     try:
-        return document.json if document.json is not None else json.loads(document.text)
-    except FileFormatError:
-        raise
-    except (OSError, ValueError) as error:
+        return (
+            document.json if document.json is not None
+            else parse_json(document.text, document.path)
+        )  # fmt: skip
+    except (OSError, json.JSONDecodeError) as error:
         raise damaged("a trace must be whole JSON", f"{document.path}: {error}"[:120]) from None
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import io
-import json
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +13,8 @@ from lengthwise.data.formats.base import Document
 from lengthwise.data.formats.fields import Row, at, damaged, first, number, tokens
 from lengthwise.data.formats.guidellm_header import as_three_rows, is_one_row
 from lengthwise.data.formats.loads import little
+from lengthwise.data.parsing import json_inside
+from lengthwise.data.parsing_yaml import parse_yaml
 from lengthwise.errors import InputError
 
 METRICS = (
@@ -67,20 +67,15 @@ def is_yaml(document: Document) -> bool:
 def load_yaml(document: Document) -> dict[str, Any]:
     """Parse a report in YAML."""
     try:
-        yaml = importlib.import_module("yaml")
+        found = parse_yaml(document.text, document.path)
     except ModuleNotFoundError:
         raise InputError(
             "a report in YAML needs the optional package pyyaml", got=str(document.path),
             remedy="pip install pyyaml, or let guidellm write JSON",
         ) from None  # fmt: skip
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        found = yaml.load(document.text, Loader=loader)
-    except yaml.YAMLError as error:
-        raise damaged("the file must be sound YAML", str(error).splitlines()[0]) from None
-    if not is_report(found):
+    if len(found) != 1 or not is_report(found[0]):
         raise damaged("a report must hold benchmarks", "none")
-    return dict(found)
+    return dict(found[0])
 
 
 def is_csv(document: Document) -> bool:
@@ -146,10 +141,7 @@ def _row(cells: dict[tuple[str, ...], str]) -> Row:
 
 
 def _json(cell: str | None) -> Any:
-    try:
-        return json.loads(cell or "null")
-    except (ValueError, RecursionError):
-        return None
+    return json_inside(cell or "null")
 
 
 def _list(cell: str | None) -> list[Any]:

@@ -9,7 +9,6 @@ times. Hence only ``chunk_times`` and the server's counts are used:
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -35,6 +34,7 @@ from lengthwise.data.formats.fields import (
 )
 from lengthwise.data.formats.inference_perf_summary import is_summary, read_summary
 from lengthwise.data.formats.loads import fill_load
+from lengthwise.data.parsing import json_inside
 from lengthwise.units import FloatArray
 
 NAME = "inference-perf"
@@ -165,10 +165,7 @@ def _arrivals(info: Mapping[str, Any], notes: list[str]) -> FloatArray:
 
 def _parsed(body: Any) -> Any:
     """JSON of a body or of an event of a stream; None when it is none."""
-    try:
-        return json.loads(body.removeprefix("data:")) if isinstance(body, str) else body
-    except ValueError:
-        return None
+    return json_inside(body.removeprefix("data:")) if isinstance(body, str) else body
 
 
 def _has_text(chunk: Any) -> bool:
@@ -181,9 +178,7 @@ def _has_text(chunk: Any) -> bool:
 
 
 def _model(record: Mapping[str, Any]) -> str | None:
-    try:
-        request = json.loads(record.get("request") or "null")
-    except (TypeError, ValueError):
-        return None
+    request = record.get("request")
+    request = json_inside(request) if isinstance(request, str) else None
     model = at(request, "model")
     return str(model) if model else None

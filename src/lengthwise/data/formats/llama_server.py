@@ -11,10 +11,8 @@ from the cache it is the prompt.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import PurePath
 from typing import Any
 
@@ -37,6 +35,7 @@ from lengthwise.data.formats.request_records import (
     add_no_load,
     disagreement,
 )
+from lengthwise.data.parsing import json_inside
 from lengthwise.units import ms_to_s
 
 NAME = "llama-server"
@@ -99,8 +98,7 @@ def _objects(document: Document) -> list[dict[str, Any]]:
     found = []
     for line in document.text.splitlines():
         body = line.partition("data:")[2].strip()
-        with suppress(ValueError, RecursionError):
-            found.append(json.loads(body) if body.startswith("{") else None)
+        found.append(json_inside(body) if body.startswith("{") else None)
     return [value for value in found if isinstance(value, dict)]
 
 

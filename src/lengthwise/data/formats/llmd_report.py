@@ -6,11 +6,11 @@ says; TPOT leaves the first token out; input lengths hold cached tokens.
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lengthwise.data.formats.aggregates import mean_note, mean_of, statistic_columns
@@ -28,6 +28,7 @@ from lengthwise.data.formats.fields import (
 )
 from lengthwise.data.formats.llmd_report_first import as_second
 from lengthwise.data.formats.loads import fill_means
+from lengthwise.data.parsing_yaml import parse_yaml
 from lengthwise.errors import FileFormatError, MissingExtraError
 from lengthwise.units import MS_PER_S, ms_to_s
 
@@ -63,7 +64,7 @@ def read(document: Document) -> Parsed:
     rows: list[Row] = []
     dropped: Counter[str] = Counter()
     notes: list[str] = []
-    for report in map(_of_known_version, document.rows or _from_yaml(document.text)):
+    for report in map(_of_known_version, document.rows or _from_yaml(document.text, document.path)):
         aggregate = at(report, "results", "request_performance", "aggregate")
         if not isinstance(aggregate, Mapping):
             dropped["report without request_performance.aggregate"] += 1
@@ -99,15 +100,11 @@ def _of_known_version(report: Any) -> Any:
     return report
 
 
-def _from_yaml(text: str) -> list[Any]:
+def _from_yaml(text: str, path: Path) -> list[Any]:
     try:
-        yaml = importlib.import_module("yaml")
-    except ImportError:
+        return parse_yaml(text, path)
+    except ModuleNotFoundError:
         raise MissingExtraError("pyyaml", "formats") from None
-    try:
-        return [report for report in yaml.safe_load_all(text) if report is not None]
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise damaged("a benchmark report must be YAML or JSON", str(error)[:120]) from None
 
 
 def _requests(aggregate: Mapping[str, Any], dropped: Counter[str]) -> float:

@@ -9,7 +9,6 @@ Tokens of prompt and output are counted by the client, with one tokenizer for al
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -27,6 +26,8 @@ from lengthwise.data.formats.fields import (
     tokens,
     tpot_s,
 )
+from lengthwise.data.opening import read_text
+from lengthwise.data.parsing import json_inside
 from lengthwise.units import MS_PER_S
 
 NAME = "llmperf"
@@ -64,7 +65,7 @@ def _summary_beside(document: Document) -> Mapping[str, Any]:
     """Read the summary the tool wrote with the responses; empty when it is not there."""
     name = document.path.name.replace("_individual_responses", "_summary")
     try:
-        data = json.loads(document.path.with_name(name).read_text(encoding="utf-8"))
+        data = json_inside(read_text(document.path.with_name(name)))
     except (OSError, ValueError):
         return {}
     return data if isinstance(data, Mapping) else {}

@@ -8,7 +8,6 @@ nothing is said of prompts, model or hardware.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from lengthwise.data.formats.base import Document, Parsed
 from lengthwise.data.formats.fields import Row, number, parsed
 from lengthwise.data.formats.loads import fill_load, little
 from lengthwise.data.formats.request_records import disagreement
+from lengthwise.data.parsing import json_inside
 from lengthwise.data.report import Flag
 from lengthwise.units import ms_to_s
 
@@ -94,10 +94,7 @@ def _detail(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for line in text.splitlines():
         _, mark, body = line.partition(_DETAIL)
-        try:
-            entry = json.loads(body) if mark else None
-        except ValueError:
-            continue
+        entry = json_inside(body) if mark else None
         if isinstance(entry, Mapping) and "key" in entry:
             found[str(entry["key"])] = entry.get("value")
     return found

@@ -13,7 +13,6 @@ one the batch follows from the throughput.
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from dataclasses import dataclass
@@ -32,6 +31,8 @@ from lengthwise.data.formats.fields import (
     parsed,
     tokens,
 )
+from lengthwise.data.opening import read_text
+from lengthwise.data.parsing import json_inside
 from lengthwise.data.readers.rows import mean_context
 from lengthwise.units import FloatArray, s_to_ms
 
@@ -91,7 +92,7 @@ def _report(data: Any) -> Any:
 
 def _config_beside(document: Document) -> Any:
     try:
-        return json.loads(document.path.with_name(BESIDE).read_text(encoding="utf-8"))
+        return json_inside(read_text(document.path.with_name(BESIDE)))
     except (OSError, ValueError):
         return None
 

@@ -9,7 +9,6 @@ without it a response may hold any number of tokens, so that a request has no ``
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -33,6 +32,7 @@ from lengthwise.data.formats.fields import (
 from lengthwise.data.formats.loads import fill_load
 from lengthwise.data.formats.request_records import EMPTY, FAILED, Record, nested
 from lengthwise.data.formats.serving_runs import gap_columns
+from lengthwise.data.parsing import json_inside
 
 NAME = "perf-analyzer"
 TITLE = "perf_analyzer (profile_export.json)"
@@ -141,10 +141,7 @@ def _parts(output: Any) -> list[Record]:
     for line in text.splitlines():
         body = line.removeprefix("data:").strip()
         if body.startswith("{"):
-            try:
-                found.append(json.loads(body))
-            except ValueError:
-                continue
+            found.append(json_inside(body))
     return [part for part in found if isinstance(part, Mapping)]
 
 

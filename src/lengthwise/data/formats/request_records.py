@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -13,6 +12,7 @@ from typing import Any
 from lengthwise.data.formats.base import Document
 from lengthwise.data.formats.fields import Row, first, number, unix_seconds
 from lengthwise.data.formats.loads import Times, fill_load
+from lengthwise.data.parsing import json_inside
 from lengthwise.data.report import Flag
 from lengthwise.units import counted
 
@@ -102,10 +102,7 @@ def nested(value: Any) -> Record:
     ({'a': 1}, {})
     """
     if isinstance(value, str) and value.lstrip().startswith("{"):
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
+        value = json_inside(value)
     return value if isinstance(value, Mapping) else {}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 from lengthwise.data.formats.base import Document
 from lengthwise.data.formats.fields import Row, request_row, tokens
+from lengthwise.data.parsing import json_inside
 
 _META = re.compile(r"['\"]meta_info['\"]:\s*\{")
 _STREAM = re.compile(r"\bstream=(True|False)")
@@ -34,10 +34,7 @@ def finished(text: str) -> Iterator[dict[str, Any]]:
     """Yield the record of each ``Finish`` line: its ``meta_info`` and whether it was streamed."""
     for line in text.splitlines():
         if '"event": "request.finished"' in line:
-            try:
-                record = json.loads(line[line.index("{") :])
-            except ValueError:
-                continue
+            record = json_inside(line[line.find("{") :])
             if isinstance(record, dict):
                 yield record
         elif "Finish: obj=" in line:
@@ -101,7 +98,4 @@ def _literal(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return None
+        return json_inside(text)

@@ -23,6 +23,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from lengthwise.data.limits import TOML
+from lengthwise.data.opening import read_text
+from lengthwise.data.parsing import parse_toml
 from lengthwise.errors import FileFormatError, InputError
 
 NAME = "lengthwise.toml"
@@ -59,10 +62,10 @@ def load_config(path: Path | None, commands: Sequence[str]) -> tuple[Path, dict[
     file = Path(NAME) if path is None else path
     if path is None and not file.is_file():
         return None
-    import tomllib
-
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        tables = parse_toml(read_text(file, TOML), file)
+    except FileFormatError:
+        raise
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise FileFormatError("a configuration file must be readable TOML", got=f"{file}: {why}",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lengthwise.data.limits import TOML
+from lengthwise.data.opening import read_text
 from lengthwise.errors import InputError
 from lengthwise.interfaces.cli.interrupts import stand_down
 
@@ -114,7 +116,7 @@ def _tokens(given: list[str] | None, file: Path | None) -> dict[str, str] | None
     found = read_tokens("\n".join(given), "--token") if given is not None else {}
     if file is not None:
         try:
-            found |= read_tokens(file.read_text(encoding="utf-8"), f"file {file}")
+            found |= read_tokens(read_text(file, TOML), f"file {file}")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError("the file of tokens must be readable text", got=f"{file} ({error})",
                              remedy="write one TOKEN:ROLE per line") from None  # fmt: skip
