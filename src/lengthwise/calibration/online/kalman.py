@@ -71,6 +71,8 @@ def _coefficients(
     inside[np.diag_indices(m)] += 1.0
     solved = np.linalg.solve(inside, np.column_stack([root * residual, hp]))
     step = hp.T @ solved[:, 0]
+    if not np.isfinite(solved).all():
+        return np.zeros(m)
     step *= min(1.0, FURTHEST / max(float(np.abs(step).max()), 1e-12))
     p -= hp.T @ solved[:, 1:]
     model.covariance[kind] = 0.5 * (p + p.T)

@@ -85,7 +85,7 @@ class OnlineLearner:
                 sum(t.version for t in every.values()),
                 {name: t.ready for name, t in every.items()},
                 {name: t.learnt for name, t in every.items()},
-                {name: t.error for name, t in every.items()},
+                {name: t.error for name, t in every.items()}, self.suspect,
             )  # fmt: skip
         return self._law
 

@@ -20,6 +20,7 @@ from lengthwise.formulations.online.terms import TARGETS
 from lengthwise.units import FloatArray
 
 SCHEMA_VERSION = 1
+LONGEST_REASON = 200
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class OnlineLaw:
         By target: rows learnt from.
     error
         By target: recent median absolute relative error on rows not learnt from, or None.
+    suspect
+        Why a target's error and coverage may not be what is told, by target; empty if they are.
 
     Examples
     --------
@@ -89,6 +92,7 @@ class OnlineLaw:
     ready: Mapping[str, bool] = field(default_factory=lambda: dict.fromkeys(TARGETS, False))
     learnt: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(TARGETS, 0))
     error: Mapping[str, float | None] = field(default_factory=lambda: dict.fromkeys(TARGETS))
+    suspect: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def cold(cls) -> OnlineLaw:
@@ -163,7 +167,7 @@ class OnlineLaw:
         return {
             "kind": "online", "schema_version": SCHEMA_VERSION, "version": self.version,
             "ready": dict(self.ready), "learnt": dict(self.learnt), "error": dict(self.error),
-            "frame": self.frame.to_dict(),
+            "suspect": dict(self.suspect), "frame": self.frame.to_dict(),
             "targets": {name: law.to_dict() for name, law in self.targets.items()},
         }  # fmt: skip
 
@@ -228,4 +232,5 @@ def _read(data: Mapping[str, Any]) -> OnlineLaw:
         {t: TargetLaw.from_dict(t, data["targets"][t], frame) for t in TARGETS}, frame,
         int(data["version"]), {t: bool(data["ready"][t]) for t in TARGETS},
         {t: int(data["learnt"][t]) for t in TARGETS}, error,
+        {t: str(w)[:LONGEST_REASON] for t, w in data.get("suspect", {}).items() if t in TARGETS},
     )  # fmt: skip

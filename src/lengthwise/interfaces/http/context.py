@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 from lengthwise.interfaces.http.metrics import (
     TPOT_BOUNDS_S,
@@ -79,6 +80,12 @@ class Context:
     def is_ready(self) -> bool:
         """Whether predictions are given: always, unless 503 is wanted until the error is known."""
         return self.current.ready or not self.settings.unready_503
+
+    @property
+    def suspect(self) -> dict[str, Any]:
+        """What the probes add while errors that are told may not be true."""
+        why = dict(self.current.law.suspect)
+        return {"suspect": why} if why else {}
 
     def require_ready(self) -> None:
         """Raise an `HttpError` 503 while predictions are not given."""

@@ -46,6 +46,7 @@ class NativeState:
                     "rows_learnt": dict(law.learnt),
                     "median_relative_error": dict(law.error),
                     "loaded_at": context.loaded_at,
+                    "suspect": dict(law.suspect),
                     "problem": context.current.problem,
                 },
                 "observations": store.counts() if store else None,
@@ -76,6 +77,7 @@ class NativeState:
                 "law": {
                     "version": law.version,
                     "ready": {t: context.is_ready and bool(ok) for t, ok in law.ready.items()},
+                    "suspect": dict(law.suspect),
                     "terms": law.terms(),
                 },
                 "domain": domain,
@@ -117,7 +119,8 @@ class NativeState:
         if self._context.store is not None:
             self._context.store.check()
         self._context.require_ready()
-        return reply({"status": "ready", "law_version": self._context.current.law.version})
+        law = self._context.current.law
+        return reply({"status": "ready", "law_version": law.version, **self._context.suspect})
 
     def routes(self, *, probes: bool) -> list[Route]:
         """All endpoints here; `probes` adds those whose paths llm-d has too."""

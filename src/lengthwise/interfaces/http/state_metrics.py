@@ -22,6 +22,10 @@ TRAINER = {
 }  # fmt: skip
 """Metric to its kind, the trainer's name of it, and what it is."""
 DRIFT = {
+    "lengthwise_set_aside_ratio": (
+        "set_aside_share", "Share of the latest rows that were not believed."),
+    "lengthwise_mean_relative_error_of_all_rows": (
+        "error_of_all_rows", "Mean relative error on the latest rows, believed or not."),
     "lengthwise_drift_rung": (
         "rung", "How far up the ladder against drift the law is; 0: no drift."),
     "lengthwise_interval_widening_ratio": (
@@ -48,6 +52,9 @@ def _law(context: Context) -> list[str]:
                {(t,): float(law.learnt.get(t, 0)) for t in TARGETS}, by_target),
         *gauge("lengthwise_median_relative_error",
                "Recent median absolute relative error on rows not learnt from.", known, by_target),
+        *gauge("lengthwise_law_suspect",
+               "1 while a target's rows contradict its law: errors told may not be true.",
+               {(t,): float(t in law.suspect) for t in TARGETS}, by_target),
         *gauge("lengthwise_law_problem", "1 while the source of laws cannot be read.",
                {(): float(bool(context.current.problem))}),
     ]  # fmt: skip
@@ -123,7 +130,7 @@ def _training(status: dict[str, Any]) -> list[str]:
     targets = (status.get("learner") or {}).get("targets") or {}
     for name, (key, help_text) in DRIFT.items():
         found: dict[Labels, float] = {
-            (target,): float(of[key]) for target, of in targets.items() if key in of
+            (target,): float(of[key]) for target, of in targets.items() if of.get(key) is not None
         }
         lines += gauge(name, help_text, found, ("target",))
     return lines

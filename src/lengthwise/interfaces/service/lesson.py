@@ -21,7 +21,10 @@ UNREADABLE = "the body cannot be read"
 
 @dataclass(frozen=True)
 class Lesson:
-    """Rows to learn from, (n,) each, and what was set aside; ``numbered`` holds all rows."""
+    """Rows to learn from, (n,) each, and what was set aside.
+
+    ``numbered`` holds all rows, ``places`` where those to learn from stand among them.
+    """
 
     router: RouterRows
     ttft_s: Floats
@@ -29,11 +32,18 @@ class Lesson:
     time_s: Floats
     rejected: list[Rejected]
     numbered: list[tuple[int, Entry]]
+    places: Any
 
     @property
     def rows(self) -> int:
         """Rows to learn from."""
         return len(self.ttft_s)
+
+    def not_believed(self, why: Any) -> list[Rejected]:
+        """Rows that the learner set aside, with its reasons, object array (n,)."""
+        return [
+            _rejected(self.numbered[self.places[i]], str(why[i])) for i in np.flatnonzero(why != "")
+        ]
 
 
 def lesson_of(batches: Sequence[Stored], clock: LivedTime) -> Lesson:
@@ -57,7 +67,8 @@ def lesson_of(batches: Sequence[Stored], clock: LivedTime) -> Lesson:
     rejected += [_rejected(numbered[i], str(why[i])) for i in np.flatnonzero(~fine)]
     router = RouterRows.of({name: values[fine] for name, values in columns.items()})
     time_s = np.array(times, dtype=np.float64)
-    return Lesson(router, ttft_s[fine], tpot_s[fine], time_s[fine], rejected, numbered)
+    return Lesson(router, ttft_s[fine], tpot_s[fine], time_s[fine], rejected, numbered,
+                  np.flatnonzero(fine))  # fmt: skip
 
 
 def set_aside(batch: Stored, reason: str) -> list[Rejected]:

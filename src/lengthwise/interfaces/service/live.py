@@ -42,15 +42,23 @@ class LiveRecord:
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
 
     def add(
-        self, target: str, time_s: Any, observed_s: Any, predicted_s: Any, lo_s: Any, hi_s: Any
-    ) -> None:
-        """Add rows, each (n,); those without an observation (NaN) are left out."""
+        self, target: str, time_s: Any, observed_s: Any, predicted_s: Any, lo_s: Any, hi_s: Any,
+        believed: Any = None,
+    ) -> None:  # fmt: skip
+        """Add rows, each (n,); those without an observation (NaN) are left out.
+
+        The error and coverage are those of rows that were ``believed``, bool (n,).
+        """
         table = np.array([time_s, observed_s, predicted_s, lo_s, hi_s], dtype=np.float64).T
-        table = table[np.isfinite(table).all(axis=1)]
+        fine = np.isfinite(table).all(axis=1)
+        believed = np.ones(len(table), dtype=bool) if believed is None else np.asarray(believed)
+        table, believed = table[fine], believed[fine]
         if not len(table):
             return
-        time, observed, predicted, lo, hi = table.T
         self._recent[target].extend(tuple(row) for row in table[-RECENT:].tolist())
+        if not believed.any():
+            return
+        time, observed, predicted, lo, hi = table[believed].T
         error = np.abs(predicted - observed) / np.maximum(observed, 1e-9)
         inside = (observed >= lo) & (observed <= hi)
         self._pending[target] += zip(error.tolist(), inside.tolist(), strict=True)

@@ -21,7 +21,9 @@ import numpy as np
 
 from lengthwise.calibration.online.learner import OnlineLearner
 from lengthwise.errors import LengthwiseError
+from lengthwise.formulations.online.law import OnlineLaw
 from lengthwise.interfaces.service.clock import LivedTime
+from lengthwise.interfaces.service.law_check import LawCheck
 from lengthwise.interfaces.service.lesson import Lesson, lesson_of, set_aside
 from lengthwise.interfaces.service.live import TARGETS, LiveRecord
 from lengthwise.interfaces.service.settings import ServiceSettings
@@ -53,6 +55,10 @@ SHOWN = 128
 """Rows of a reading that are predicted for the live page."""
 
 
+class LawUnreadableError(LengthwiseError):
+    """What was learnt makes a law that cannot be read."""
+
+
 class LearningFailedError(LengthwiseError):
     """Neither a batch nor those after it can be learnt."""
 
@@ -73,6 +79,8 @@ class Trainer:
         self._learner: OnlineLearner | None = None
         self._published = ""
         self._live, self._clock = LiveRecord(), LivedTime()
+        self._check = LawCheck()
+        self._failed = self._failed_at = 0
         self._cursor = self._before = self._careful_until = self._asked = 0
         self._started_s = time.time()
         self._rows = self._rounds = 0
@@ -80,6 +88,7 @@ class Trainer:
         self._rejected: list[Rejected] = []
         self._saved = self._pruned = self._told = self._save_s = 0.0
         self._unsaved = False
+        self._refused = ""
         self._last: dict[str, Any] = {"last_round_s": None, "last_retrain_s": None}
 
     def run(self, stop: threading.Event) -> None:
@@ -100,6 +109,8 @@ class Trainer:
             except LearningFailedError as error:
                 say(str(error))
                 stop.wait(FAILED_S)
+            except Exception as error:  # whatever it was, the next round begins anew
+                self._begin_again(error)
             pause = max(0.05, self._settings.train_every_s - (time.monotonic() - began))
             stop.wait(pause)
         if self._learner is not None and self._unsaved:
@@ -184,13 +195,16 @@ class Trainer:
     def _study(self, learner: OnlineLearner, batches: list[Stored]) -> Lesson:
         lesson = lesson_of(batches, self._clock)
         if lesson.rows:
-            self._show(learner, lesson)
-            learner.observe(lesson.router, lesson.ttft_s, lesson.tpot_s, lesson.time_s)
+            law = learner.law
+            why = learner.observe(lesson.router, lesson.ttft_s, lesson.tpot_s, lesson.time_s)
+            self._show(law, lesson, why == "")
+            self._check.remember(lesson, why == "")
+            lesson.rejected.extend(lesson.not_believed(why))
             self._unsaved = True
         return lesson
 
-    def _show(self, learner: OnlineLearner, lesson: Lesson) -> None:
-        """Predict some of the rows before they are learnt, of each target its own.
+    def _show(self, law: OnlineLaw, lesson: Lesson, believed: Any) -> None:
+        """Predict some of the rows by the law before they were learnt, of each target its own.
 
         A router reports TTFT and TPOT in rows that alternate.
         """
@@ -201,10 +215,10 @@ class Trainer:
                 continue
             index = known[:: max(1, len(known) // SHOWN)]
             now_s = float(lesson.time_s[index].min())
-            answer = learner.law.predict(lesson.router.take(index), now_s=now_s)
+            answer = law.predict(lesson.router.take(index), now_s=now_s)
             self._live.add(target, lesson.time_s[index] - self._clock.offset_s, observed[index],
                            getattr(answer, f"{target}_s"), getattr(answer, f"{target}_lo_s"),
-                           getattr(answer, f"{target}_hi_s"))  # fmt: skip
+                           getattr(answer, f"{target}_hi_s"), believed[index])  # fmt: skip
 
     def _recover(self, batches: list[Stored], careful: bool, error: Exception) -> OnlineLearner:
         """Learning failed: go back to the checkpoint, find the batch, set it aside."""
@@ -226,6 +240,42 @@ class Trainer:
         learner = self._begin()
         self._live = live
         return learner
+
+    def _begin_again(self, error: Exception) -> None:
+        """Go on from what is stored after a round failed, or from the law when that fails too."""
+        kind = f"{type(error).__name__}: {error}"[:200]
+        say(f"a round of training failed ({kind}); going on from what is stored")
+        self._failed += 1
+        self._failed_at = max(self._failed_at, self._cursor)
+        self._learner = None
+        if self._failed >= TRIED:
+            self._failed = 0
+            self._start_over(kind)
+
+    def _start_over(self, reason: str) -> None:
+        """Forget what the learner holds and go on from the law in use, after the failing rows."""
+        try:
+            learner = begin(self._settings, self._store)
+            before, _ = self._store.progress()
+            after = max(before, self._failed_at)
+            text = json.dumps(learner.to_dict())
+            self._store.commit(Round(before=before, cursor=after, learner=text))
+        except LengthwiseError as error:
+            say(f"training waits: {error}")
+            return
+        self._live.event(time.time(), "learner_reset", reason=reason, rows_left_out=after - before)
+        live = self._live
+        self._begin()
+        self._live = live
+
+    def _refuse(self, problem: str) -> None:
+        """Keep the law that was published; say so, once for each reason."""
+        if problem != self._refused:
+            self._refused = problem
+            say(f"a law is not published: {problem}")
+            self._live.event(time.time(), "law_refused", reason=problem)
+        if self._check.unreadable:
+            raise LawUnreadableError("a law that is published must be readable", got=problem)
 
     def _learns_after(self, batch: Stored) -> bool:
         """Whether one of the next batches can be learnt when this one is left out."""
@@ -260,6 +310,9 @@ class Trainer:
             target["recent"]["at_s"] -= self._clock.offset_s
         text = json.dumps({**law, "version": 0}, sort_keys=True)
         changed = text != self._published
+        if changed and (problem := self._check.problem(text)):
+            self._refuse(problem)
+            law, changed = {}, False
         if changed and learnt_of(learner):
             self._last["last_retrain_s"] = time.time()
         began = time.monotonic()
@@ -273,8 +326,10 @@ class Trainer:
         ))  # fmt: skip
         self._rejected = []  # not before: a commit that failed is tried again
         self._told = time.monotonic()
+        self._failed = 0
         if version is not None:
             self._published = text
+            self._check.published(text)
         if save:
             self._saved, self._before, self._unsaved = time.monotonic(), self._cursor, False
 
