@@ -176,6 +176,7 @@ def run(args: Sequence[str] | None = None) -> NoReturn:
         ended = guard()
         if ended is not None:
             sys.exit(ended)
+    gc.set_threshold(100_000, 50, 50)  # modules and fits stay: looking often costs 5 % of a report
     tolerate()
     watching = watch()
     code = _exit_code(words, debug)
