@@ -43,11 +43,6 @@ NAMES = tuple(MODULES)
 _GUESSED = 1 << 16
 """Characters of a text by which it is described."""
 
-_UNEXPECTED = (
-    KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError,
-)  # fmt: skip
-"""What content of an unexpected shape makes a reader raise."""
-
 _SHOWN = "see lengthwise import --help for what can be read"
 
 
@@ -77,7 +72,7 @@ def _has_shape(reader: Format, document: Document) -> bool:
         return reader.matches(document)
     except LengthwiseError:
         raise
-    except _UNEXPECTED:  # a value of another kind than the tool writes
+    except Exception:  # a value of another kind than the tool writes, of whatever kind
         return False
 
 
@@ -129,7 +124,7 @@ def read_format(path: str | Path, name: str | None = None) -> tuple[Parsed, str]
         return get(name).read(document), name
     except LengthwiseError:
         raise
-    except _UNEXPECTED as error:
+    except Exception as error:  # as above
         raise FileFormatError(
             f"{document.path} must be as {get(name).TITLE} writes it",
             got=f"{type(error).__name__}: {str(error)[:120]}",
