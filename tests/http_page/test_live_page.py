@@ -95,9 +95,9 @@ def test_tiles_give_the_numbers_with_units(page: Page) -> None:
     last = data["error"]["ttft"]["median_percent"][-1]
     with PageServer(data) as server:
         tiles = opened(page, server).text("#tiles")
-    for text in (f"{last:.1f} %", "law version", "12", "48,000", "ready for TTFT and TPOT"):
+    for text in (f"{last:.1f} %", "law version\n12\nthe newest", "48,000", "of TTFT, 9"):
         assert text in tiles
-    assert "quarantined\n3\n2: TTFT is longer than a day, 1: waiting is negative" in tiles
+    assert "quarantined\n3\nTTFT is longer than a day (2), waiting is negative (1)" in tiles
     assert "drifts noticed\n2" in tiles
 
 
@@ -108,6 +108,9 @@ def test_events_are_listed_and_marked_where_they_happened(page: Page) -> None:
         assert "drift noticed" in events
         assert "shift 34.8 %" in events
         assert "error before 8.4 %, error after 6.1 %" in events
+        assert "fit 11" in events  # a target counts its fits, the service its laws
+        assert "version 12" in events
+        assert "after 41 requests" in events
         assert "correction" not in events
         assert "offset 81.2 ms" in events
         assert count(page, "#events li") == 6
@@ -326,3 +329,56 @@ def test_a_pause_in_the_traffic_is_a_gap(page: Page) -> None:
         assert drawn(page, "#ttft figure:nth-child(2) path.law") == 2
         # the error now has a time axis of its own, so it carries the numbers of the events
         assert count(page, "#ttft figure:nth-child(2) text.mark") > 0
+
+
+def test_the_band_ends_where_traffic_does(page: Page) -> None:
+    data = live_data.live(300)
+    series = data["recent"]["ttft"]
+    series["time_s"] = [t - (3_000.0 if i < 150 else 0.0) for i, t in enumerate(series["time_s"])]
+    with PageServer(data) as server:
+        opened(page, server)
+        assert drawn(page, "#ttft path.band") == 2
+
+
+def test_ready_is_said_once(page: Page) -> None:
+    with PageServer(live_data.live(300)) as server:
+        text = opened(page, server).text()
+    assert text.lower().count("ready") == 1
+
+
+def test_the_recent_level_and_a_pinned_law_are_told(page: Page) -> None:
+    data = live_data.live(300)
+    data["law"] |= {
+        "pinned": 12,
+        "recent": {
+            "ttft": {"percent": 6.1, "at_s": live_data.NOW_S - 12.0, "fades_s": 30.0},
+            "tpot": {"percent": 0.0, "at_s": 0.0, "fades_s": 1.0},
+        },
+    }
+    with PageServer(data) as server:
+        opened(page, server)
+        assert "pinned; newer ones wait" in page.text("#tiles")
+        assert "TTFT +6.1 % at" in page.text("#levels")
+        assert "TPOT" not in page.text("#levels")  # no request has said anything
+
+
+TOUCHING = """[...document.querySelectorAll('.charts svg')].flatMap(svg => {
+  const boxes = [...svg.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
+  return boxes.flatMap(([a, p], i) => boxes.slice(i + 1)
+    .filter(([, q]) => p.left < q.right && q.left < p.right && p.top < q.bottom - 1 && q.top < p.bottom - 1)
+    .map(([b]) => `${a} / ${b}`));
+})"""  # noqa: E501
+
+
+@pytest.mark.parametrize("span_s", [3.0, 5_000.0, 2e6])
+def test_ticks_do_not_touch(page: Page, span_s: float) -> None:
+    data = live_data.live(200, span_s=span_s)
+    for name in ("observed_ms", "predicted_ms", "lo_ms", "hi_ms"):
+        data["recent"]["ttft"][name] = [v**2.2 for v in data["recent"]["ttft"][name]]
+        data["recent"]["tpot"][name] = [10 + v / 50 for v in data["recent"]["tpot"][name]]
+    with PageServer(data) as server:
+        for width in (320, 1280):
+            opened(page, server, width=width)
+            assert page.evaluate(TOUCHING) == [], width
+            page.evaluate("document.querySelector('#ttft input[value=time]').click()")
+            assert page.evaluate(TOUCHING) == [], width

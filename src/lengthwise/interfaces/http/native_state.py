@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from time import time
 from typing import Any
 
 from lengthwise import __version__
 from lengthwise.errors import InputError
 from lengthwise.formulations.online.context import BOX
+from lengthwise.formulations.online.law import OnlineLaw
 from lengthwise.interfaces.http.context import Context, when
 from lengthwise.interfaces.http.exchange import IN_THREAD, Call, Reply, Route, reply, text
 from lengthwise.interfaces.http.state_metrics import state_lines
@@ -79,6 +81,8 @@ class NativeState:
                     "ready": {t: context.is_ready and bool(ok) for t, ok in law.ready.items()},
                     "suspect": dict(law.suspect),
                     "terms": law.terms(),
+                    "recent": _recent(law, time()),
+                    "pinned": context.store.pinned() if context.store else None,
                 },
                 "domain": domain,
                 "recent": live.get("recent", empty),
@@ -149,6 +153,16 @@ class NativeState:
                 Route("GET", "/metrics", self.metrics, "Prometheus metrics", IN_THREAD),
             ]
         return routes
+
+
+def _recent(law: OnlineLaw, now_s: float) -> dict[str, Any]:
+    """What the last requests say on top of the law, by target, as it fades."""
+    levels = {name: target.recent for name, target in law.targets.items()}
+    return {
+        name: {"percent": 100.0 * math.expm1(level.at(now_s)), "at_s": level.at_s,
+               "fades_s": level.fades_s}
+        for name, level in levels.items()
+    }  # fmt: skip
 
 
 def _number(name: str, most: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A chart is a function that draws into one svg whose units are pixels and gives b
 points lie. Text becomes text nodes, never markup: names and details come from outside. */
 
 const BARS_UP_TO = 120, MOST_CALM_MARKS = 30, UNMARKED = /kept|correction/;
+const LETTER = 7.6, LINE = 15;  // pixels: widest a digit gets, and least between two lines of text
 
 /* Numbers */
 
@@ -134,19 +135,27 @@ function frame(svg, height, { left = 62, right = 12, top = 8, bottom = 24 } = {}
   return { svg, left, right: width - right, top, bottom: height - bottom, width, height };
 }
 
+/* Labels that would touch the one before are left out; their grid lines stay. */
 function axisY(box, ticks, at, label) {
+  let last = Infinity;
   for (const tick of ticks) {
-    shape(box.svg, "line", { class: "grid", x1: box.left, x2: box.right, y1: at(tick), y2: at(tick) });
-    shape(box.svg, "text", { x: box.left - 7, y: at(tick) + 4, "text-anchor": "end" }, label(tick));
+    const y = at(tick);
+    shape(box.svg, "line", { class: "grid", x1: box.left, x2: box.right, y1: y, y2: y });
+    if (last - y < LINE) continue;
+    shape(box.svg, "text", { x: box.left - 7, y: y + 4, "text-anchor": "end" }, label(tick));
+    last = y;
   }
 }
 
 function axisX(box, ticks, at, lines = false) {
+  let end = -Infinity;
   for (const [tick, label] of ticks) {
-    const x = at(tick);
+    const x = at(tick), half = LETTER * label.length / 2, middle = Math.min(x, box.width - half);
     if (lines) shape(box.svg, "line", { class: "grid", x1: x, x2: x, y1: box.top, y2: box.bottom });
     shape(box.svg, "line", { class: "axis", x1: x, x2: x, y1: box.bottom, y2: box.bottom + 4 });
-    if (label) shape(box.svg, "text", { x: Math.min(x, box.width - 3.4 * label.length), y: box.bottom + 17, "text-anchor": "middle" }, label);
+    if (!label || middle - half < end + LETTER) continue;
+    shape(box.svg, "text", { x: middle, y: box.bottom + 17, "text-anchor": "middle" }, label);
+    end = middle + half;
   }
   shape(box.svg, "line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom });
 }
@@ -160,19 +169,27 @@ function dots(box, places, inside) {
   shape(box.svg, "path", { class: "out", "stroke-opacity": many > 1500 ? 0.6 : 1, "stroke-width": many > 1500 ? 1.1 : 1.5, d: missed.map(([x, y]) => `M${at([x - r, y - r])}l${2 * r} ${2 * r}m0 ${-2 * r}l${-2 * r} ${2 * r}`).join("") });
 }
 
-/* A gap wider than `most` pixels, and than ten usual steps, is a time without traffic: no line. */
-function line(box, places, kind, most) {
-  if (places.length === 1) shape(box.svg, "circle", { class: "dot", cx: places[0][0], cy: places[0][1], r: 3 });
-  const steps = places.slice(1).map(([x], i) => x - places[i][0]), gap = Math.max(most, 10 * (steps.length ? median(steps) : 0));
-  shape(box.svg, "path", { class: kind, d: places.map(([x, y], i) => `${i && steps[i - 1] <= gap ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("") });
+/* Places, [x, ...] each, cut where there was no traffic: an eighth of the chart, and ten usual steps. */
+function runs(box, places) {
+  const steps = places.slice(1).map(([x], i) => x - places[i][0]);
+  const gap = Math.max((box.right - box.left) / 8, 10 * (steps.length ? median(steps) : 0)), found = [];
+  places.forEach((place, i) => i && steps[i - 1] <= gap ? found.at(-1).push(place) : found.push([place]));
+  return found;
+}
+const polyline = (places) => places.map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+
+function line(box, places, kind) {
+  const some = runs(box, places);
+  for (const [[x, y]] of some.filter((run) => run.length === 1)) shape(box.svg, "circle", { class: "dot", cx: x, cy: y, r: 2.5 });
+  shape(box.svg, "path", { class: kind, d: some.map(polyline).join("") });
 }
 
 function drawScatter(svg, rows) {
-  const box = frame(svg, Math.min(svg.clientWidth || 400, 432), { left: 66, bottom: 42, right: 14 });
+  const box = frame(svg, Math.min(svg.clientWidth || 400, 432), { left: 78, bottom: 42, right: 14 });
   const [lo, hi] = spread(rows.flatMap((r) => [r.observed, r.predicted]), 1.12, 1.5);
   const x = logarithmic(lo, hi, box.left, box.right), y = logarithmic(lo, hi, box.bottom, box.top);
   const keep = (v) => Math.min(hi, Math.max(lo, v)), ticks = logTicks(lo, hi, 7);
-  const fits = logTicks(lo, hi, Math.floor((box.right - box.left) / 66));
+  const fits = logTicks(lo, hi, Math.floor((box.right - box.left) / 60));
   axisY(box, ticks, y, msTick);
   axisX(box, fits.map((t) => [t, msTick(t)]), x, true);
   shape(box.svg, "line", { class: "ideal", x1: box.left, y1: box.bottom, x2: box.right, y2: box.top });
@@ -201,9 +218,11 @@ function drawIntervals(box, rows, x, y, low, high) {
     const d = rows.filter((r) => finite(r.lo) && finite(r.hi)).map((r) => `M${x(r.t).toFixed(1)} ${kept(low(r)).toFixed(1)}V${kept(high(r)).toFixed(1)}`);
     return shape(box.svg, "path", { class: "bars", d: d.join("") });
   }
-  const band = bandOf(rows, x, low, high);
-  const points = [...band.map(([at, , hi]) => [at, hi]), ...band.map(([at, lo]) => [at, lo]).reverse()];
-  return shape(box.svg, "path", { class: "band", d: points.map(([at, v], i) => `${i ? "L" : "M"}${at.toFixed(1)} ${kept(v).toFixed(1)}`).join("") + "Z" });
+  const areas = runs(box, bandOf(rows, x, low, high)).map((run) => {
+    if (run.length === 1) run = [-3, 3].map((by) => [run[0][0] + by, ...run[0].slice(1)]);
+    return polyline([...run.map(([at, , hi]) => [at, kept(hi)]), ...run.map(([at, lo]) => [at, kept(lo)]).reverse()]) + "Z";
+  });
+  return shape(box.svg, "path", { class: "band", d: areas.join("") });
 }
 
 function drawEvents(box, events, x, span, numbered) {
@@ -246,7 +265,7 @@ function drawShare(svg, series, events, span, { goal = null, labels = false, num
   axisX(box, timeTicks(...span, (box.right - box.left) / 75).map(([t, text]) => [t, labels ? text : ""]), x);
   if (goal !== null) shape(svg, "line", { class: "target", x1: box.left, x2: box.right, y1: y(goal), y2: y(goal) });
   drawEvents(box, events, x, span, numbered);
-  line(box, series.map(([t, v]) => [x(t), y(v)]), "law", (box.right - box.left) / 8);
+  line(box, series.map(([t, v]) => [x(t), y(v)]), "law");
 }
 
 export {

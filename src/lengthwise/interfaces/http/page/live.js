@@ -20,11 +20,14 @@ const FEATURES = {
   encoder_tokens: ["encoder input", "tokens"], encoder_matched: ["encoder input found in cache", "tokens"],
 };
 const KINDS = {
-  promoted: "law promoted", kept: "law kept", rolled_back: "law rolled back", drift: "drift noticed",
-  widened: "intervals widened", offset_refitted: "offset refitted", covariance_reset: "memory reset",
+  promoted: "fit promoted", kept: "fit not better, kept", rolled_back: "fit rolled back", drift: "drift noticed",
+  widened: "intervals widened", offset_refitted: "level refitted", covariance_reset: "memory reset",
+  replaced: "fit replaced", law_refused: "law not published",
   recovered: "recovered", correction_on: "correction on", correction_off: "correction off",
+  alarm: "detectors alarmed", pinned: "law pinned", released: "newest law again",
+  flushed: "flushed", learner_reset: "learner begun again", batch_set_aside: "batch set aside",
 };
-const CALM = /promoted|kept|recovered|correction|started|published/;
+const CALM = /promoted|kept|recovered|correction|started|published|pinned|released|flushed/;
 
 /* One section per target */
 
@@ -217,7 +220,7 @@ function reasonsOf(counts) {
   const reasons = Object.entries(counts.quarantined ?? {}).sort((a, b) => b[1] - a[1]);
   const plain = (why) => words(why.replaceAll(/\b(ttft|tpot)_s\b/g, (_, target) => target.toUpperCase()));
   const more = reasons.length > 2 ? `, and ${reasons.length - 2} other reasons` : "";
-  return reasons.slice(0, 2).map(([why, n]) => `${count(n)}: ${plain(why)}`).join(", ") + more;
+  return reasons.slice(0, 2).map(([why, n]) => `${plain(why)} (${count(n)})`).join(", ") + more;
 }
 const isReplica = (live) => live.law?.version > 0 && !Object.keys(live.counts ?? {}).length;
 const hasLearnt = (live) => Object.keys(live.domain ?? {}).length > 0;
@@ -236,22 +239,28 @@ function tile(name, value, why, kind = "") {
 function showTiles(live) {
   const last = (target, name) => seriesOf(live.error?.[target], name).at(-1)?.[1];
   const goal = 100 * levelOf(live), inside = Object.keys(TARGETS).map((t) => [t.toUpperCase(), last(t, "coverage_percent")]).filter(([, v]) => finite(v));
-  const ready = Object.keys(TARGETS).filter((t) => readyOf(live, t)).map((t) => t.toUpperCase());
   const counts = live.counts ?? {}, drifts = eventsOf(live).filter((e) => e.kind === "drift");
   const newest = Math.max(...Object.values(live.recent ?? {}).map((s) => s?.time_s?.at(-1) ?? 0), 0);
   const worst = Math.min(...inside.map(([, v]) => v));
   fill(byId("tiles"),
     ...Object.keys(TARGETS).map((t) => tile(`${t.toUpperCase()} error`, percent(last(t, "median_percent")), "median, recent requests")),
     tile(`inside ${digits(goal)} % interval`, inside.length ? percent(inside[0][1], 0) : "-",
-      inside.length ? inside.map(([t, v], i) => i ? `${t} ${percent(v, 0)}` : t).join("; ") : "target not yet checked", worst < goal - 10 ? "warn" : ""),
-    tile("law version", live.law?.version ? String(live.law.version) : "-", ready.length ? `ready for ${ready.join(" and ")}` : hasLearnt(live) ? "learning, not ready yet" : "answers from the prior"),
+      inside.length ? `of ${inside.map(([t, v], i) => i ? `${percent(v, 0)} of ${t}` : t).join(", ")}` : "not checked yet", worst < goal - 10 ? "warn" : ""),
+    tile("law version", live.law?.version ? String(live.law.version) : "-", live.law?.pinned ? "pinned; newer ones wait" : hasLearnt(live) ? "the newest" : "answers from the prior"),
     tile("observations", count(observationsOf(counts)), newest ? `latest ${ago((live.now_s ?? newest) - newest)}${counts.waiting ? `; ${count(counts.waiting)} still to learn` : ""}` : isReplica(live) ? "kept by the trainer" : "none reported yet"),
     tile("quarantined", count(quarantinedOf(counts)), reasonsOf(counts) || "kept, never learnt from", quarantinedOf(counts) > 0 ? "warn" : ""),
-    tile("drifts noticed", count(drifts.length), drifts.length ? `latest ${ago((live.now_s ?? 0) - drifts.at(-1).time_s)}` : "traffic is as it was"));
+    tile("drifts noticed", count(drifts.length), drifts.length ? `latest ${ago((live.now_s ?? 0) - drifts.at(-1).time_s)}` : hasLearnt(live) ? "the engine is as it was" : "nothing learnt yet"));
 }
 
+/* Versions count laws published; those of one target count its own fits. */
+const WORDED = {
+  widen: (v) => `width × ${digits(v)}`, factor: (v) => `× ${digits(v)}`, after_requests: (v) => `after ${count(v)} requests`,
+  version: (v, event) => event.target in TARGETS ? `fit ${v}` : `version ${v}`,
+};
+
 function eventItem(event) {
-  const detail = Object.entries(event.detail ?? {}).filter(([, value]) => value !== false && value !== null).map(([key, value]) => named(key, value)).join(", ");
+  const worded = ([key, value]) => finite(value) && WORDED[key] ? WORDED[key](value, event) : named(key, value);
+  const detail = Object.entries(event.detail ?? {}).filter(([, value]) => value !== false && value !== null).map(worded).join(", ");
   return element("li", event.calm ? {} : { class: "alarming" }, element("span", { class: "no" }, String(event.no)),
     element("time", { datetime: new Date(event.time_s * 1000).toISOString() }, moment(event.time_s)),
     element("span", { class: "kind" }, KINDS[event.kind] ?? words(event.kind)), element("span", {}, event.target in TARGETS ? event.target.toUpperCase() : String(event.target ?? "")),
@@ -263,7 +272,7 @@ function showEvents(live) {
   const open = byId("events").querySelector("details")?.open;
   const more = early.length ? element("details", {}, element("summary", {}, `${early.length} earlier`), element("ol", { class: "log" }, ...early.map(eventItem))) : null;
   if (more && open) more.open = true;
-  fill(byId("events"), element("h2", { id: "events-title" }, "Events", element("small", {}, "drift noticed, what was done, laws promoted")),
+  fill(byId("events"), element("h2", { id: "events-title" }, "Events", element("small", {}, "what changed, and what was done")),
     events.length ? element("ol", { class: "log", reversed: "" }, ...events.slice(0, LATEST_EVENTS).map(eventItem))
       : element("p", { class: "empty" }, "None. Drift, refits, promotions and roll-backs are listed here as they happen."), more);
 }
@@ -300,7 +309,14 @@ function showLaw(live) {
   const open = byId("law").querySelector("details")?.open, other = rest.length ? element("details", {}, element("summary", {}, "For pods of a type not seen yet"), grid(rest)) : null;
   if (other && open) other.open = true;
   fill(byId("law"), element("h2", { id: "law-title" }, "Current law", element("small", {}, `${live.law?.version ? `version ${live.law.version}` : "the prior"}${learnt ? "" : ", nothing learnt yet"}`)),
-    terms.length ? grid(typed.length ? typed : tables) : element("p", { class: "empty" }, "No terms to show."), other);
+    terms.length ? grid(typed.length ? typed : tables) : element("p", { class: "empty" }, "No terms to show."), levelsOf(live), other);
+}
+
+/* What the last requests say on top of the law, as it fades. */
+function levelsOf(live) {
+  const told = Object.entries(live.law?.recent ?? {}).filter(([target, r]) => target in TARGETS && r?.at_s > 0 && finite(r.percent))
+    .map(([target, r]) => `${target.toUpperCase()} ${r.percent < 0 ? "−" : "+"}${percent(Math.abs(r.percent))} at ${moment(r.at_s)}`);
+  return told.length ? element("p", { class: "empty", id: "levels" }, `Recent level, on top of the law and fading within minutes: ${told.join(", ")}.`) : null;
 }
 
 function rangeCell(lo, hi, unit) {
@@ -327,8 +343,8 @@ function showDomain(live) {
 function showState(live) {
   const ready = Object.keys(TARGETS).filter((t) => readyOf(live, t)).map((t) => t.toUpperCase());
   const newest = Math.max(...Object.values(live.recent ?? {}).map((s) => s?.time_s?.at(-1) ?? 0), 0), quiet = (live.now_s ?? newest) - newest;
-  const state = !ready.length ? "Learning" : ready.length === 2 ? "Ready" : `Ready for ${ready[0]}`;
-  setState(`${state}${newest && quiet > QUIET_S ? `, no observation for ${ago(quiet).replace(" ago", "")}` : ""}`, ready.length ? "ready" : "");
+  const state = Object.keys(live.law?.suspect ?? {}).length ? "Suspect" : !ready.length ? "Learning" : ready.length === 2 ? "Ready" : `Ready for ${ready[0]}`;
+  setState(`${state}${newest && quiet > QUIET_S ? `, no observation for ${ago(quiet).replace(" ago", "")}` : ""}`, state === "Suspect" ? "lost" : ready.length ? "ready" : "");
 }
 
 function setState(text, kind) {
@@ -337,9 +353,18 @@ function setState(text, kind) {
   node.className = kind;
 }
 
+/* Above everything else: errors and coverage below may not be true. */
+function showSuspect(live) {
+  const node = byId("suspect"), why = Object.entries(live.law?.suspect ?? {});
+  const text = why.length ? `Suspect: ${why.map(([t, w]) => `${t.toUpperCase()}, ${w}`).join("; ")}. Errors and coverage below may not be true.` : "";
+  node.hidden = !text;
+  if (node.textContent !== text) node.textContent = text;
+}
+
 function show(live, changed) {
   byId("content").hidden = false;
   showState(live);
+  showSuspect(live);
   showTiles(live);
   if (!changed) return;
   for (const target of Object.keys(TARGETS)) showTarget(views[target] ??= build(target), live);
