@@ -114,6 +114,7 @@ def ablation(
     per_row: bool = False,
     folds: int = 5,
     seed: int = 0,
+    intervals: bool = True,
     make: MakeVariant | None = None,
     progress: Progress | None = None,
 ) -> AblationResult:
@@ -123,13 +124,13 @@ def ablation(
     product's family by one of your own with the switches ``e1``, ``e2`` and ``e3``. An interrupt
     ends it with what was done, marked ``partial``, if that is anything.
     """
-    build = make or (lambda switches: law_set(FAMILY, **switches))
+    build = make or (lambda switches: law_set(FAMILY, intervals=intervals, **switches))
     switches = variants()
 
     def run(split: SplitName) -> EvaluationResult:
         return evaluate(
             table, split=split, factor=factor, level=level, pooled=pooled, per_row=per_row,
-            folds=folds, seed=seed, progress=progress,
+            folds=folds, seed=seed, intervals=intervals, progress=progress,
             formulations=tuple(switches), make=lambda name: build(switches[name]),
         )  # fmt: skip
 

@@ -15,6 +15,7 @@ import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -54,6 +55,7 @@ def evaluate(
     per_row: bool = False,
     folds: int = 5,
     seed: int = 0,
+    intervals: bool = True,
     progress: Progress | None = None,
 ) -> EvaluationResult:
     """Fit and test each formulation on the same splits.
@@ -80,6 +82,8 @@ def evaluate(
         Hold predictions against every row instead of the median of repeats.
     folds, seed
         Of the random split.
+    intervals
+        Whether intervals are judged too, which takes the product's laws about half of their fits.
     progress
         Called after every fit.
 
@@ -103,15 +107,15 @@ def evaluate(
     steps, remarks = _step_rows(load(table))
     splits = split_table(steps, split, factor=factor, folds=folds, seed=seed)
     jobs = jobs_of(steps, splits, pooled=pooled, per_row=per_row)
-    run = _Run(steps, make or law_set, level)
-    partial = run.all(names, jobs, progress)
+    run = _Run(steps, make or partial(law_set, intervals=intervals), level if intervals else None)
+    interrupted = run.all(names, jobs, progress)
     return EvaluationResult(
         split=split, factor=factor if split in ("length", "batch") else None, level=level,
         pooled=pooled, per_row=per_row, formulations=names, points=run.table(),
         expected=_expected(jobs), noise_percent=noise_of(steps, splits),
         failures=tuple(run.failures), skipped=splits.skipped,
         notes=(*remarks, *(f"{text} ({n} times)" for text, n in run.notes.items())),
-        fit_s=dict(run.fit_s), partial=partial,
+        fit_s=dict(run.fit_s), partial=interrupted,
     )  # fmt: skip
 
 
@@ -145,7 +149,7 @@ class _Run:
 
     steps: pd.DataFrame
     make: Make
-    level: float
+    level: float | None
     parts: list[pd.DataFrame] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
@@ -205,17 +209,21 @@ class _Run:
         except Exception as error:
             self.failures.append(Failure(name, test.fold, test.group, "predict", _text(error)))
             return
-        try:
-            interval = law.predict_interval(test.asked.copy(), self.level)
-            band = _checked(interval, (len(test.asked), 2))
-        except Exception as error:
-            self.failures.append(Failure(name, test.fold, test.group, "interval", _text(error)))
-            band = np.full((len(test.asked), 2), np.nan)
+        band = self._band(name, law, test)
         self.parts.append(
             test.truth.assign(
                 formulation=name, predicted_ms=predicted, lo_ms=band[:, 0], hi_ms=band[:, 1]
             )
         )
+
+    def _band(self, name: str, law: Estimator, test: HeldOut) -> FloatArray:
+        if self.level is not None:
+            try:
+                interval = law.predict_interval(test.asked.copy(), self.level)
+                return _checked(interval, (len(test.asked), 2))
+            except Exception as error:
+                self.failures.append(Failure(name, test.fold, test.group, "interval", _text(error)))
+        return np.full((len(test.asked), 2), np.nan)
 
 
 def _step_rows(table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -271,8 +271,9 @@ def _ablation(
 ) -> AblationResult | None:
     try:
         return ablation(
-            table, factor=options.factor, level=options.level, seed=options.seed, progress=progress
-        )
+            table, factor=options.factor, level=options.level, seed=options.seed, intervals=False,
+            progress=progress,
+        )  # fmt: skip
     except NothingUsableError as error:
         notes.append(f"terms not compared: {error.finding}")
         return None
