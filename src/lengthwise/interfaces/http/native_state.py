@@ -156,7 +156,7 @@ class NativeState:
 
 
 def _recent(law: OnlineLaw, now_s: float) -> dict[str, Any]:
-    """What the last requests say on top of the law, by target, as it fades."""
+    """Return what the last requests say on top of the law, by target, as it fades."""
     levels = {name: target.recent for name, target in law.targets.items()}
     return {
         name: {"percent": 100.0 * math.expm1(level.at(now_s)), "at_s": level.at_s,
