@@ -15,6 +15,7 @@ import pyarrow.compute as compute
 from lengthwise.data import limits
 from lengthwise.data.opening import open_file, open_text
 from lengthwise.data.schema import COLUMNS
+from lengthwise.data.spreadsheet import is_on, unquoted
 from lengthwise.errors import FileFormatError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _header(path: Path, delimiter: str) -> tuple[list[str], int]:
     with open_text(path, newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
         try:
-            names = [name.strip() for name in next(row for row in reader if row)]
+            names = [unquoted(name.strip()) for name in next(row for row in reader if row)]
         except (csv.Error, UnicodeDecodeError, EOFError, OSError) as error:
             raise _explained(path, error) from error
         lines = reader.line_num
@@ -108,7 +109,18 @@ def _plain(batch: pa.RecordBatch, path: Path) -> pd.DataFrame:
             limits.CELL.refuse(path, f"{longest:,} bytes in column {name!r:.60}",
                                "drop columns of prompts and answers before importing",
                                )  # fmt: skip
-    return pd.DataFrame(batch.to_pandas())
+    return pd.DataFrame(_unquoted(batch).to_pandas())
+
+
+def _unquoted(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Take away the quotes that keep cells from being formulas in a spreadsheet."""
+    if not is_on():
+        return batch
+    for i, column in enumerate(batch.columns):
+        if compute.any(compute.starts_with(column, "'")).as_py():
+            values = pa.array([unquoted(cell) for cell in column.to_pylist()], pa.string())
+            batch = batch.set_column(i, batch.schema.names[i], values)
+    return batch
 
 
 def _has_newline(batch: pa.RecordBatch) -> bool:

@@ -27,6 +27,7 @@ from lengthwise.data.parquet import iter_parquet
 from lengthwise.data.parsing import parse_json
 from lengthwise.data.places import read_from
 from lengthwise.data.signatures import binary_guess
+from lengthwise.data.spreadsheet import without_formulas
 from lengthwise.data.suffixes import SUFFIXES, Format, table_suffix
 from lengthwise.data.text_guesses import text_guess
 from lengthwise.errors import FileFormatError
@@ -282,7 +283,8 @@ def _json_row(path: Path, line: str, number: int) -> dict[str, Any]:
 def _write_delimited(
     frame: pd.DataFrame, file: IO[bytes], packed: bool, sep: str = ","
 ) -> None:  # fmt: skip
-    frame.to_csv(file, index=False, sep=sep, compression="gzip" if packed else None)
+    compression = "gzip" if packed else None
+    without_formulas(frame).to_csv(file, index=False, sep=sep, compression=compression)
 
 
 def _write_tabs(frame: pd.DataFrame, file: IO[bytes], packed: bool) -> None:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from lengthwise.data.files import written_format
 from lengthwise.data.output import opened
 from lengthwise.data.output_check import check_not_read
+from lengthwise.data.spreadsheet import without_formulas
 from lengthwise.data.table import format_of
 from lengthwise.errors import FileFormatError
 
@@ -117,7 +118,9 @@ def _delimited(file: IO[bytes], kind: str) -> Write:
 
     def write(piece: pd.DataFrame) -> None:
         sep = "\t" if kind == "tsv" else ","
-        piece.to_csv(file, index=False, sep=sep, header=first[0], lineterminator="\n")
+        without_formulas(piece).to_csv(
+            file, index=False, sep=sep, header=first[0], lineterminator="\n"
+        )
         first[0] = False
 
     return write

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from lengthwise.data.output import is_stream
 from lengthwise.data.output_check import Source
 from lengthwise.data.output_kinds import MEASUREMENTS
+from lengthwise.data.spreadsheet import without_formulas
 from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.interfaces.cli.common import log, plain
 from lengthwise.interfaces.cli.outputs import check_output, wrote
@@ -123,7 +124,9 @@ class MeasuredRun:
         self.manifest |= {**facts, **self._time(), "rows": 0 if table is None else len(table)}
         self.into.write_manifest(self.manifest)
         self.into.write_text(SUMMARY, json.dumps(plain(summary), indent=1) + "\n")
-        self.into.write_text(SUMMARY_TABLE, pd.DataFrame(points).to_csv(index=False))
+        self.into.write_text(
+            SUMMARY_TABLE, without_formulas(pd.DataFrame(points)).to_csv(index=False)
+        )
         self._report(plain(summary), table)
 
     def say_written(self) -> None:
