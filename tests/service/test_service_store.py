@@ -123,14 +123,14 @@ def test_quarantined_rows_are_kept_once_with_their_numbers(store: Any) -> None:
 def test_only_learnt_rows_are_pruned(store: Any) -> None:
     for i in range(10):
         store.append(body(10), 10, ids=[f"{i}-{k}" for k in range(10)])
-    assert store.prune(keep_rows=20, keep_s=1e9, now_s=0.0) == 0
+    assert store.prune(keep_rows=20) == 0
     store.commit(Round(cursor=60))
-    assert store.prune(keep_rows=20, keep_s=1e9, now_s=0.0) == 60
+    assert store.prune(keep_rows=20) == 60
     assert store.read(0, 1)[0][0] == 61
     assert store.counts()["stored"] == 40
     store.commit(Round(cursor=100))
-    assert store.prune(keep_rows=20, keep_s=1e9, now_s=0.0) == 20
-    assert store.prune(keep_rows=20, keep_s=0.0, now_s=4e9) == 20
+    assert store.prune(keep_rows=20) == 20
+    assert store.prune(keep_rows=20, old=100) == 20
     assert store.append(body(1), 1, ids=["9-9"]).last_sequence == 101
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lengthwise.formulations.online.law import OnlineLaw
+
 
 class LivedTime:
     """Wall time made monotone: a step back of the clock is bridged, not followed.
@@ -35,6 +37,14 @@ class LivedTime:
     def from_dict(cls, data: Mapping[str, Any] | None) -> LivedTime:
         """Go on from what :meth:`to_dict` wrote."""
         return cls(**data) if data else cls()
+
+    @classmethod
+    def going_on(cls, data: Mapping[str, Any] | None, law: OnlineLaw) -> LivedTime:
+        """Go on from what was written, or from the time that a law has reached."""
+        if data:
+            return cls.from_dict(data)
+        reached_s = max(float(part.recent.at_s) for part in law.targets.values())
+        return cls(last_s=reached_s if reached_s > 0 else None)
 
     def at(self, wall_s: float) -> float:
         """Give the lived time of a wall time."""

@@ -43,6 +43,21 @@ class FileLock:
         self._fd = fd
         return True
 
+    def share(self) -> bool:
+        """Hold the lock together with others; gives whether there are none.
+
+        Nobody may hold it alone meanwhile.
+        """
+        if self._fd is None:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            alone = True
+        except BlockingIOError:
+            alone = False
+        fcntl.flock(self._fd, fcntl.LOCK_SH)
+        return alone
+
     def release(self) -> None:
         """Give the lock back."""
         fd, self._fd = self._fd, None

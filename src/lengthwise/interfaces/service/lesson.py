@@ -17,6 +17,9 @@ from lengthwise.interfaces.service.store import Entry, Rejected, Stored
 
 Floats = NDArray[np.float64]
 UNREADABLE = "the body cannot be read"
+LONGEST = 1000
+"""Bytes shown of a body that cannot be read."""
+UNREADABLE_ERRORS = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -53,10 +56,12 @@ def lesson_of(batches: Sequence[Stored], clock: LivedTime) -> Lesson:
     rejected: list[Rejected] = []
     for batch in batches:
         try:
-            found = reading.numbered(batch)
-        except (ValueError, RecursionError):
+            found = [] if batch.fault else reading.numbered(batch)
+        except UNREADABLE_ERRORS:
             found = []
             rejected += set_aside(batch, UNREADABLE)
+        if batch.fault:
+            rejected += set_aside(batch, batch.fault)
         numbered += found
         times += [clock.at(batch.received_s)] * len(found)
     fields = [entry.fields for _, entry in numbered]
@@ -74,10 +79,12 @@ def lesson_of(batches: Sequence[Stored], clock: LivedTime) -> Lesson:
 def set_aside(batch: Stored, reason: str) -> list[Rejected]:
     """Set a whole batch aside: row by row, or its body when that cannot be read."""
     try:
-        return [_rejected(item, reason) for item in reading.numbered(batch)]
-    except (ValueError, RecursionError):
-        row = {"body": batch.body.decode("utf-8", "replace")}
-        return [Rejected(batch.last, reason, batch.received_s, row)]
+        if not batch.fault:
+            return [_rejected(item, reason) for item in reading.numbered(batch)]
+    except UNREADABLE_ERRORS:
+        pass
+    row = {"rows": batch.count, "body": batch.body[:LONGEST].decode("utf-8", "replace")}
+    return [Rejected(batch.last, reason, batch.received_s, row)]
 
 
 def _rejected(item: tuple[int, Entry], reason: str) -> Rejected:

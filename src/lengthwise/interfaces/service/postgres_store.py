@@ -12,6 +12,8 @@ from importlib import import_module
 from typing import Any
 
 from lengthwise.errors import InputError, MissingExtraError
+from lengthwise.interfaces.service.mend import mend
+from lengthwise.interfaces.service.sql_documents import warn
 from lengthwise.interfaces.service.sql_link import Link, Run
 from lengthwise.interfaces.service.sql_store import SqlStore
 from lengthwise.interfaces.service.sqlite_store import SCHEMA, SCHEMA_VERSION
@@ -54,6 +56,7 @@ class PostgresLink(Link):
         super().__init__()
         self.url = url
         self._driver = driver()
+        self._looked_over = False
 
     def open(self) -> Any:
         """Connect; a new database gets its tables."""
@@ -112,10 +115,23 @@ class PostgresLink(Link):
                                  got=str(found[0][0]),
                                  remedy="upgrade lengthwise, or give another database",
                                  )  # fmt: skip
+            else:
+                _upgrade(run)
+            said = [] if self._looked_over else mend(run)
             run("COMMIT")
         except BaseException:
             run("ROLLBACK")
             raise
+        self._looked_over = True
+        for one in said:
+            warn(one)
+
+
+def _upgrade(run: Run) -> None:
+    """Add what an earlier release did not have."""
+    if not run("SELECT 1 FROM information_schema.columns WHERE table_schema = 'lengthwise'"
+               " AND table_name = 'batches' AND column_name = 'crc'"):  # fmt: skip
+        run("ALTER TABLE batches ADD COLUMN crc BIGINT")
 
 
 def told(error: Exception) -> str:

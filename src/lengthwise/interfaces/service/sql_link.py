@@ -70,6 +70,10 @@ class Link(ABC):
     def explain(self, error: Exception) -> ServiceUnavailable | None:
         """Say in plain words what an error of the driver means; None when it is ours."""
 
+    def replaced(self) -> bool:
+        """Whether the database is another one than when we connected."""
+        return False
+
     def alive(self) -> bool:
         """Whether a connection that was idle still works."""
         return True
@@ -109,6 +113,8 @@ class Link(ABC):
         now = time.monotonic()
         if self._connection is not None and now - self._used > IDLE_S and not self.alive():
             self._drop()  # it broke while nobody used it: nobody need hear of that
+        if self._connection is not None and self.replaced():
+            self._drop()
         if self._connection is None:
             self._connection = self.open()
         self._failed, self._used = None, now

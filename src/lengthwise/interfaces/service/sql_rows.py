@@ -10,11 +10,16 @@ from hashlib import blake2b
 from typing import Any
 
 from lengthwise.interfaces.service import rows as reading
+from lengthwise.interfaces.service.seal import batch_sum
+from lengthwise.interfaces.service.sql_laws import plain_time
 from lengthwise.interfaces.service.sql_link import Run
 from lengthwise.interfaces.service.store import Observed, Receipt, Rejected, Stored
 
 CHUNK = 500
 """Ids looked up by one statement."""
+BATCH = "last, count, received_s, body, skip, crc"
+DAMAGED = "the stored batch is damaged"
+MOST = 1 << 53
 
 
 def append(run: Run, group: Sequence[Observed]) -> list[Receipt]:
@@ -33,16 +38,57 @@ def append(run: Run, group: Sequence[Observed]) -> list[Receipt]:
         if hashes:
             run.many("INSERT INTO ids(hash, sequence) VALUES (?, ?)", [(h, last) for h in hashes])
         if kept:
-            rows.append((last, kept, batch.received_s or time.time(), batch.body,
-                         json.dumps(skip) if skip else None))  # fmt: skip
+            about_it = (last, kept, float(batch.received_s or time.time()), batch.body,
+                        json.dumps(skip) if skip else None)  # fmt: skip
+            rows.append((*about_it, batch_sum(*about_it)))
         ttft, tpot, duplicates = ttft + about[0], tpot + about[1], duplicates + len(skip)
         receipts.append(Receipt(kept, len(skip), last))
     if rows:
-        run.many("INSERT INTO batches(last, count, received_s, body, skip)"
-                 " VALUES (?, ?, ?, ?, ?)", rows)  # fmt: skip
+        run.many("INSERT INTO batches(last, count, received_s, body, skip, crc)"
+                 " VALUES (?, ?, ?, ?, ?, ?)", rows)  # fmt: skip
     run("UPDATE totals SET accepted = accepted + ?, ttft = ttft + ?, tpot = tpot + ?,"
         " duplicates = duplicates + ?", last - first, ttft, tpot, duplicates)  # fmt: skip
     return receipts
+
+
+def stored(row: Sequence[Any]) -> Stored:
+    """Return a batch from the columns ``BATCH``; with a fault when it is not what was written.
+
+    >>> stored((2, 2, 5.0, b"[{}, {}]", None, 7)).fault
+    'the stored batch is damaged'
+    """
+    last, count, received_s, body, skip, crc = row
+    body = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
+    fine = isinstance(received_s, float) and is_count(count)
+    skipped: tuple[int, ...] = ()
+    if fine and crc is not None:
+        fine = sum_fits(row)
+    try:
+        skipped = tuple(json.loads(skip)) if skip and fine else ()
+        fine = fine and all(isinstance(index, int) for index in skipped)
+    except (ValueError, TypeError):
+        fine = False
+    if fine:
+        return Stored(last, count, received_s, body, skipped)
+    known = count if is_count(count) and count <= len(body) else 1
+    return Stored(last, known, plain_time(received_s), body, fault=DAMAGED)
+
+
+def sum_fits(row: Sequence[Any]) -> bool:
+    """Whether the columns ``BATCH`` of a batch are what was written (with a checksum)."""
+    last, count, received_s, body, skip, crc = row
+    if not is_count(count) or not isinstance(received_s, float) or not isinstance(body, bytes):
+        return False
+    return bool(crc == batch_sum(last, count, received_s, body, skip))
+
+
+def is_count(value: Any) -> bool:
+    """Whether a value can be a counter.
+
+    >>> is_count(5), is_count(-1), is_count("5"), is_count(2**60)
+    (True, False, False, False)
+    """
+    return isinstance(value, int) and 0 <= value < MOST
 
 
 def _repeated(run: Run, ids: Sequence[str]) -> tuple[list[int], list[bytes]]:
@@ -72,6 +118,18 @@ def said(rows: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
     """Count rows that say something about TTFT and about TPOT."""
     ttft, tpot = reading.targets(rows)
     return int((ttft == ttft).sum()), int((tpot == tpot).sum())
+
+
+def rejected(row: Sequence[Any]) -> Rejected:
+    """Return a row kept apart, from its columns; what is damaged of it is left out."""
+    sequence, reason, received_s, body = row
+    try:
+        found = json.loads(body)
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        found = {"damaged": str(body)[:200]}
+    return Rejected(sequence, str(reason), plain_time(received_s), found)
 
 
 def reject(run: Run, rows: Sequence[Rejected]) -> None:

@@ -1,10 +1,10 @@
 """The store on any SQL database; :mod:`sqlite_store` and :mod:`postgres_store` say how to connect.
 
-    batches     one row per accepted batch: number of its last row, count, body as it was sent
+    batches     one row per accepted batch: number of its last row, count, body, checksum
     ids         BLAKE2 hash of the id of every kept row that has one
     rejected    rows that must not be learnt from; reasons: how many of each kind
     laws        versions of the law, each with its SHA-256
-    documents   JSON by name: state of the learner, status, live page
+    documents   JSON by name with its checksum: state of the learner, status, live page
     asked       requests for the trainer
     totals      one row: counters, cursor of the trainer, active and pinned version
 
@@ -21,12 +21,33 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-from lengthwise.errors import InputError
+from lengthwise.errors import ArtifactError, InputError
 from lengthwise.interfaces.service import rows as reading
 from lengthwise.interfaces.service.group_commit import GroupCommit
-from lengthwise.interfaces.service.sql_laws import publish, put
+from lengthwise.interfaces.service.sql_documents import (
+    DAMAGE,
+    EARLIER,
+    LEARNER,
+    Found,
+    get,
+    get_learner,
+    note,
+    put,
+    put_learner,
+    put_totals,
+    warn,
+)
+from lengthwise.interfaces.service.sql_laws import active, law_fits, plain_time, publish
 from lengthwise.interfaces.service.sql_link import Link, Run
-from lengthwise.interfaces.service.sql_rows import append, reject, said
+from lengthwise.interfaces.service.sql_rows import (
+    BATCH,
+    append,
+    is_count,
+    reject,
+    rejected,
+    said,
+    stored,
+)
 from lengthwise.interfaces.service.store import (
     Entry,
     LawInfo,
@@ -39,7 +60,6 @@ from lengthwise.interfaces.service.store import (
     Stored,
 )
 
-LEARNER = "learner"
 UNWELL_S = 5.0
 """How long a failed write makes :meth:`SqlStore.check` say no."""
 
@@ -57,6 +77,9 @@ class SqlStore:
         self._writing, self._reading = writing, reading
         self._group = GroupCommit(self._write_group)
         self._failure: tuple[float, str] | None = None
+        self._bad_laws: set[str] = set()
+        self._said: set[str] = set()
+        self._told: list[Found] = []
 
     # observations ---------------------------------------------------------------------------
 
@@ -94,17 +117,21 @@ class SqlStore:
         held = 0
         with self._reading.use() as run:
             while held < rows:
-                got = run("SELECT last, count, received_s, body, skip FROM batches WHERE last > ?"
-                          " ORDER BY last LIMIT 16",
+                got = run(f"SELECT {BATCH} FROM batches WHERE last > ? ORDER BY last LIMIT 16",
                           found[-1].last if found else after)  # fmt: skip
-                for last, count, received_s, body, skip in got:
+                for row in got:
                     if held < rows:
-                        found.append(Stored(last, count, received_s, bytes(body),
-                                            tuple(json.loads(skip)) if skip else ()))  # fmt: skip
-                        held += count
+                        found.append(stored(row))
+                        held += found[-1].count
+                        self._tell_fault(found[-1])
                 if len(got) < 16:
                     break
         return found
+
+    def _tell_fault(self, batch: Stored) -> None:
+        if batch.fault:
+            self._tell(f"lost: {batch.count} observations up to number {batch.last}: "
+                       f"{batch.fault}", batch.count)  # fmt: skip
 
     def counts(self) -> dict[str, Any]:
         """Count rows: accepted, duplicates, waiting, stored, ttft, tpot, quarantined by reason."""
@@ -112,8 +139,10 @@ class SqlStore:
             row = run("SELECT accepted, duplicates, ttft, tpot, learnt, pruned FROM totals")[0]
             found = dict(zip(("accepted", "duplicates", "ttft", "tpot", "learnt", "pruned"), row,
                              strict=True))  # fmt: skip
-            reasons: dict[str, int] = dict(run("SELECT reason, count FROM reasons ORDER BY reason"))
-        found |= {"waiting": found["accepted"] - max(found["learnt"], found["pruned"])}
+            kept = run("SELECT reason, count FROM reasons ORDER BY reason")
+        reasons = {str(reason): count for reason, count in kept if is_count(count)}
+        waiting = found["accepted"] - max(found["learnt"], found["pruned"])
+        found |= {"waiting": max(waiting, 0)}
         found |= {"stored": found["accepted"] - found["pruned"], "quarantined": reasons}
         return found | {"waiting_bytes": self._group.waiting_bytes}
 
@@ -128,25 +157,26 @@ class SqlStore:
                 gone = run("SELECT ttft, tpot FROM totals")[0]
                 run("DELETE FROM batches")
                 run("UPDATE totals SET ttft = 0, tpot = 0, pruned = accepted")
+                put_totals(run)
             detail = {"training": training, "test": test, "metrics": metrics}
             run("INSERT INTO asked(command, detail) VALUES (?, ?)", "flush", json.dumps(detail))
         return {"ttft_training": gone[0], "tpot_training": gone[1],
                 "ttft_test": tested["ttft"] if test else 0,
                 "tpot_test": tested["tpot"] if test else 0}  # fmt: skip
 
-    def prune(self, keep_rows: int, keep_s: float, now_s: float) -> int:
+    def prune(self, keep_rows: int, old: int = 0) -> int:
         """Drop rows that were learnt and are old or beyond the number; gives how many."""
         with self._changing() as run:
             accepted, learnt, pruned = run("SELECT accepted, learnt, pruned FROM totals")[0]
-            old = run("SELECT MAX(last) FROM batches WHERE last <= ? AND (last <= ? OR"
-                      " received_s < ?)", learnt, accepted - keep_rows,
-                      now_s - keep_s)[0][0]  # fmt: skip
-            if old is None or old <= pruned:  # pruned may be ahead: a flush
+            gone = run("SELECT MAX(last) FROM batches WHERE last <= ?",
+                       min(learnt, max(accepted - keep_rows, old)))[0][0]  # fmt: skip
+            if gone is None or gone <= pruned:  # pruned may be ahead: a flush
                 return 0
-            run("DELETE FROM batches WHERE last <= ?", old)
-            run("DELETE FROM ids WHERE sequence <= ?", old)
-            run("UPDATE totals SET pruned = ?", old)
-        return int(old - pruned)
+            run("DELETE FROM batches WHERE last <= ?", gone)
+            run("DELETE FROM ids WHERE sequence <= ?", gone)
+            run("UPDATE totals SET pruned = ?", gone)
+            put_totals(run)
+        return int(gone - pruned)
 
     # rows kept apart ------------------------------------------------------------------------
 
@@ -160,7 +190,7 @@ class SqlStore:
         with self._reading.use() as run:
             found = run("SELECT sequence, reason, received_s, body FROM rejected"
                         " WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit)  # fmt: skip
-        return [Rejected(s, reason, at, json.loads(body)) for s, reason, at, body in found]
+        return [rejected(row) for row in found]
 
     # laws -----------------------------------------------------------------------------------
 
@@ -176,28 +206,29 @@ class SqlStore:
             active = run("SELECT COALESCE(pinned, active) FROM totals")[0][0]
             found = run("SELECT version, sha256, created_s, note, size FROM laws"
                         " ORDER BY version DESC")  # fmt: skip
-        return [LawInfo(v, sha, at, note, size, v == active) for v, sha, at, note, size in found]
+        return [LawInfo(v, str(sha), plain_time(at), str(note), size if is_count(size) else 0,
+                        v == active) for v, sha, at, note, size in found]  # fmt: skip
 
     def law(self, version: int) -> str | None:
         """Read one version as JSON."""
         if not 0 <= version < 1 << 62:
             return None
         with self._reading.use() as run:
-            found = run("SELECT body FROM laws WHERE version = ?", version)
-        return found[0][0] if found else None
+            found = run("SELECT sha256, body FROM laws WHERE version = ?", version)
+        return str(found[0][1]) if found and law_fits(*found[0]) else None
 
     def active(self, known: str = "") -> tuple[int, str, str | None] | None:
-        """Give version, SHA-256 and JSON of the active law; no JSON when the hash is ``known``."""
+        """Give version, SHA-256 and JSON of the active law; no JSON when the hash is ``known``.
+
+        Where it is damaged the newest law that is not takes its place.
+        """
+        bad = len(self._bad_laws)
         with self._reading.use() as run:
-            found = run("SELECT version, sha256 FROM laws WHERE version ="
-                        " (SELECT COALESCE(pinned, active) FROM totals)")  # fmt: skip
-            if not found:
-                return None
-            version, sha = found[0]
-            if sha == known:
-                return version, sha, None
-            body = run("SELECT body FROM laws WHERE version = ?", version)
-        return (version, sha, body[0][0]) if body else None
+            found = active(run, known, self._bad_laws)
+        if len(self._bad_laws) > bad:
+            instead = "none" if found is None else f"version {found[0]}"
+            self._tell(f"the law in use is damaged; instead: {instead}")
+        return found
 
     def activate(self, version: int | None) -> None:
         """Pin a version (promote or roll back); None: follow the newest again."""
@@ -209,6 +240,7 @@ class SqlStore:
                                  got=f"version {version}",
                                  remedy="list the laws first")  # fmt: skip
             run("UPDATE totals SET pinned = ?", version)
+            put_totals(run)
             run("INSERT INTO asked(command, detail) VALUES (?, ?)", "activate",
                 json.dumps({"version": version}))  # fmt: skip
 
@@ -226,10 +258,13 @@ class SqlStore:
             put(run, name, json.dumps(value))
 
     def get(self, name: str) -> Any:
-        """Read a document; None where there is none."""
+        """Read a document; None where there is none, or a damaged one."""
         with self._reading.use() as run:
-            found = run("SELECT body FROM documents WHERE name = ?", name)
-        return json.loads(found[0][0]) if found else None
+            try:
+                return get(run, name)
+            except ArtifactError as error:
+                self._tell(f"document {name!r} is not used: {error.finding}")
+                return None
 
     def ask(self, command: str, detail: Mapping[str, Any] | None = None) -> int:
         """Leave a request for the trainer; gives its number."""
@@ -244,7 +279,7 @@ class SqlStore:
         with self._reading.use() as run:
             found = run("SELECT number, command, detail FROM asked WHERE number > ?"
                         " ORDER BY number", after)  # fmt: skip
-        return [(number, command, json.loads(detail)) for number, command, detail in found]
+        return [(number, str(command), _detail(detail)) for number, command, detail in found]
 
     # training -------------------------------------------------------------------------------
 
@@ -252,8 +287,22 @@ class SqlStore:
         """Read the cursor and the state of the learner that belongs to it."""
         with self._reading.use() as run:
             cursor = run("SELECT learnt FROM totals")[0][0]
-            state = run("SELECT body FROM documents WHERE name = ?", LEARNER)
-        return cursor, state[0][0] if state else None
+            found = self._learner(run, LEARNER)
+        return cursor, None if found is None else found[1]
+
+    def earlier(self) -> tuple[int, str] | None:
+        """Read the second copy of a learner (``Round.twice``) and the cursor that it had."""
+        with self._reading.use() as run:
+            pruned = run("SELECT pruned FROM totals")[0][0]
+            found = self._learner(run, EARLIER)
+        return None if found is None or found[0] is None else (max(found[0], pruned), found[1])
+
+    def _learner(self, run: Run, name: str) -> tuple[int | None, str] | None:
+        try:
+            return get_learner(run, name)
+        except ArtifactError as error:
+            self._tell(f"the state of the learner is not used: {error.finding}")
+            return None
 
     def commit(self, change: Round) -> int | None:
         """Write a round of training at once; gives the version of the law published in it."""
@@ -267,8 +316,12 @@ class SqlStore:
             version = None if change.law is None else publish(run, change.law, change.note)
             if change.cursor is not None:
                 run("UPDATE totals SET learnt = ?", change.cursor)
+                put_totals(run)
             if change.learner is not None:
-                put(run, LEARNER, change.learner)
+                learnt = run("SELECT learnt FROM totals")[0][0]
+                put_learner(run, learnt, change.learner, twice=change.twice)
+            while self._told:
+                note(run, self._told.pop())
             for name, value in change.documents.items():
                 put(run, name, json.dumps(value))
         return version
@@ -278,6 +331,18 @@ class SqlStore:
         raise NotImplementedError
 
     # health ---------------------------------------------------------------------------------
+
+    def damage(self) -> list[dict[str, Any]]:
+        """List what was found damaged, newest last: ``time_s``, ``what``, ``rows_lost``."""
+        found = self.get(DAMAGE)
+        return found if isinstance(found, list) else []
+
+    def _tell(self, what: str, rows_lost: int = 0) -> None:
+        """Say once what is damaged; the next round of training keeps it."""
+        if what not in self._said:
+            self._said.add(what)
+            self._told.append(Found(what, rows_lost))
+            warn(self._told[-1])
 
     def check(self) -> None:
         """Raise :class:`ServiceUnavailable` unless rows can be read and were written lately."""
@@ -305,4 +370,18 @@ class SqlStore:
 
     def _write_group(self, group: Sequence[Observed]) -> list[Receipt]:
         with self._changing() as run:
-            return append(run, group)
+            receipts = append(run, group)
+        self.acknowledged(receipts[-1].last_sequence)
+        return receipts
+
+    def acknowledged(self, last: int) -> None:
+        """Take note that rows up to this one are kept; a store that may lose them counts them."""
+
+
+def _detail(text: Any) -> dict[str, Any]:
+    """Return what was asked for in detail; nothing where it is damaged."""
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

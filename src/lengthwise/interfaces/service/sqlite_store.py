@@ -3,33 +3,36 @@
 Write-ahead log with ``synchronous=FULL``: a commit returns after the log is on disk, so neither a
 killed process nor a power cut loses an acknowledged row. Several processes may use one file; they
 wait for each other up to ``BUSY_S``. A file that is damaged is moved aside when the service opens
-it, with a message, and a new one begun: the service must come up.
+it, with a message, and a new one made of all that can still be read: the service must come up.
 """
 
 from __future__ import annotations
 
 import sqlite3
-import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lengthwise.errors import InputError
+from lengthwise.interfaces.service.acknowledged import FILE as ACKNOWLEDGED
+from lengthwise.interfaces.service.acknowledged import Acknowledged
 from lengthwise.interfaces.service.file_lock import FileLock
 from lengthwise.interfaces.service.sql_link import Link, Run
 from lengthwise.interfaces.service.sql_store import SqlStore
+from lengthwise.interfaces.service.sqlite_damage import (
+    BUSY_S,
+    lost_by_cut_log,
+    mended,
+    replace_if_damaged,
+)
 from lengthwise.interfaces.service.store import ServiceUnavailable
 
 FILE = "service.db"
 SCHEMA_VERSION = 1
-BUSY_S = 10.0
-CHECK_BYTES = 256 << 20
-"""Files up to this size are read whole for damage when they are opened (under a second)."""
 
 SCHEMA = """
 CREATE TABLE batches(last INTEGER PRIMARY KEY, count INTEGER NOT NULL, received_s REAL NOT NULL,
-                     body BLOB NOT NULL, skip TEXT);
+                     body BLOB NOT NULL, skip TEXT, crc INTEGER);
 CREATE TABLE ids(hash BLOB PRIMARY KEY, sequence INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX ids_by_sequence ON ids(sequence);
 CREATE TABLE rejected(sequence INTEGER PRIMARY KEY, reason TEXT NOT NULL,
@@ -48,14 +51,18 @@ CREATE TABLE totals(id INTEGER PRIMARY KEY CHECK (id = 1),
 INSERT INTO totals(id) VALUES (1);
 """
 
+TABLES = f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+
+DAMAGED = "the database is damaged; what is left of it is carried over into a new one"
 _REASONS = {
     "full": "the disk is full: observations cannot be kept",
     "disk i/o": "the disk cannot be written or is full: observations cannot be kept",
     "locked": "the database is locked by another process",
     "readonly": "the database cannot be written",
     "unable to open": "the database cannot be opened (disk full, or no permission)",
-    "malformed": "the database is damaged; restart the service to begin a new one",
-    "not a database": "the database is damaged; restart the service to begin a new one",
+    "malformed": DAMAGED,
+    "not a database": DAMAGED,
+    "replaced": "the database was damaged and is replaced",
 }
 """Words of the driver to the reason a caller reads."""
 
@@ -66,34 +73,83 @@ class SqliteLink(Link):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
+        self._use = FileLock(path.with_suffix(".use"))
+        self._suspect = False
+        self._file: tuple[int, int] | None = None
 
     def open(self) -> Any:
-        """Connect; a new file gets its tables, a damaged one is moved aside first."""
+        """Connect; a new file gets its tables, a damaged one is replaced by what is left of it.
+
+        Whoever is the first to use the state looks it over; later ones do when they met damage.
+        """
         with FileLock(self.path.with_suffix(".open")):
-            move_aside_if_damaged(self.path)
-            connection = connect(self.path)
+            first = self._use.share()
             try:
-                _prepare(connection, self.path)
+                connection = self._looked_over(first) if first or self._suspect else self._plain()
             except BaseException:
-                connection.close()
+                self._use.release()
                 raise
+            self._suspect = False
+            self._file = _file(self.path)
         return connection
 
     def begin(self, run: Run) -> None:
         """Take the write lock now, so that what is read before writing stays true."""
         run("BEGIN IMMEDIATE")
+        if self.replaced():
+            raise sqlite3.OperationalError("the file was replaced")
+
+    def replaced(self) -> bool:
+        """Whether the file is another one than when we connected."""
+        return _file(self.path) != self._file
 
     def explain(self, error: Exception) -> ServiceUnavailable | None:
         """Say what an error of the driver means."""
-        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError):
+        if isinstance(error, sqlite3.ProgrammingError):
             return None
         if not isinstance(error, sqlite3.Error | OSError):
             return None
         text = str(error).lower()
+        self._suspect |= isinstance(error, sqlite3.IntegrityError)
         for words, reason in _REASONS.items():
             if words in text:
+                self._suspect |= reason == DAMAGED
                 return ServiceUnavailable(reason)
         return ServiceUnavailable(f"the database does not answer ({text[:100]})")
+
+    def close(self) -> None:
+        """Close; nothing works afterwards."""
+        super().close()
+        self._use.release()
+
+    def _looked_over(self, first: bool) -> Any:
+        said = replace_if_damaged(self.path, TABLES, thorough=self._suspect)
+        connection = self._plain()
+        try:
+            if first:
+                said += lost_by_cut_log(connection, self.path)
+            try:
+                mended(connection, said)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    return connection  # full or locked: at the next start
+                connection.close()
+                said += replace_if_damaged(self.path, TABLES, thorough=True, known=str(error))
+                connection = self._plain()
+                mended(connection, said)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _plain(self) -> Any:
+        connection = connect(self.path)
+        try:
+            _prepare(connection, self.path)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 class SqliteStore(SqlStore):
@@ -102,17 +158,8 @@ class SqliteStore(SqlStore):
     Parameters
     ----------
     directory
-        Made when it is absent.
-
-    Examples
-    --------
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as place:
-    ...     store = SqliteStore(Path(place))
-    ...     receipt = store.append(b'{"entries": [{}, {}]}', 2)
-    ...     store.close()
-    >>> receipt.accepted
-    2
+        Made when it is absent. Raises :class:`InputError` when it cannot be; a full disk is
+        tolerated: callers get :class:`ServiceUnavailable` until there is room.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -128,6 +175,7 @@ class SqliteStore(SqlStore):
                                  got=f"{directory} ({error.strerror})",
                                  remedy="give another with --state DIR") from None  # fmt: skip
         self._trainer = FileLock(directory / "trainer.lock")
+        self._acknowledged = Acknowledged(directory / ACKNOWLEDGED)
         super().__init__(SqliteLink(self.path), SqliteLink(self.path))
         with suppress(ServiceUnavailable):  # it may come back; callers are told until then
             self.counts()
@@ -140,6 +188,10 @@ class SqliteStore(SqlStore):
             raise ServiceUnavailable(f"the state directory cannot be written ({error.strerror})"
                                      ) from None  # fmt: skip
 
+    def acknowledged(self, last: int) -> None:
+        """Take note that rows up to this one are kept."""
+        self._acknowledged.write(last)
+
     def close(self) -> None:
         """Finish what was submitted and close."""
         super().close()
@@ -151,6 +203,7 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
     )
+    connection.text_factory = _text  # a damaged text must not stop the reading of others
     try:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "wal_autocheckpoint=2000",
                        "journal_size_limit=67108864", "cache_size=-8192"):  # fmt: skip
@@ -165,50 +218,22 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Make the tables of a new file; refuse one of another version."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
-        connection.executescript(
-            f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
-        )
+        connection.executescript(TABLES)
     elif version != SCHEMA_VERSION:
         raise InputError(f"the schema version of the state must be {SCHEMA_VERSION}",
                          got=f"{version} in {path}",
                          remedy="upgrade lengthwise, or give another --state")  # fmt: skip
+    elif "crc" not in {row[1] for row in connection.execute("PRAGMA table_info(batches)")}:
+        connection.execute("ALTER TABLE batches ADD COLUMN crc INTEGER")  # of an earlier release
 
 
-def move_aside_if_damaged(path: Path) -> Path | None:
-    """Rename a damaged file (with its log) and say so; gives the new name."""
-    fault = damage(path)
-    if fault is None:
-        return None
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = aside.with_name(f"{aside.name.split('_')[0]}_{number}")
-    for suffix in ("", "-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-    print(f"warning: the state file was damaged ({fault}); moved to {aside}, beginning anew",
-          file=sys.stderr, flush=True)  # fmt: skip
-    return aside
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")
 
 
-def damage(path: Path) -> str | None:
-    """Say what is wrong with the file; None when it is fine, absent, or not readable now."""
+def _file(path: Path) -> tuple[int, int] | None:
     try:
-        if not path.exists() or path.stat().st_size == 0:
-            return None
-        connection = sqlite3.connect(path, timeout=BUSY_S)
-    except (OSError, sqlite3.Error):
+        found = path.stat()
+    except OSError:
         return None
-    try:
-        whole = path.stat().st_size <= CHECK_BYTES
-        pragma = "quick_check(1)" if whole else "schema_version"
-        answer = connection.execute(f"PRAGMA {pragma}").fetchone()
-        connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-        return str(answer[0])[:100] if whole and answer[0] != "ok" else None
-    except sqlite3.OperationalError:
-        return None  # locked or the disk is full: not damage
-    except sqlite3.DatabaseError as error:
-        return str(error)
-    finally:
-        connection.close()
+    return found.st_dev, found.st_ino

@@ -12,6 +12,8 @@ Promises
 - Rows that must not be learnt from are kept apart with the reason (:class:`Rejected`).
 - Old rows go only after training has used them (:meth:`Store.prune`); with them go the ids by
   which a repeated row is known.
+- What is read is what was written: batches, laws and documents have checksums. One that does not
+  fit is not given; the last good one is, where there is one (:meth:`Store.earlier`).
 - When it cannot keep its promise it raises :class:`ServiceUnavailable` and works again by itself
   when the cause is gone.
 """
@@ -82,13 +84,17 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Stored:
-    """A batch as it is kept; rows of the body at ``skip`` were duplicates and have no number."""
+    """A batch as it is kept; rows of the body at ``skip`` were duplicates and have no number.
+
+    ``fault`` says why it must not be learnt from: it is not what was written.
+    """
 
     last: int
     count: int
     received_s: float
     body: bytes
     skip: tuple[int, ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,12 +124,14 @@ class Round:
     """What one round of training changes; ``cursor`` and ``learner`` belong together.
 
     ``before`` is the cursor this round began from: when another trainer has moved it meanwhile,
-    nothing is written and :class:`OvertakenError` is raised.
+    nothing is written and :class:`OvertakenError` is raised. With ``twice`` the learner is written
+    a second time, as the one to return to when the first is damaged.
     """
 
     before: int | None = None
     cursor: int | None = None
     learner: str | None = None
+    twice: bool = False
     law: Mapping[str, Any] | None = None
     note: str = ""
     rejected: Sequence[Rejected] = ()
@@ -204,14 +212,28 @@ class Store(Protocol):
     def progress(self) -> tuple[int, str | None]:
         """Read the cursor and the state of the learner that belongs to it."""
 
+    def earlier(self) -> tuple[int, str] | None:
+        """Read the second copy of a learner (``Round.twice``) and the cursor that it had."""
+
     def commit(self, change: Round) -> int | None:
         """Write a round of training at once; gives the version of the law published in it."""
 
     def lead(self) -> bool:
         """Become, or still be, the one trainer of this state; False while another one is."""
 
-    def prune(self, keep_rows: int, keep_s: float, now_s: float) -> int:
-        """Drop rows that were learnt and are old or beyond the number; gives how many."""
+    def prune(self, keep_rows: int, old: int = 0) -> int:
+        """Drop rows that were learnt and are old or beyond the number; gives how many.
+
+        Parameters
+        ----------
+        keep_rows
+            Number of rows that stay.
+        old
+            Rows up to this one are old, see :class:`~lengthwise.interfaces.service.ages.Ages`.
+        """
+
+    def damage(self) -> list[dict[str, Any]]:
+        """List what was found damaged, newest last: ``time_s``, ``what``, ``rows_lost``."""
 
     def check(self) -> None:
         """Raise :class:`ServiceUnavailable` unless rows can be read and were written lately."""

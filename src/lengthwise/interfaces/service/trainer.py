@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ import numpy as np
 from lengthwise.calibration.online.learner import OnlineLearner
 from lengthwise.errors import LengthwiseError
 from lengthwise.formulations.online.law import OnlineLaw
+from lengthwise.interfaces.service.ages import Ages
 from lengthwise.interfaces.service.clock import LivedTime
 from lengthwise.interfaces.service.law_check import LawCheck
 from lengthwise.interfaces.service.lesson import Lesson, lesson_of, set_aside
@@ -47,6 +49,8 @@ from lengthwise.interfaces.service.trainer_report import (
 ROWS = 4096
 """Rows read at once."""
 CHECKPOINT_S, PRUNE_S, HEARTBEAT_S, FAILED_S = 10.0, 60.0, 10.0, 10.0
+TWICE_S = 600.0
+"""Time between two copies of the learner: the one to go back to when it is damaged."""
 SAVE_SHARE = 20.0
 """Times the effort of saving the learner that pass before the next saving, up to a checkpoint."""
 TRIED = 3
@@ -78,7 +82,7 @@ class Trainer:
         self._settings, self._store = settings, store
         self._learner: OnlineLearner | None = None
         self._published = ""
-        self._live, self._clock = LiveRecord(), LivedTime()
+        self._live, self._clock, self._ages = LiveRecord(), LivedTime(), Ages()
         self._check = LawCheck()
         self._failed = self._failed_at = 0
         self._cursor = self._before = self._careful_until = self._asked = 0
@@ -87,7 +91,8 @@ class Trainer:
         self._events = NewEvents()
         self._rejected: list[Rejected] = []
         self._saved = self._pruned = self._told = self._save_s = 0.0
-        self._unsaved = False
+        self._twice = -TWICE_S
+        self._unsaved = self._anew = False
         self._refused = ""
         self._last: dict[str, Any] = {"last_round_s": None, "last_retrain_s": None}
 
@@ -108,6 +113,7 @@ class Trainer:
                 self._learner = None
             except LearningFailedError as error:
                 say(str(error))
+                self._learn_anew()
                 stop.wait(FAILED_S)
             except Exception as error:  # whatever it was, the next round begins anew
                 self._begin_again(error)
@@ -155,8 +161,9 @@ class Trainer:
             self._commit(save=due)
         if self._due(self._pruned, PRUNE_S):
             self._pruned = time.monotonic()
-            self._store.prune(self._settings.keep_rows, self._settings.keep_days * 86400.0,
-                              time.time())  # fmt: skip
+            accepted = int(self._store.counts()["accepted"])
+            old = self._ages.old(accepted, self._settings.keep_days * 86400.0)
+            self._store.prune(self._settings.keep_rows, old)
         return rows
 
     # learning -------------------------------------------------------------------------------
@@ -167,22 +174,35 @@ class Trainer:
         self._live = LiveRecord.from_dict(self._store.get("live"))
         self._asked = int(status.get("asked", 0))
         self._last["last_retrain_s"] = status.get("last_retrain_s")
-        self._clock = LivedTime.from_dict(self._store.get("clock"))
+        clock = self._store.get("clock")
+        self._ages = Ages(self._store.get("ages"))
         self._published = self._newest()
         self._before, text = self._store.progress()
         self._cursor = self._before
         learner = resume(text) if text is not None else None
         is_new = learner is None
+        if learner is None and self._before:  # it is lost, damaged or of another version
+            learner, clock = self._resume_earlier(), None
         if learner is None:
             learner, self._clock = begin(self._settings, self._store), LivedTime()
-            if self._before:  # the state of the learner is lost or of another version
-                self._cursor = int(self._store.counts()["pruned"])
-                self._live.event(
-                    time.time(), "learner_reset", rows_again=self._before - self._cursor
-                )
+        else:
+            self._clock = LivedTime.going_on(clock, learner.law)
         self._learner, self._events, self._rejected = learner, NewEvents(), []
         if is_new or not self._published:
             self._commit(save=True)
+        return learner
+
+    def _resume_earlier(self) -> OnlineLearner | None:
+        """Go back to the copy of the learner, or to nothing; rows after it are learnt again."""
+        found = self._store.earlier()
+        learner = None if found is None else resume(found[1])
+        if found is not None and learner is not None:
+            self._cursor = min(found[0], self._before)
+        else:
+            self._cursor = int(self._store.counts()["pruned"])
+        again = self._before - self._cursor
+        say(f"the state of the learner cannot be read; {again} rows are learnt again")
+        self._live.event(time.time(), "learner_reset", rows_again=again)
         return learner
 
     def _newest(self) -> str:
@@ -252,6 +272,14 @@ class Trainer:
             self._failed = 0
             self._start_over(kind)
 
+    def _learn_anew(self) -> None:
+        """Distrust the state of the learner, once: all stored rows are learnt again."""
+        if not self._anew:
+            self._anew = True
+            with suppress(LengthwiseError):
+                self._store.commit(Round(learner="null", twice=True))
+                say("the state of the learner may be at fault: all stored rows are learnt again")
+
     def _start_over(self, reason: str) -> None:
         """Forget what the learner holds and go on from the law in use, after the failing rows."""
         try:
@@ -317,12 +345,14 @@ class Trainer:
             self._last["last_retrain_s"] = time.time()
         began = time.monotonic()
         state = json.dumps(learner.to_dict()) if save else None
+        twice = save and self._due(self._twice, TWICE_S)
         self._save_s = time.monotonic() - began if save else self._save_s
         version = self._store.commit(Round(
-            before=self._before, cursor=self._cursor if save else None, learner=state,
+            before=self._before, cursor=self._cursor if save else None, learner=state, twice=twice,
             law=law if changed else None, note=note_of(learner), rejected=self._rejected,
             documents={"trainer": self._status(learner), "live": self._live.to_dict(),
-                       **({"clock": self._clock.to_dict()} if save else {})},
+                       **({"clock": self._clock.to_dict(), "ages": self._ages.to_dict()}
+                          if save else {})},
         ))  # fmt: skip
         self._rejected = []  # not before: a commit that failed is tried again
         self._told = time.monotonic()
@@ -330,6 +360,8 @@ class Trainer:
         if version is not None:
             self._published = text
             self._check.published(text)
+        if twice:
+            self._twice = self._told
         if save:
             self._saved, self._before, self._unsaved = time.monotonic(), self._cursor, False
 
