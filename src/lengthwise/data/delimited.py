@@ -73,10 +73,11 @@ def _header(path: Path, delimiter: str) -> tuple[list[str], int]:
     with open_text(path, newline="") as file:
         reader = csv.reader(file, delimiter=delimiter)
         try:
-            names = [unquoted(name.strip()) for name in next(row for row in reader if row)]
+            names = [name.strip() for name in next(row for row in reader if row)]
         except (csv.Error, UnicodeDecodeError, EOFError, OSError) as error:
             raise _explained(path, error) from error
         lines = reader.line_num
+    names = [unquoted(name) for name in names] if is_on() else names
     _check_names(path, names)
     return [name or f"Unnamed: {i}" for i, name in enumerate(names)], lines
 

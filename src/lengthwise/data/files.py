@@ -283,8 +283,8 @@ def _json_row(path: Path, line: str, number: int) -> dict[str, Any]:
 def _write_delimited(
     frame: pd.DataFrame, file: IO[bytes], packed: bool, sep: str = ","
 ) -> None:  # fmt: skip
-    compression = "gzip" if packed else None
-    without_formulas(frame).to_csv(file, index=False, sep=sep, compression=compression)
+    safe = without_formulas(frame)
+    safe.to_csv(file, index=False, sep=sep, compression="gzip" if packed else None)
 
 
 def _write_tabs(frame: pd.DataFrame, file: IO[bytes], packed: bool) -> None:

@@ -71,9 +71,7 @@ def unquoted(value: Any) -> Any:
     >>> unquoted("'=1+1"), unquoted("'tis"), unquoted(quoted("''-x"))
     ('=1+1', "'tis", "''-x")
     """
-    if isinstance(value, str) and _QUOTED.match(value):
-        return value[1:]
-    return value
+    return value[1:] if isinstance(value, str) and _QUOTED.match(value) else value
 
 
 def _is_formula(value: Any) -> bool:

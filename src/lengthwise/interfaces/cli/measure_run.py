@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from lengthwise.data.output import is_stream
 from lengthwise.data.output_check import Source
 from lengthwise.data.output_kinds import MEASUREMENTS
-from lengthwise.data.spreadsheet import without_formulas
 from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.interfaces.cli.common import log, plain
 from lengthwise.interfaces.cli.outputs import check_output, wrote
@@ -117,6 +116,7 @@ class MeasuredRun:
         """
         import pandas as pd
 
+        from lengthwise.data.spreadsheet import without_formulas
         from lengthwise.data.table import write_table
 
         if table is not None:
