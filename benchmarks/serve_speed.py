@@ -106,14 +106,14 @@ def post(path: str, content: Any) -> bytes:
     """Prepare a request."""
     body = json.dumps(content, separators=(",", ":")).encode()
     return (
-        f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         f"content-length: {len(body)}\r\n\r\n"
     ).encode() + body
 
 
 def get(path: str) -> bytes:
     """Prepare a request without a body."""
-    return f"GET {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode()
 
 
 def cpu_s(process: psutil.Process) -> float:

@@ -58,7 +58,7 @@ def test_limits_of_body_and_rows(guarded: Api) -> None:
 def test_a_body_in_chunks_is_limited_too(guarded: Api) -> None:
     with socket.create_connection(("127.0.0.1", guarded.port), timeout=10) as link:
         link.sendall(
-            b"POST /v1/predict HTTP/1.1\r\nhost: x\r\nauthorization: Bearer r-token\r\n"
+            b"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer r-token\r\n"
             b"transfer-encoding: chunked\r\n\r\n"
         )
         for _ in range(3):

@@ -47,7 +47,8 @@ def test_a_request_under_way_is_answered_before_the_end(tmp_path: Path) -> None:
     body = json.dumps({"rows": [{"input_tokens": n} for n in range(1, 3000)]}).encode()
     with socket.create_connection(("127.0.0.1", server.api.port), timeout=20) as link:
         link.sendall(
-            b"POST /v1/predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+            b"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
+            % len(body)
             + body[:1000]
         )
         time.sleep(0.3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lengthwise.interfaces.http import fields, pieces, schemas, wire
+from lengthwise.interfaces.http import fields, schemas, wire
 from lengthwise.interfaces.http.bodies import Rows, RowsBody
 from lengthwise.interfaces.http.columns import RowPlan
 from lengthwise.interfaces.http.schemas import RejectedError, exact_columns
+from lengthwise.interfaces.service import pieces
 
-BODY = RowsBody("requests", fields.ROUTER, schemas.PredictionRow, least=1, most=50)
+BODY = RowsBody(["requests"], fields.ROUTER, schemas.PredictionRow, least=1, most=50)
 GOOD: dict[str, Any] = {
     "kv_cache_percentage": 0.5, "input_token_length": 200, "num_request_waiting": 4,
     "num_request_running": 1, "num_tokens_generated": 4, "prefix_cache_score": 0.7,
@@ -104,13 +106,14 @@ def test_pieces_are_the_whole(rows: list[dict[str, Any]], compact: bool) -> None
         found = whole(body)
     finally:
         pieces.PIECE_BYTES = before
-    assert found is None or found == rows
+    assert found == rows
 
 
-def whole(body: bytes) -> list[Any] | None:
+def whole(body: bytes, most: int = 16_384) -> list[Any] | None:
     try:
-        return [row for _, rows in pieces.cut(body, "requests") for row in rows]
-    except pieces.WholeError:
+        found = pieces.Pieces(body, ["requests"], most)
+        return [row for text, rows in found for row in rows or wire.exact(text)]
+    except ValueError:
         return None
 
 
@@ -120,19 +123,54 @@ def test_ordinary_large_bodies_are_cut_and_not_read_whole() -> None:
         body = json.dumps({"requests": rows}, separators=separators).encode()
         assert len(body) > 4 * pieces.PIECE_BYTES
         assert whole(body) == rows
-        assert len(list(pieces.cut(body, "requests"))) >= 4
-    assert whole(b'{"requests": [{"a": 1}], "requests": [{"a": 2}]}') is None
+        assert len(list(pieces.Pieces(body, ["requests"], 1000))) >= 4
     assert whole(b'{"requests": [{"a": 1}, {"a": }]}') is None
     assert whole(b"[1]") is None
 
 
+@settings(max_examples=150, deadline=None)
+@given(st.lists(JSON, max_size=6), st.dictionaries(st.text(max_size=3), JSON, max_size=2))
+def test_what_stands_beside_the_rows_is_found(rows: list[Any], beside: dict[str, Any]) -> None:
+    beside.pop("requests", None)
+    before, pieces.PIECE_BYTES = pieces.PIECE_BYTES, 20
+    try:
+        for order in ({**beside, "requests": rows}, {"requests": rows, **beside}):
+            found = pieces.Pieces(json.dumps(order).encode(), ["x", "requests"], 2000)
+            assert [row for _, part in found for row in part or []] == rows
+            assert (found.key, found.beside) == ("requests", {**order, "requests": []})
+    finally:
+        pieces.PIECE_BYTES = before
+
+
+@pytest.mark.parametrize("junk", [b"[],", b"{},", b"1.5,", b'"},{",', b'{"a":[{},{}]},', b'"\\"",'])
+def test_large_bodies_cost_little_whatever_they_hold(junk: bytes) -> None:
+    """Neither a row, nor what stands beside the rows, is ever held as objects where it is long."""
+    n = 4_000_000 // len(junk)
+    row = json.dumps(GOOD).encode()
+    inside = b'{"requests":[' + row[:-1] + b',"x":[' + (junk * n)[:-1] + b"]}]}"
+    beside = b'{"requests":[' + row + b'],"x":[' + (junk * n)[:-1] + b"]}"
+    before = b'{"x":[' + (junk * n)[:-1] + b'],"requests":[' + row + b"]}"
+    for body in (inside, beside, before):
+        tracemalloc.start()
+        with pytest.raises(RejectedError) as caught:
+            BODY.read(body)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < len(body)
+        assert len(json.dumps(caught.value.detail)) < 1000
+    many = b'{"requests":[' + b",".join([row] * 20_000) + b"]}"
+    with pytest.raises(RejectedError) as caught:
+        BODY.read(many)
+    assert caught.value.detail[0]["ctx"]["actual_length"] == 20_000
+
+
 def test_odd_rows_of_large_bodies_are_read_exactly_in_pieces() -> None:
     rows = [{**GOOD, "input_token_length": str(i)} for i in range(3000)]
-    body = RowsBody("requests", fields.ROUTER, schemas.PredictionRow)
+    body = RowsBody(["requests"], fields.ROUTER, schemas.PredictionRow)
     sent = json.dumps({"requests": rows}).encode()
     assert body.read(sent).columns["input_tokens"].tolist() == list(range(3000))
     assert body.read(sent).n == 3000
-    few = RowsBody("requests", fields.ROUTER, schemas.PredictionRow, most=2999)
+    few = RowsBody(["requests"], fields.ROUTER, schemas.PredictionRow, most=2999)
     with pytest.raises(RejectedError) as caught:
         few.read(sent)
     assert caught.value.detail[0]["ctx"]["actual_length"] == 3000

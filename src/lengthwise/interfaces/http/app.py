@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lengthwise.interfaces.http.context import Context
-from lengthwise.interfaces.http.dispatch import Dispatcher, Receive, Scope, Send
+from lengthwise.interfaces.http.dispatch import Dispatcher, Scope, Send
 from lengthwise.interfaces.http.exchange import Call, Reply, Route
-from lengthwise.interfaces.http.guards import RateLimit, Tokens
+from lengthwise.interfaces.http.intake import Receive
 from lengthwise.interfaces.http.llmd_metrics import LlmdMetrics
 from lengthwise.interfaces.http.llmd_models import LlmdModels
 from lengthwise.interfaces.http.llmd_prediction import LlmdPrediction
@@ -46,10 +46,7 @@ class Application:
     ) -> None:  # fmt: skip
         settings = context.settings
         self._context, self._workers = context, workers
-        self.dispatcher = Dispatcher(
-            routes, tokens=Tokens(settings.tokens), rate=RateLimit(settings.rate_per_s),
-            max_body_bytes=settings.max_body_bytes, telling=telling,
-        )  # fmt: skip
+        self.dispatcher = Dispatcher(routes, settings, telling)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection of the ASGI server."""

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lengthwise.interfaces.http.fields import Field
+from lengthwise.interfaces.http.fields import ID_LENGTH, LABEL_LENGTH, LABELS, Field
 from lengthwise.units import FloatArray
 
 NUMBERS = frozenset({int, float})
 TEXTS = frozenset({str, type(None)})
-LABELS: tuple[str, ...] = ("pod_type", "pod")
+REQUEST_ID = "request_id"
 MOST_LAYOUTS = 64
 
 Columns = dict[str, Any]
@@ -45,6 +45,17 @@ class RowPlan:
     long as the first and has all its keys; then one `itemgetter` reads them without a lookup of
     defaults. Otherwise rows are read one by one.
 
+    Parameters
+    ----------
+    fields
+        Numbers of a row.
+    texts
+        Names of texts in it.
+    ignored
+        Other names it may have.
+    strict
+        Whether a name that is none of these must be decided by the exact path.
+
     Examples
     --------
     >>> from lengthwise.interfaces.http.fields import NATIVE
@@ -55,19 +66,24 @@ class RowPlan:
     True
     """
 
-    def __init__(self, fields: Iterable[Field]) -> None:
-        self.fields = tuple(fields)
+    def __init__(
+        self, fields: Iterable[Field], texts: Sequence[str] = LABELS,
+        ignored: Sequence[str] = (), *, strict: bool = False,
+    ) -> None:  # fmt: skip
+        self.fields, self._texts, self._ignored = tuple(fields), tuple(texts), tuple(ignored)
+        self._strict = strict
         self._place = {field.name: i for i, field in enumerate(self.fields)}
         self._required = [field.name for field in self.fields if field.required]
         self._upper = np.array([field.upper for field in self.fields])[:, None]
         self._counts = np.array([i for i, f in enumerate(self.fields) if f.kind == "count"])
-        self._layouts: dict[tuple[str, ...], Layout | None] = {}
+        self._known = {*self._place, *self._texts, *self._ignored}
+        self._layouts: dict[tuple[str, ...], Layout] = {}
 
     def columns(self, rows: Sequence[Any]) -> Columns | None:
         """Columns of `rows`, shape (n,) each; None where the exact path must decide."""
         found: tuple[FloatArray, tuple[str, ...]] | None
         if not rows:
-            found = np.zeros((len(self.fields), 0)), LABELS
+            found = np.zeros((len(self.fields), 0)), self._texts
         else:
             found = self._uniform(rows) or self._mixed(rows)
         if found is None:
@@ -79,9 +95,9 @@ class RowPlan:
         if (counts != np.floor(counts)).any():
             return None
         columns: Columns = dict(zip((f.column for f in self.fields), table, strict=True))
-        for name in LABELS:
+        for name in self._texts:
             values = [row.get(name) for row in rows] if name in labels else []
-            if not TEXTS.issuperset(map(type, values)):
+            if not TEXTS.issuperset(map(type, values)) or not _short(name, values):
                 return None
             columns[name] = texts(values) if values else blank(len(rows))
         return columns
@@ -89,12 +105,7 @@ class RowPlan:
     def _uniform(self, rows: Sequence[Any]) -> tuple[FloatArray, tuple[str, ...]] | None:
         if type(rows[0]) is not dict:
             return None
-        keys = tuple(rows[0])
-        if keys not in self._layouts:
-            if len(self._layouts) >= MOST_LAYOUTS:
-                self._layouts.clear()
-            self._layouts[keys] = self._layout(keys)
-        layout = self._layouts[keys]
+        layout = self._layout(tuple(rows[0]))
         try:
             if layout is None or set(map(len, rows)) != {layout.width}:
                 return None
@@ -111,12 +122,21 @@ class RowPlan:
         return table, layout.labels
 
     def _layout(self, keys: tuple[str, ...]) -> Layout | None:
+        """How rows with these keys are read; None where one is unknown: such are not remembered."""
+        found = self._layouts.get(keys)
+        if found is None and self._known.issuperset(keys):
+            found = self._made(keys)
+            if found is not None:
+                if len(self._layouts) >= MOST_LAYOUTS:
+                    self._layouts.clear()
+                self._layouts[keys] = found
+        return found
+
+    def _made(self, keys: tuple[str, ...]) -> Layout | None:
         numbers = [key for key in keys if key in self._place]
-        labels = tuple(key for key in keys if key in LABELS)
-        if len(numbers) + len(labels) != len(keys) or not numbers:
+        if not numbers or not set(self._required) <= set(numbers):
             return None
-        if not set(self._required) <= set(numbers):
-            return None
+        labels = tuple(key for key in keys if key not in self._place)
         places = np.array([self._place[name] for name in numbers], dtype=np.intp)
         get = itemgetter(*numbers)
         return Layout(
@@ -126,6 +146,8 @@ class RowPlan:
     def _mixed(self, rows: Sequence[Any]) -> tuple[FloatArray, tuple[str, ...]] | None:
         if any(type(row) is not dict for row in rows):
             return None
+        if self._strict and not all(row.keys() <= self._known for row in rows):
+            return None
         table = np.zeros((len(self.fields), len(rows)))
         for i, field in enumerate(self.fields):
             # a required field that is missing reads as None, which is no number
@@ -134,7 +156,13 @@ class RowPlan:
             if not NUMBERS.issuperset(map(type, values)):
                 return None
             table[i] = values
-        return table, LABELS
+        return table, self._texts
+
+
+def _short(name: str, values: Sequence[str | None]) -> bool:
+    """Whether texts are as short as they must be."""
+    most = ID_LENGTH if name == REQUEST_ID else LABEL_LENGTH
+    return all(len(value) <= most for value in set(values) if value)
 
 
 def blank(n: int) -> npt.NDArray[np.object_]:

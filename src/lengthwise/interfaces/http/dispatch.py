@@ -1,8 +1,9 @@
-"""From ASGI to handlers and back: find the route, read the body, guard, answer, tell, count.
+"""From ASGI to handlers and back: find the route, guard, read the body, answer, tell, count.
 
-Handlers are plain functions of a `Call`. Short bodies are answered on the event loop, since handing
-100 rows to a thread costs more than answering them; longer ones, and whatever may wait, go to a
-thread, so that the loop stays free for others.
+Handlers are plain functions of a `Call`. A few rows are answered on the event loop, since handing
+100 rows to a thread costs more than answering them; more of them, and whatever may wait, go to a
+thread, so that the loop stays free for others. Few threads read large bodies at the same time, and
+probes have one of their own.
 """
 
 from __future__ import annotations
@@ -15,22 +16,24 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
+from lengthwise.interfaces.http.buckets import Buckets
+from lengthwise.interfaces.http.connections import ONLY_PROBES
 from lengthwise.interfaces.http.exchange import Call, Pending, Reply, Route
-from lengthwise.interfaces.http.guards import RateLimit, Tokens, check_origin, too_large
+from lengthwise.interfaces.http.guards import Access
+from lengthwise.interfaces.http.intake import GoneError, Intake, Receive, Room
 from lengthwise.interfaces.http.problems import HttpError, problem
 from lengthwise.interfaces.http.telling import Telling
+from lengthwise.interfaces.service.settings import ServiceSettings
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-BODY_TIMEOUT_S = 30.0
-"""A client that takes longer to send its body is told so (408)."""
-THREADS = 4
-
-
-class GoneError(Exception):
-    """The client went away before its body was complete."""
+READERS, WAITERS = 2, 4
+"""Threads for large bodies, and for what waits on the store."""
+INLINE_OBJECTS = 400
+"""Objects in a body, times answers wanted of each, that are answered on the event loop."""
+BODILESS = 64 * 1024
+"""Bytes of a body where none is wanted, or only a few words."""
 
 
 class Dispatcher:
@@ -40,13 +43,14 @@ class Dispatcher:
     ----------
     routes
         Every endpoint.
+    settings
+        Limits, and who may ask.
     telling
         Metrics, access log and traces of requests.
     """
 
     def __init__(
-        self, routes: Sequence[Route], *, tokens: Tokens, rate: RateLimit, max_body_bytes: int,
-        telling: Telling,
+        self, routes: Sequence[Route], settings: ServiceSettings, telling: Telling
     ) -> None:  # fmt: skip
         self.routes = tuple(routes)
         self._exact: dict[str, dict[str, Route]] = {}
@@ -54,9 +58,13 @@ class Dispatcher:
             if "{" not in route.path:
                 self._exact.setdefault(route.path, {})[route.method] = route
         self._patterns = [(_pattern(r.path), r) for r in routes if "{" in r.path]
-        self._tokens, self._rate, self._limit = tokens, rate, max_body_bytes
+        self._buckets = Buckets(settings.state / "rates")
+        self._access = Access(settings, self._buckets)
+        self._settings, self._room = settings, Room(settings.max_held_bytes)
         self._telling = telling
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="http")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="bodies")
+        self._waiters = ThreadPoolExecutor(WAITERS, thread_name_prefix="http")
+        self._prober = ThreadPoolExecutor(1, thread_name_prefix="probes")
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -108,55 +116,45 @@ class Dispatcher:
         self, route: Route, names: dict[str, str], scope: Scope, receive: Receive
     ) -> Reply:
         headers = dict(scope["headers"])
-        if self._tokens and route.role:
-            self._tokens.check(headers.get(b"authorization", b""), route.role)
-        elif route.role == "write":
-            check_origin(headers)
+        if not route.is_probe and scope.get("state", {}).get(ONLY_PROBES):
+            raise HttpError(503, "the service must have a free connection",
+                            got="too many at once", remedy="try again later")  # fmt: skip
         if route.role:
-            self._rate.check((scope.get("client") or ("?",))[0])
-        body = b""
-        if route.method == "POST":
-            body = await self._body(headers, receive)
-        call = Call(route.method, scope["path"], body, scope["query_string"], headers, names)
-        if len(body) < route.inline_below:
-            found = route.handler(call)
-        else:
-            loop = asyncio.get_running_loop()
-            found = await loop.run_in_executor(self._threads, partial(route.handler, call))
+            self._access.check((scope.get("client") or ("?",))[0], headers, route.role)
+        limit = getattr(self._settings, route.limit) if route.limit else BODILESS
+        with Intake(self._room, limit, self._settings.body_timeout_s) as intake:
+            body: bytes | bytearray = b""
+            if route.method == "POST":
+                body = await intake.body(headers, receive)
+            call = Call(route.method, scope["path"], body, scope["query_string"], headers, names)
+            if _is_light(route, call):
+                found = route.handler(call)
+            else:
+                found = await asyncio.get_running_loop().run_in_executor(
+                    self._threads_for(route, body), partial(route.handler, call)
+                )
         if isinstance(found, Pending):
             return found.then(await asyncio.wrap_future(found.future))
         return found
 
-    async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:
-        length = headers.get(b"content-length", b"0")
-        if length.isdigit() and int(length) > self._limit:
-            raise too_large(self._limit)
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                return await self._whole(receive)
-        except TimeoutError:
-            raise HttpError(
-                408, f"a body must arrive within {BODY_TIMEOUT_S:g} s", got="part of it",
-                remedy="send it faster or in parts",
-            ) from None  # fmt: skip
-
-    async def _whole(self, receive: Receive) -> bytes:
-        parts: list[bytes] = []
-        size, more = 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise GoneError
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            more = message.get("more_body", False)
-            if size > self._limit:
-                raise too_large(self._limit)
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+    def _threads_for(self, route: Route, body: bytes | bytearray) -> ThreadPoolExecutor:
+        if route.is_probe:
+            return self._prober
+        return self._readers if body else self._waiters
 
     def close(self) -> None:
         """End the threads."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._readers, self._waiters, self._prober):
+            threads.shutdown(wait=True, cancel_futures=True)
+        self._buckets.close()
+
+
+def _is_light(route: Route, call: Call) -> bool:
+    """Whether a call takes so little time that the event loop can wait for it."""
+    if len(call.body) >= route.inline_below:
+        return False
+    wanted = 1 + call.query_string.count(b",") + call.query_string.count(b"%2")
+    return not call.body or call.body.count(b"{") * wanted <= INLINE_OBJECTS
 
 
 async def _send(send: Send, found: Reply, *, with_body: bool) -> None:

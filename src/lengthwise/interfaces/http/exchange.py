@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
+from lengthwise.errors import InputError
 from lengthwise.interfaces.http import wire
 
 ALWAYS_INLINE = 1 << 62
 """`inline_below` of a handler that never takes long."""
+MOST_PARAMETERS = 50
 IN_THREAD = 0
 """`inline_below` of a handler that may wait, for a disk or a lock."""
 
@@ -28,7 +30,7 @@ class Call:
 
     method: str
     path: str
-    body: bytes = b""
+    body: bytes | bytearray = b""
     query_string: bytes = b""
     headers: Mapping[bytes, bytes] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
@@ -36,7 +38,12 @@ class Call:
     @property
     def query(self) -> dict[str, str]:
         """Parameters of the URL; of one given twice, the last."""
-        return dict(parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True))
+        try:
+            return dict(parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True,
+                                  max_num_fields=MOST_PARAMETERS))  # fmt: skip
+        except ValueError:
+            raise InputError(f"a URL must have at most {MOST_PARAMETERS} parameters",
+                             got="more", remedy="leave some out") from None  # fmt: skip
 
     def header(self, name: str) -> str:
         """Value of a header, "" where there is none."""
@@ -92,6 +99,8 @@ class Route:
         "" for everyone, else the role a token needs when tokens are set.
     body, replies
         Body (a pydantic model or a JSON schema) and, by status, description and example.
+    limit
+        Setting that bounds the body; "" for a few words only.
     """
 
     method: str
@@ -105,3 +114,9 @@ class Route:
     example: Any = None
     replies: Mapping[int, tuple[str, Any]] = field(default_factory=dict)
     parameters: tuple[dict[str, Any], ...] = ()
+    limit: str = ""
+
+    @property
+    def is_probe(self) -> bool:
+        """Whether it tells how the process is, and must be answered whatever else happens."""
+        return not self.role and self.path.endswith("z")

@@ -10,7 +10,9 @@ import os
 from typing import Any
 
 from lengthwise.interfaces.http.app import Application, create_app
-from lengthwise.interfaces.http.dispatch import Receive, Scope, Send
+from lengthwise.interfaces.http.dispatch import Scope, Send
+from lengthwise.interfaces.http.intake import Receive
+from lengthwise.interfaces.service.private import keep_private
 from lengthwise.interfaces.service.runtime import Runtime
 from lengthwise.interfaces.service.settings import ServiceSettings
 
@@ -35,6 +37,7 @@ class EnvironmentApp:
     def open(self) -> Application:
         """Open state and make the application."""
         settings = ServiceSettings.from_environment(**self._options)
+        keep_private()
         self._runtime = Runtime(settings)
         self._runtime.start()
         self._app = create_app(settings, self._runtime.store, self._runtime.current)

@@ -11,6 +11,11 @@ from typing import Literal
 
 EXACT = float(2**53)
 """Above this a float64 no longer holds every integer; such values take the exact path."""
+LONGEST_MS = 1e12
+"""Longest time that the native API takes: some thirty years."""
+LABEL_LENGTH, ID_LENGTH = 256, 200
+"""Characters of the name or type of a pod, and of the id of a request."""
+LABELS: tuple[str, ...] = ("pod_type", "pod")
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,8 @@ class Field:
         `share`: a fraction in [0, 1]. `count`: an integer >= 0. `time`: milliseconds >= 0.
     required
         A row without it is refused; otherwise it is 0 (a time: not observed).
+    most
+        Largest value there may be; None: any.
 
     Examples
     --------
@@ -39,10 +46,13 @@ class Field:
     kind: Literal["share", "count", "time"]
     required: bool = False
     meaning: str = ""
+    most: float | None = None
 
     @property
     def upper(self) -> float:
         """Largest value the fast path takes."""
+        if self.most is not None:
+            return self.most
         return {"share": 1.0, "count": EXACT, "time": float("inf")}[self.kind]
 
 
@@ -70,17 +80,20 @@ OBSERVED = (
 """What a training row of llm-d adds."""
 
 NATIVE = tuple(
-    Field(f.column, f.column, f.kind, f.column == "input_tokens", f.meaning)
+    Field(f.column, f.column, f.kind, f.column == "input_tokens", f.meaning,
+          EXACT if f.kind == "count" else None)
     for f in sorted(ROUTER, key=lambda f: f.column != "input_tokens")
-)
+)  # fmt: skip
 """A row of the native API: only the prompt's length is needed."""
 
 NATIVE_OBSERVED = (
-    Field("ttft_ms", "ttft_ms", "time", False, "measured time to first token; 0: none"),
-    Field("tpot_ms", "tpot_ms", "time", False, "measured time per output token; 0: none"),
-)
+    Field("ttft_ms", "ttft_ms", "time", False, "measured time to first token; 0: none", LONGEST_MS),
+    Field("tpot_ms", "tpot_ms", "time", False, "measured time per output token; 0: none",
+          LONGEST_MS),
+)  # fmt: skip
 
-OSL = Field("osl", "osl", "count", False, "tokens to generate; 0: no end-to-end time asked")
+OSL = Field("osl", "osl", "count", False, "tokens to generate; 0: no end-to-end time asked",
+            EXACT)  # fmt: skip
 
 TO_LLM_D = {f.column: f.name for f in (*ROUTER, *OBSERVED)}
 """Wire name of llm-d by our own name; the store keeps rows in llm-d's words."""

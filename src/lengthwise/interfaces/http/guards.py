@@ -1,16 +1,23 @@
-"""Who may ask, how much, how often."""
+"""Who may ask, by which name, how much, how often."""
 
 from __future__ import annotations
 
 import hmac
 from collections import OrderedDict
 from collections.abc import Mapping
-from time import monotonic
+from hashlib import sha256
+from ipaddress import IPv6Address, ip_address
 
+from lengthwise.interfaces.http.buckets import Buckets
 from lengthwise.interfaces.http.problems import HttpError
+from lengthwise.interfaces.service.addresses import is_loopback
+from lengthwise.interfaces.service.settings import ServiceSettings
 
-MOST_CLIENTS = 10_000
-"""Clients whose rate is remembered; the longest silent is forgotten first."""
+MOST_KNOWN = 10_000
+"""Clients remembered for having sent a right token."""
+WRONG_BURST = 20.0
+"""Wrong tokens that a client may send at once."""
+ANY = "*"
 
 
 class Tokens:
@@ -52,43 +59,93 @@ class Tokens:
         return found
 
 
-class RateLimit:
-    """Token bucket for each client: `rate_per_s` on average, a second's worth at once.
+class Access:
+    """What is asked of a request before it is read: host, rate, token, origin.
 
-    Examples
-    --------
-    >>> limit = RateLimit(2.0)
-    >>> [limit.wait_s("a", now_s=0.0) for _ in range(3)]
-    [0.0, 0.0, 0.5]
+    Parameters
+    ----------
+    settings
+        Tokens, hosts, rates.
+    buckets
+        Rates of clients, shared by all workers.
     """
 
-    def __init__(self, rate_per_s: float) -> None:
-        self._rate = rate_per_s
-        self._burst = max(1.0, rate_per_s)
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+    def __init__(self, settings: ServiceSettings, buckets: Buckets) -> None:
+        self._tokens, self._buckets = Tokens(settings.tokens), buckets
+        self._rate, self._wrong = settings.rate_per_s, settings.wrong_tokens_per_s
+        self._hosts = None if ANY in settings.hosts else {h.lower() for h in settings.hosts}
+        self._local = settings.is_local
+        self._known: OrderedDict[bytes, None] = OrderedDict()
 
-    def wait_s(self, client: str, now_s: float | None = None) -> float:
-        """Seconds this client must wait; 0 lets it pass."""
-        if not self._rate:
-            return 0.0
-        now = monotonic() if now_s is None else now_s
-        left, at = self._buckets.pop(client, (self._burst, now))
-        left = min(self._burst, left + (now - at) * self._rate)
-        passes = left >= 1.0
-        self._buckets[client] = (left - 1.0 if passes else left, now)
-        if len(self._buckets) > MOST_CLIENTS:
-            self._buckets.popitem(last=False)
-        return 0.0 if passes else (1.0 - left) / self._rate
+    def check(self, client: str, headers: Mapping[bytes, bytes], role: str) -> None:
+        """Raise an `HttpError` 401, 403 or 429 unless this client may ask for this role."""
+        self._check_host(headers.get(b"host", b""))
+        client = network_of(client)
+        if self._rate:
+            burst = max(1.0, self._rate)
+            _wait(self._buckets.wait_s(client, self._rate, burst),
+                  f"more than {self._rate:g} requests/s")  # fmt: skip
+        if self._tokens:
+            self._check_token(client, headers.get(b"authorization", b""), role)
+        elif role == "write":
+            check_origin(headers)
 
-    def check(self, client: str) -> None:
-        """Raise an `HttpError` 429 if the client asks too often."""
-        wait = self.wait_s(client)
-        if wait > 0.0:
-            raise HttpError(
-                429, "a client must keep to the rate", got=f"more than {self._rate:g} requests/s",
-                remedy=f"wait {wait:.2f} s",
-                headers=((b"retry-after", str(int(wait) + 1).encode()),),
-            )  # fmt: skip
+    def _check_token(self, client: str, authorization: bytes, role: str) -> None:
+        """Compare the token; who guesses too often is not even told whether a guess is right."""
+        seen = sha256(client.encode() + b"\0" + authorization).digest()
+        name = f"wrong {client}"
+        if seen not in self._known:
+            _wait(self._buckets.empty(name, self._wrong, WRONG_BURST), "too many wrong tokens")
+        try:
+            self._tokens.check(authorization, role)
+        except HttpError as error:
+            if error.status == 401:
+                self._known.pop(seen, None)
+                self._buckets.wait_s(name, self._wrong, WRONG_BURST)
+            raise
+        self._known[seen] = None
+        self._known.move_to_end(seen)
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
+
+    def _check_host(self, host: bytes) -> None:
+        """Refuse a name that is not ours: a page may point any name of its own at this machine."""
+        if not host or self._hosts is None or not (self._hosts or self._local):
+            return
+        name = host_of(host)
+        if name in self._hosts or (self._local and is_loopback(name)):
+            return
+        raise HttpError(
+            403, "the service must be called by a name it knows", got=f"host {name[:80]}",
+            remedy="call it by its address, or start it with --allow-host NAME",
+        )  # fmt: skip
+
+
+def host_of(header: bytes) -> str:
+    """Return the name in a header `Host`, without its port.
+
+    >>> host_of(b"LocalHost:8000"), host_of(b"[::1]:8000")
+    ('localhost', '::1')
+    """
+    text = header.decode("latin-1").strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.rpartition(":")[0] if text.count(":") == 1 else text
+
+
+def network_of(client: str) -> str:
+    """Return whom a rate is counted for: an address, of IPv6 its network of 64 bits.
+
+    >>> network_of("10.0.0.1"), network_of("2001:db8::1"), network_of("2001:db8::2")
+    ('10.0.0.1', '2001:db8::', '2001:db8::')
+    """
+    try:
+        found = ip_address(client)
+    except ValueError:
+        return client[:64]
+    if not isinstance(found, IPv6Address):
+        return client
+    return str(found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64))
 
 
 def check_origin(headers: Mapping[bytes, bytes]) -> None:
@@ -100,16 +157,18 @@ def check_origin(headers: Mapping[bytes, bytes]) -> None:
     >>> check_origin({b"origin": b"http://localhost:8000", b"host": b"localhost:8000"})
     """
     origin = headers.get(b"origin")
-    if origin is not None and origin.partition(b"://")[2] != headers.get(b"host", b""):
+    foreign = origin is not None and origin.partition(b"://")[2] != headers.get(b"host", b"")
+    if foreign or headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site"):
         raise HttpError(
             403, "a web page may only change the service that served it",
-            got=f"origin {origin.decode('latin-1')[:80]}", remedy="use a program, or a token",
+            got=f"origin {(origin or b'of another site').decode('latin-1')[:80]}",
+            remedy="use a program, or a token",
         )  # fmt: skip
 
 
-def too_large(limit: int) -> HttpError:
-    """Error of a body beyond the limit."""
-    return HttpError(
-        413, f"a body must not exceed {limit:,} bytes", got="a longer one",
-        remedy="send fewer rows at once",
-    )  # fmt: skip
+def _wait(seconds: float, got: str) -> None:
+    if seconds > 0.0:
+        raise HttpError(
+            429, "a client must keep to the rate", got=got, remedy=f"wait {seconds:.2f} s",
+            headers=((b"retry-after", str(int(seconds) + 1).encode()),),
+        )  # fmt: skip

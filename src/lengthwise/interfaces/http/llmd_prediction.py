@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from time import perf_counter, time
 from typing import Any
 
@@ -14,7 +15,7 @@ from lengthwise.interfaces.http.asking import (
     router_rows,
     times,
 )
-from lengthwise.interfaces.http.bodies import INLINE_BYTES, Rows, RowsBody, parsed
+from lengthwise.interfaces.http.bodies import INLINE_BYTES, Rows, RowsBody
 from lengthwise.interfaces.http.context import NOT_READY, Context, when
 from lengthwise.interfaces.http.examples import LLMD_BULK, LLMD_PREDICTION, LLMD_ROW
 from lengthwise.interfaces.http.exchange import IN_THREAD, Call, Reply, Route, reply
@@ -36,40 +37,42 @@ class LlmdPrediction:
         self._level = level_for(context.alpha)
         self._spread = deviations(self._level)
         self._rows = RowsBody(
-            "requests", fields.ROUTER, schemas.PredictionRow, least=1,
-            most=context.settings.max_rows,
+            ["requests"], fields.ROUTER, schemas.PredictionRow, least=1,
+            most=context.settings.max_rows, most_bytes=context.settings.max_row_bytes,
         )  # fmt: skip
 
     def predict(self, call: Call) -> Reply:
         """Predict one row."""
         rows = self._rows.one(call.body)
         self._context.require_ready()
-        return reply(self._predictions(rows)[0], rows=1)
+        return reply(self._predictions(rows)(slice(0, 1))[0], rows=1)
 
     def bulk_strict(self, call: Call) -> Reply:
         """Predict all rows or none."""
         began = perf_counter()
         rows = self._rows.read(call.body)
         self._context.require_ready()
-        return self._bulk(self._predictions(rows), began)
+        return self._bulk(wire.in_turns(rows.n, self._predictions(rows)), rows.n, began)
 
     def bulk(self, call: Call) -> Reply:
         """Predict rows; while no law is ready each has its error instead."""
         began = perf_counter()
         rows = self._rows.read(call.body)
         if self._context.is_ready:
-            return self._bulk(self._predictions(rows), began, {"errors": []})
-        raw = rows.raw or parsed(call.body)["requests"]
-        errors = [{"index": i, "error": NOT_READY, "request": row} for i, row in enumerate(raw)]
-        return self._bulk([None] * rows.n, began, {"errors": errors})
+            found = wire.in_turns(rows.n, self._predictions(rows))
+            return self._bulk(found, rows.n, began, {"errors": []})
+        errors = [
+            {"index": i, "error": NOT_READY, "request": row}
+            for i, row in enumerate(self._rows.objects(call.body))
+        ]
+        return self._bulk([None] * rows.n, rows.n, began, {"errors": errors})
 
     def _bulk(
-        self, predictions: list[Any], began: float, more: dict[str, Any] | None = None
+        self, predictions: list[Any], n: int, began: float, more: dict[str, Any] | None = None
     ) -> Reply:
-        n = len(predictions)
         failed = len(more["errors"]) if more else 0
         content = {
-            "predictions": wire.in_turns(predictions),
+            "predictions": predictions,
             **(more or {}),
             "total_requests": n,
             "successful_predictions": n - failed,
@@ -78,39 +81,42 @@ class LlmdPrediction:
         }
         return reply(content, rows=n - failed)
 
-    def _predictions(self, rows: Rows) -> list[dict[str, Any]]:
-        """Predictions in the order of the rows."""
+    def _predictions(self, rows: Rows) -> Callable[[slice], list[dict[str, Any]]]:
+        """Predict all rows, in their order; what is returned writes some of the answers."""
         context = self._context
         asked = router_rows(rows.columns, rows.n)
         answer = ask(context.current.law, asked, level=self._level, alpha=context.alpha)
         context.counts.predicted(answer.ttft_s, answer.tpot_s, int(answer.in_domain.sum()))
         ttft, tpot = times(answer)
-        now, kind, objective = when(time()), context.settings.model_type, context.objective
-        quantile, loaded = context.settings.alpha, context.loaded_at
-        return [
-            {
-                "ttft_ms": first,
-                "tpot_ms": each,
-                "ttft_uncertainty": first_sd,
-                "tpot_uncertainty": each_sd,
-                "ttft_prediction_bounds": first_bounds,
-                "tpot_prediction_bounds": each_bounds,
-                "predicted_at": now,
-                "model_type": kind,
-                "objective_type": objective,
-                "quantile": quantile,
-                "last_model_load": loaded,
-            }
-            for first, each, first_sd, each_sd, first_bounds, each_bounds in zip(
-                listed(ttft.value),
-                listed(tpot.value),
-                listed((ttft.hi - ttft.lo) / self._spread),
-                listed((tpot.hi - tpot.lo) / self._spread),
-                zip(listed(ttft.lo), listed(ttft.hi), strict=True),
-                zip(listed(tpot.lo), listed(tpot.hi), strict=True),
-                strict=True,
-            )
-        ]
+        shared = {
+            "predicted_at": when(time()), "model_type": context.settings.model_type,
+            "objective_type": context.objective, "quantile": context.settings.alpha,
+            "last_model_load": context.loaded_at,
+        }  # fmt: skip
+        spreads = [(found.hi - found.lo) / self._spread for found in (ttft, tpot)]
+
+        def written(part: slice) -> list[dict[str, Any]]:
+            return [
+                {
+                    "ttft_ms": first,
+                    "tpot_ms": each,
+                    "ttft_uncertainty": first_sd,
+                    "tpot_uncertainty": each_sd,
+                    "ttft_prediction_bounds": first_bounds,
+                    "tpot_prediction_bounds": each_bounds,
+                    **shared,
+                }
+                for first, each, first_sd, each_sd, first_bounds, each_bounds in zip(
+                    listed(ttft.value[part]),
+                    listed(tpot.value[part]),
+                    *(listed(spread[part]) for spread in spreads),
+                    zip(listed(ttft.lo[part]), listed(ttft.hi[part]), strict=True),
+                    zip(listed(tpot.lo[part]), listed(tpot.hi[part]), strict=True),
+                    strict=True,
+                )
+            ]
+
+        return written
 
     def status(self, call: Call) -> Reply:
         """Tell whether and with what predictions are made."""
@@ -124,7 +130,7 @@ class LlmdPrediction:
                 "is_ready": exists,
                 **self._kind(),
                 "last_model_load": context.loaded_at,
-                "training_server_url": context.settings.trainer_url or context.settings.url,
+                "training_server_url": context.settings.trainer_place or context.settings.url,
                 "models_exist": models,
                 "ensemble_active": False,
             }
@@ -153,7 +159,7 @@ class LlmdPrediction:
         if self._context.store is not None:
             self._context.store.check()
         self._context.require_ready()
-        return reply({"status": "ready", **self._kind()})
+        return reply({"status": "ready", **self._kind(), **self._context.suspect})
 
     def root(self, call: Call) -> Reply:
         """Tell what this is."""
@@ -164,7 +170,7 @@ class LlmdPrediction:
                 **self._kind(),
                 "is_ready": self._context.is_ready,
                 "sync_interval": settings.sync_s,
-                "training_server": settings.trainer_url or settings.url,
+                "training_server": settings.trainer_place or settings.url,
                 "description": "Latency predictor that learns from live traffic",
             }
         )
@@ -184,6 +190,7 @@ class LlmdPrediction:
             "tag": "llm-d",
             "body": self._rows,
             "example": {"requests": [LLMD_ROW]},
+            "limit": "max_body_bytes",
         }
         return [
             Route("POST", "/predict", self.predict, "Predict one row", tag="llm-d",

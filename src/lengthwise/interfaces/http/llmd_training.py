@@ -5,16 +5,15 @@ from __future__ import annotations
 from concurrent.futures import Future
 from time import time
 
-import numpy as np
-
 from lengthwise.interfaces.http import fields, schemas
 from lengthwise.interfaces.http.bodies import INLINE_BYTES, Rows, RowsBody, parsed
 from lengthwise.interfaces.http.context import Context, when
 from lengthwise.interfaces.http.errors_seen import ErrorsSeen
 from lengthwise.interfaces.http.examples import LLMD_TRAINING
 from lengthwise.interfaces.http.exchange import IN_THREAD, Call, Pending, Reply, Route, reply
+from lengthwise.interfaces.http.keeping import observed
 from lengthwise.interfaces.http.tally import Tally
-from lengthwise.interfaces.service.store import Observed, Receipt
+from lengthwise.interfaces.service.store import Receipt
 
 FLUSHED = "llmd_flushed"
 """Document that holds when test data and metrics were last flushed."""
@@ -35,22 +34,16 @@ class LlmdTraining:
         self._context, self._tally = context, tally
         self._errors = ErrorsSeen(context)
         self._rows = RowsBody(
-            "entries", (*fields.ROUTER, *fields.OBSERVED), schemas.TrainingRow, timed="timestamp"
-        )
+            ["entries"], (*fields.ROUTER, *fields.OBSERVED), schemas.TrainingRow,
+            timed="timestamp", most_bytes=context.settings.max_row_bytes,
+        )  # fmt: skip
 
     def add(self, call: Call) -> Reply | Pending:
         """Take observations; the reply goes out when they are on disk."""
         rows = self._rows.read(call.body)
         if rows.n == 0:
             return _accepted(0)
-        future: Future[Receipt] = self._context.kept.submit(
-            Observed(
-                call.body, rows.n,
-                ttft=int(np.count_nonzero(rows.columns["ttft_ms"])),
-                tpot=int(np.count_nonzero(rows.columns["tpot_ms"])),
-                received_s=time(),
-            )
-        )  # fmt: skip
+        future: Future[Receipt] = self._context.kept.submit(observed(rows))
         self._seen(rows)
         return Pending(future, lambda receipt: _accepted(rows.n))
 
@@ -142,7 +135,7 @@ class LlmdTraining:
         """Tell whether observations can be kept."""
         self._context.kept.check()
         self._context.require_ready()
-        return reply({"status": "ready"})
+        return reply({"status": "ready", **self._context.suspect})
 
     def healthz(self, call: Call) -> Reply:
         """Tell that the process lives."""
@@ -166,7 +159,8 @@ class LlmdTraining:
         return [
             Route("POST", "/add_training_data_bulk", self.add, "Take observations", INLINE_BYTES,
                   "write", "llm-d", self._rows, {"entries": [LLMD_TRAINING]},
-                  {202: ("On disk", {"message": "Accepted 1 training samples."})}),
+                  {202: ("On disk", {"message": "Accepted 1 training samples."})},
+                  limit="max_body_bytes"),
             Route("POST", "/flush", self.flush, "Drop what is kept", IN_THREAD, "write", "llm-d",
                   schemas.FlushBody, {"flush_metrics": False, "reason": "new deployment"}),
             Route("GET", "/data/status", self.data_status, "What is kept", IN_THREAD, tag="llm-d"),

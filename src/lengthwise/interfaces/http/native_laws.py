@@ -16,6 +16,9 @@ from lengthwise.interfaces.http.problems import HttpError
 from lengthwise.interfaces.service.store import LawInfo
 
 CHECKSUM = "x-checksum-sha256"
+LARGEST_VERSION = 10**18
+MOST_VALUES = 200_000
+"""Values in a law: some 60 for each pod; reading more would hold up others."""
 LAW_SCHEMA = {
     "type": "object",
     "description": "A law as it was exported.",
@@ -109,6 +112,7 @@ class NativeLaws:
         if told and told != real:
             raise InputError("the checksum of a law must fit", got=f"{told[:64]}, not {real}",
                              remedy="send the file as it was exported")  # fmt: skip
+        check_values(call.body)
         data = parsed(call.body)
         if not isinstance(data, dict):
             raise InputError("a law must be a JSON object", got=type(data).__name__)
@@ -119,6 +123,10 @@ class NativeLaws:
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
             raise InputError("a law must be whole", got=f"{type(error).__name__}: {error}"[:120],
                              remedy="export it again") from None  # fmt: skip
+        if not 0 <= law.version <= LARGEST_VERSION:
+            raise InputError(f"a version must lie from 0 to {LARGEST_VERSION}",
+                             got=f"{law.version:.3g}" if abs(law.version) < 1e300 else "beyond",
+                             remedy="export it again")  # fmt: skip
         version = self._context.kept.publish(law.to_dict(), "imported")
         self._context.current.refresh()
         return reply({"version": version, "imported_version": law.version}, 201)
@@ -126,8 +134,9 @@ class NativeLaws:
     def routes(self) -> list[Route]:
         """All endpoints here."""
         law = {"kind": "online", "schema_version": 1, "version": 7}
+        bounds = {"type": "integer", "minimum": 0, "maximum": LARGEST_VERSION - 1}
         number = ({"name": "version", "in": "path", "required": True, "example": 7,
-                   "schema": {"type": "integer", "minimum": 0}},)  # fmt: skip
+                   "schema": bounds},)  # fmt: skip
         switched = {200: ("Which law is in use now", {"active": 7, "pinned": 7})}
         missing = {404: ("No such version", None)}
         return [
@@ -142,7 +151,8 @@ class NativeLaws:
                   "write", replies=switched),
             Route("POST", "/v1/laws/import", self.take, "Take a law made elsewhere", IN_THREAD,
                   "write", body=LAW_SCHEMA, example=OnlineLaw.cold().to_dict(),
-                  replies={201: ("Kept as a new version", {"version": 8, "imported_version": 7})}),
+                  replies={201: ("Kept as a new version", {"version": 8, "imported_version": 7})},
+                  limit="max_law_bytes"),
             Route("GET", "/v1/laws/{version}", self.one, "One version", IN_THREAD,
                   parameters=number, replies={200: ("The law", law), **missing}),
             Route("GET", "/v1/laws/{version}/export", self.export, "One version as a file",
@@ -150,6 +160,16 @@ class NativeLaws:
             Route("POST", "/v1/laws/{version}/promote", self.promote, "Use one version", IN_THREAD,
                   "write", parameters=number, replies={**switched, **missing}),
         ]  # fmt: skip
+
+
+def check_values(body: bytes | bytearray) -> None:
+    """Raise an `InputError` where JSON holds more values than a law has.
+
+    >>> check_values(b'{"kind": "online"}')
+    """
+    if sum(body.count(mark) for mark in (b",", b"[", b"{")) > MOST_VALUES:
+        raise InputError(f"a law must hold at most {MOST_VALUES:,} values", got="more",
+                         remedy="export it again")  # fmt: skip
 
 
 def _law(version: int, digest: str, body: str) -> Reply:

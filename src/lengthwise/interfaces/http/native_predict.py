@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
-from time import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,55 @@ from lengthwise.formulations.online.law import OnlineLaw
 from lengthwise.interfaces.http import fields, schemas, wire
 from lengthwise.interfaces.http.asking import LEVEL, Times, ask, listed, router_rows, times
 from lengthwise.interfaces.http.bodies import INLINE_BYTES, Rows, RowsBody
-from lengthwise.interfaces.http.columns import Columns
+from lengthwise.interfaces.http.columns import REQUEST_ID, Columns
 from lengthwise.interfaces.http.context import Context
 from lengthwise.interfaces.http.errors_seen import ErrorsSeen
 from lengthwise.interfaces.http.examples import OBSERVATION, PREDICTED, ROW
 from lengthwise.interfaces.http.exchange import Call, Pending, Reply, Route, reply
-from lengthwise.interfaces.service.store import Observed, Receipt
+from lengthwise.interfaces.http.keeping import observed
+from lengthwise.interfaces.http.words import cut
+from lengthwise.interfaces.service.store import Receipt
 from lengthwise.units import FloatArray
 
 MOST_QUANTILES = 20
+LEAST = 1e-6
+"""Levels and quantiles closer to 0 or 1 are told from nothing that was ever measured."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Answers as columns, shape (n,) each, and as rows where they are written.
+
+    Attributes
+    ----------
+    columns
+        By name.
+    quantiles
+        TTFT and TPOT by quantile.
+    osl
+        Tokens to generate; where it is 0 no time of a whole request is told.
+    """
+
+    columns: Columns
+    quantiles: Mapping[str, tuple[FloatArray, FloatArray]]
+    osl: FloatArray
+
+    def answers(self, part: slice) -> list[dict[str, Any]]:
+        """Write some of the rows."""
+        names = list(self.columns)
+        values = zip(*(listed(column[part]) for column in self.columns.values()), strict=True)
+        found = [dict(zip(names, row, strict=True)) for row in values]
+        if self.osl.any() and not self.osl.all():
+            for row, asked in zip(found, listed(self.osl[part]), strict=True):
+                if not asked:
+                    row |= {"e2e_ms": None, "e2e_lo_ms": None, "e2e_hi_ms": None}
+        for row in found if self.quantiles else ():
+            row["quantiles"] = {"ttft_ms": {}, "tpot_ms": {}}
+        for name, both in self.quantiles.items():
+            for row, first, each in zip(found, *(listed(v[part]) for v in both), strict=True):
+                row["quantiles"]["ttft_ms"][name] = first
+                row["quantiles"]["tpot_ms"][name] = each
+        return found
 
 
 class NativePredict:
@@ -35,32 +76,32 @@ class NativePredict:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        most = context.settings.max_rows
+        most, most_bytes = context.settings.max_rows, context.settings.max_row_bytes
         self._asked = RowsBody(
-            "rows", (*fields.NATIVE, fields.OSL), schemas.NativeRow, least=1, most=most
-        )
+            ("rows", "observations"), (*fields.NATIVE, fields.OSL), schemas.NativeRow, least=1,
+            most=most, most_bytes=most_bytes, strict=True,
+        )  # fmt: skip
         self._seen = RowsBody(
-            "observations", (*fields.NATIVE, *fields.NATIVE_OBSERVED), schemas.ObservationRow,
-            most=most, timed="observed_at", keep=True,
+            ("observations", "rows"), (*fields.NATIVE, *fields.NATIVE_OBSERVED, fields.OSL),
+            schemas.ObservationRow, most=most, most_bytes=most_bytes,
+            texts=(*fields.LABELS, REQUEST_ID), timed="observed_at", strict=True,
         )  # fmt: skip
         self._errors = ErrorsSeen(context)
 
     def predict(self, call: Call) -> Reply:
         """Predict many rows (`rows`), or one (the row is the body)."""
-        many = _has_key(call.body, b'"rows"')
-        rows = self._asked.read(call.body) if many else self._asked.one(call.body)
+        rows = self._asked.either(call.body)
         level, alphas = _wanted(call)
         self._context.require_ready()
         law = self._context.current.law
-        answers = self._answers(law, rows, level, alphas)
+        table = self._table(law, rows, level, alphas)
         facts = {"law_version": law.version, "level": level}
-        if many:
-            return reply({**facts, "count": rows.n, "rows": wire.in_turns(answers)}, rows=rows.n)
-        return reply({**answers[0], **facts}, rows=1)
+        if rows.many:
+            answers = wire.in_turns(rows.n, table.answers)
+            return reply({**facts, "count": rows.n, "rows": answers}, rows=rows.n)
+        return reply({**table.answers(slice(0, 1))[0], **facts}, rows=1)
 
-    def _answers(
-        self, law: OnlineLaw, rows: Rows, level: float, alphas: list[float]
-    ) -> list[dict[str, Any]]:
+    def _table(self, law: OnlineLaw, rows: Rows, level: float, alphas: list[float]) -> Table:
         asked = router_rows(rows.columns, rows.n)
         answer = ask(law, asked, level=level, alpha=None)
         self._context.counts.predicted(answer.ttft_s, answer.tpot_s, int(answer.in_domain.sum()))
@@ -71,41 +112,18 @@ class NativePredict:
         osl = rows.columns["osl"]
         if osl.any():
             columns |= _named("e2e", _end_to_end(ttft, tpot, osl))
-        names = list(columns)
-        found = [
-            dict(zip(names, values, strict=True))
-            for values in zip(*(listed(column) for column in columns.values()), strict=True)
-        ]
-        if osl.any() and not osl.all():
-            for row, asked_osl in zip(found, listed(osl), strict=True):
-                if not asked_osl:
-                    row |= {"e2e_ms": None, "e2e_lo_ms": None, "e2e_hi_ms": None}
+        quantiles = {}
         for alpha in alphas:
             ttft, tpot = times(ask(law, asked, level=level, alpha=alpha))
-            pairs = zip(listed(ttft.value), listed(tpot.value), strict=True)
-            for row, (first, each) in zip(found, pairs, strict=True):
-                quantiles = row.setdefault("quantiles", {"ttft_ms": {}, "tpot_ms": {}})
-                quantiles["ttft_ms"][f"{alpha:g}"] = first
-                quantiles["tpot_ms"][f"{alpha:g}"] = each
-        return found
+            quantiles[f"{alpha:g}"] = (ttft.value, tpot.value)
+        return Table(columns, quantiles, osl)
 
     def observe(self, call: Call) -> Reply | Pending:
         """Take many observations (`observations`), or one; the reply means they are on disk."""
-        if _has_key(call.body, b'"observations"'):
-            rows = self._seen.read(call.body)
-        else:
-            rows = self._seen.one(call.body)
+        rows = self._seen.either(call.body)
         if rows.n == 0:
             return _receipt(Receipt(0, 0, 0))
-        ids = [_id_of(row) for row in rows.raw]
-        future: Future[Receipt] = self._context.kept.submit(
-            Observed(
-                wire.dump({"entries": _entries(rows.columns, rows.n, ids)}), rows.n,
-                ids if any(ids) else (),
-                int(np.count_nonzero(rows.columns["ttft_ms"])),
-                int(np.count_nonzero(rows.columns["tpot_ms"])), time(),
-            )
-        )  # fmt: skip
+        future: Future[Receipt] = self._context.kept.submit(observed(rows))
         self._errors.take(rows)
         return Pending(future, self._taken)
 
@@ -126,15 +144,16 @@ class NativePredict:
         return [
             Route("POST", "/v1/predict", self.predict, "Predict TTFT, TPOT and E2E", INLINE_BYTES,
                   body=self._asked, example={"rows": [ROW]}, parameters=wanted,
-                  replies={200: ("Predictions in the order asked", answer)}),
+                  replies={200: ("Predictions in the order asked", answer)},
+                  limit="max_body_bytes"),
             Route("POST", "/v1/observe", self.observe, "Tell what was measured", INLINE_BYTES,
                   "write", body=self._seen, example={"observations": [OBSERVATION]},
-                  replies={202: ("On disk", receipt)}),
+                  replies={202: ("On disk", receipt)}, limit="max_body_bytes"),
         ]  # fmt: skip
 
 
 def _parameter(name: str, meaning: str, example: Any) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
+    schema: dict[str, Any] = {"type": "number", "minimum": LEAST, "maximum": 1 - LEAST}
     if isinstance(example, str):
         schema = {"type": "string", "pattern": r"^0?\.[0-9]*[1-9](,0?\.[0-9]*[1-9])*$"}
     return {"name": name, "in": "query", "required": False, "description": meaning,
@@ -148,16 +167,15 @@ def _receipt(receipt: Receipt) -> Reply:
     return reply(content, 202, rows=n)
 
 
-def _has_key(body: bytes, key: bytes) -> bool:
-    """Whether a key may stand at the top: cheap, and wrong only for bodies refused either way."""
-    return key in body[:4096] or key in body[-4096:]
-
-
 def _wanted(call: Call) -> tuple[float, list[float]]:
     """Level and quantiles from the URL."""
     if not call.query_string:
         return LEVEL, []
     query = call.query
+    for name in query:
+        if name not in ("level", "quantiles"):
+            raise InputError("a parameter must be level or quantiles", got=cut(name),
+                             remedy="leave it out")  # fmt: skip
     level = _share(query["level"], "level") if "level" in query else LEVEL
     alphas = [_share(part, "quantiles") for part in query.get("quantiles", "").split(",") if part]
     if len(alphas) > MOST_QUANTILES:
@@ -171,8 +189,9 @@ def _share(text: str, name: str) -> float:
         value = float(text)
     except ValueError:
         value = float("nan")
-    if not 0 < value < 1:
-        raise InputError(f"{name} must lie in (0, 1)", got=text[:80], remedy="write 0.9")
+    if not LEAST <= value <= 1 - LEAST:
+        raise InputError(f"{name} must lie in (0, 1), from {LEAST:f} to {1 - LEAST:f}",
+                         got=text[:80], remedy="write 0.9")  # fmt: skip
     return value
 
 
@@ -185,21 +204,3 @@ def _end_to_end(ttft: Times, tpot: Times, osl: FloatArray) -> Times:
     steps = np.maximum(osl - 1, 0)
     return Times(ttft.value + steps * tpot.value, ttft.lo + steps * tpot.lo,
                  ttft.hi + steps * tpot.hi)  # fmt: skip
-
-
-def _id_of(row: Any) -> str:
-    value = row.get("request_id")
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
-
-
-def _entries(columns: Columns, n: int, ids: list[str]) -> list[dict[str, Any]]:
-    """Rows in llm-d's words, as the store keeps them; times beyond a float become its largest."""
-    largest = np.finfo(np.float64).max
-    table = {
-        name: listed(np.minimum(columns[column], largest))
-        for column, name in fields.TO_LLM_D.items()
-    }
-    table |= {name: listed(columns[name]) for name in ("pod_type", "pod")}
-    if any(ids):
-        table["id"] = [i or None for i in ids]
-    return [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]

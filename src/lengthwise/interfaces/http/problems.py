@@ -13,6 +13,7 @@ from lengthwise.errors import InputError, LengthwiseError, RefusedError
 from lengthwise.interfaces.http import wire
 from lengthwise.interfaces.http.exchange import Reply
 from lengthwise.interfaces.http.schemas import RejectedError
+from lengthwise.interfaces.http.words import cut, short
 
 PROBLEM_TYPE = b"application/problem+json"
 
@@ -65,7 +66,7 @@ def problem(error: Exception, path: str, *, native: bool) -> Reply:
         return Reply(wire.dump({"detail": _detail(error, status)}), status, headers=headers)
     phrase = HTTPStatus(status).phrase
     content: dict[str, Any] = {
-        "type": "about:blank", "title": phrase, "status": status, "instance": path,
+        "type": "about:blank", "title": phrase, "status": status, "instance": cut(path),
     }  # fmt: skip
     content |= _explained(error, status)
     return Reply(wire.dump(content), status, PROBLEM_TYPE, headers)
@@ -86,7 +87,7 @@ def _explained(error: Exception, status: int) -> dict[str, Any]:
         return {
             "detail": f"{place}: {first['msg']}",
             "rule": str(first["msg"]),
-            "value": _short(first.get("input")),
+            "value": short(first.get("input")),
             "remedy": "see /openapi.json for the fields and their bounds",
             "errors": error.detail,
         }
@@ -104,8 +105,3 @@ def _said(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return str(error) or type(error).__name__
-
-
-def _short(value: Any) -> Any:
-    shown = repr(value)
-    return value if len(shown) <= 200 else shown[:200] + "..."

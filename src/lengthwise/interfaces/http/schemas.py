@@ -1,23 +1,25 @@
 """The exact check of a body: pydantic models made from the field tables.
 
 Its coercions are the contract's: `500.0` and `"500"` are integers, `500.5` is not, true is 1,
-unknown names are ignored, bounds hold. It is asked only about bodies the fast check refused.
+unknown names are ignored, bounds hold. The native API takes no true for a number and no unknown
+names. It is asked only about bodies the fast check refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, create_model
 from pydantic import Field as Bounded
 
 from lengthwise.interfaces.http import fields as f
 from lengthwise.interfaces.http.columns import Columns, texts
+from lengthwise.interfaces.http.words import cut, short
 
-MOST_PROBLEMS = 100
+MOST_PROBLEMS = 8
 """Problems listed in one answer; a body may hold many thousands."""
 
 
@@ -29,8 +31,16 @@ class RejectedError(Exception):
         self.detail = detail
 
 
-def row_model(name: str, fields: Iterable[f.Field], **more: Any) -> type[BaseModel]:
-    """Model of one row.
+def _no_truth(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")
+    return value
+
+
+def row_model(
+    name: str, fields: Iterable[f.Field], *, native: bool = False, **more: Any
+) -> type[BaseModel]:
+    """Model of one row; a native one takes no unknown names and no booleans for numbers.
 
     >>> row_model("Row", f.NATIVE)(input_tokens=500.0).input_tokens
     500
@@ -38,27 +48,36 @@ def row_model(name: str, fields: Iterable[f.Field], **more: Any) -> type[BaseMod
     members: dict[str, Any] = {}
     for field in fields:
         kind: Any = int if field.kind == "count" else float
+        kind = Annotated[kind, BeforeValidator(_no_truth)] if native else kind
         bounds: dict[str, Any] = {"ge": 0, "description": field.meaning}
         if field.kind == "share":
             bounds["le"] = 1
+        elif field.most is not None:
+            bounds["le"] = int(field.most)
         default = ... if field.required else 0
         members[field.name] = (kind, Bounded(default, **bounds))
-    return create_model(name, **members, **more)
+    config = ConfigDict(extra="forbid" if native else "ignore")
+    return create_model(name, __config__=config, **members, **more)
 
 
-POD_TYPE: Any = (str | None, Bounded("", description="role of the pod: prefill, decode, or free"))
-POD: Any = (str | None, Bounded("", description="name of the pod"))
+POD_TYPE: Any = (
+    str | None,
+    Bounded("", max_length=f.LABEL_LENGTH, description="role of the pod: prefill, decode, or free"),
+)
+POD: Any = (str | None, Bounded("", max_length=f.LABEL_LENGTH, description="name of the pod"))
 WHEN: Any = (datetime | None, Bounded(None, description="RFC 3339"))
 REQUEST_ID: Any = (
     str | None,
-    Bounded(None, max_length=200, description="the same observation sent twice counts once"),
+    Bounded(
+        None, max_length=f.ID_LENGTH, description="the same one sent twice counts once"
+    ),
 )
 
 PredictionRow = row_model("PredictionRow", f.ROUTER, pod_type=POD_TYPE)
 TrainingRow = row_model("TrainingRow", (*f.ROUTER, *f.OBSERVED), pod_type=POD_TYPE, timestamp=WHEN)
-NativeRow = row_model("Row", (*f.NATIVE, f.OSL), pod_type=POD_TYPE, pod=POD)
+NativeRow = row_model("Row", (*f.NATIVE, f.OSL), native=True, pod_type=POD_TYPE, pod=POD)
 ObservationRow = row_model(
-    "Observation", (*f.NATIVE, *f.NATIVE_OBSERVED), pod_type=POD_TYPE, pod=POD,
+    "Observation", (*f.NATIVE, *f.NATIVE_OBSERVED, f.OSL), native=True, pod_type=POD_TYPE, pod=POD,
     request_id=REQUEST_ID, observed_at=WHEN,
 )  # fmt: skip
 
@@ -74,8 +93,21 @@ class FlushBody(BaseModel):
 
 def problems(error: ValidationError, where: Sequence[str | int]) -> list[dict[str, Any]]:
     """Problems of one value, located inside the body."""
-    found = error.errors(include_url=False, include_context=True)
-    return [{**problem, "loc": [*where, *problem["loc"]]} for problem in found]
+    found = error.errors(include_url=False, include_context=True)[:MOST_PROBLEMS]
+    return [told({**problem, "loc": [*where, *problem["loc"]]}) for problem in found]
+
+
+def told(problem: dict[str, Any]) -> dict[str, Any]:
+    """Return a problem as it is told: nothing that was sent takes more than some 100 characters.
+
+    >>> told({"loc": ["body", "x"], "msg": "no", "input": {"a": "b" * 500}})["input"][:20]
+    "{'a': 'bbbbbbbbbbbbb"
+    """
+    found = {**problem, "input": short(problem.get("input"))}
+    found["loc"] = [p if isinstance(p, int) else cut(str(p), 60) for p in problem["loc"]]
+    if "ctx" in problem:
+        found["ctx"] = {k: short(v) for k, v in problem["ctx"].items()}
+    return found
 
 
 def checked(model: type[BaseModel], value: Any, where: Sequence[str | int] = ("body",)) -> Any:
@@ -85,7 +117,7 @@ def checked(model: type[BaseModel], value: Any, where: Sequence[str | int] = ("b
     False
     """
     if not isinstance(value, dict):
-        raise RejectedError([not_an_object(value, where)])
+        raise RejectedError([told(not_an_object(value, where))])
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -109,7 +141,7 @@ def rows_of(value: Any, key: str, *, least: int = 0, most: int | None = None) ->
     [{}]
     """
     if not isinstance(value, dict):
-        raise RejectedError([not_an_object(value, ("body",))])
+        raise RejectedError([told(not_an_object(value, ("body",)))])
     where = ["body", key]
     if key not in value:
         raise RejectedError(
@@ -119,7 +151,7 @@ def rows_of(value: Any, key: str, *, least: int = 0, most: int | None = None) ->
     if not isinstance(rows, list):
         raise RejectedError(
             [{"type": "list_type", "loc": where, "msg": "Input should be a valid list",
-              "input": rows}]
+              "input": short(rows)}]
         )  # fmt: skip
     check_length(len(rows), key, least=least, most=most)
     return rows
@@ -154,6 +186,7 @@ def exact_columns(
     fields: Sequence[f.Field],
     where: Sequence[str],
     first: int = 0,
+    labels: Sequence[str] = f.LABELS,
 ) -> Columns:
     """Columns of rows after the exact check; shape (n,) each. The first is row `first` of its list.
 
@@ -171,7 +204,7 @@ def exact_columns(
     bad: list[dict[str, Any]] = []
     for i, row in enumerate(rows, first):
         if not isinstance(row, dict):
-            bad.append(not_an_object(row, (*where, i)))
+            bad.append(told(not_an_object(row, (*where, i))))
         else:
             try:
                 good.append(model.model_validate(row))
@@ -185,7 +218,7 @@ def exact_columns(
         field.column: np.array([_number(getattr(row, field.name)) for row in good], dtype=float)
         for field in fields
     }
-    for name in ("pod_type", "pod"):
+    for name in labels:
         columns[name] = texts([_text(getattr(row, name, "")) for row in good])
     return columns
 

@@ -73,7 +73,7 @@ class Telling:
 
     def unexpected(self, method: str, path: str, error: Exception) -> None:
         """Tell of an error nobody foresaw."""
-        LOG.error("%s %s failed", method, path, exc_info=error)
+        LOG.error("%s %s failed", method, path[:200], exc_info=error)
 
 
 def _facts(scope: Mapping[str, Any], name: str, found: Reply, spent_s: float) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def _facts(scope: Mapping[str, Any], name: str, found: Reply, spent_s: float) ->
     return {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "method": scope["method"],
-        "path": scope["path"],
+        "path": scope["path"][:200],
         "route": name,
         "status": found.status,
         "ms": round(spent_s * 1e3, 3),

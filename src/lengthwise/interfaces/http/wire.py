@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import orjson
+
+from lengthwise.interfaces.service.pieces import fast as fast
 
 JSON_TYPE = b"application/json"
 
@@ -21,19 +24,7 @@ class NotJsonError(ValueError):
         self.position = position
 
 
-def fast(body: bytes) -> Any:
-    """Read ordinary JSON; None for whatever needs the exact reader.
-
-    >>> fast(b'{"a": 1}'), fast(b'{"a": 1e999}')
-    ({'a': 1}, None)
-    """
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def exact(body: bytes) -> Any:
+def exact(body: bytes | bytearray) -> Any:
     """Read JSON as Python does: Infinity, NaN, 1e999 and integers of any size included.
 
     >>> exact(b"[1e999, 100000000000000000000]")
@@ -61,15 +52,18 @@ def dump(value: Any) -> bytes:
         return json.dumps(_plain(value)).encode()
 
 
-def in_turns(values: list[Any]) -> list[Any]:
-    """Write a long list in parts, for `dump` to join: others get their turn in between.
+def in_turns(n: int, make: Callable[[slice], list[Any]]) -> list[Any]:
+    """Write a list of `n` values in parts, for `dump` to join.
 
-    >>> dump({"a": in_turns([1, 2, 3])})
+    `make` makes the values of a slice. Only one part at a time exists as objects, and others get
+    their turn in between.
+
+    >>> dump({"a": in_turns(3, lambda part: [1, 2, 3][part])})
     b'{"a":[1,2,3]}'
     """
-    if len(values) <= TURN:
-        return values
-    parts = (values[i : i + TURN] for i in range(0, len(values), TURN))
+    if n <= TURN:
+        return make(slice(0, n))
+    parts = (make(slice(i, min(n, i + TURN))) for i in range(0, n, TURN))
     return [orjson.Fragment(orjson.dumps(part)[1:-1]) for part in parts]
 
 

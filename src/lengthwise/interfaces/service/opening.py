@@ -18,5 +18,5 @@ def open_store(settings: ServiceSettings) -> Store:
 
         return PostgresStore(settings.database)
     raise InputError("the database must be a URL postgresql://user@host/name",
-                     got=repr(settings.database.split("@")[-1][:80]),
+                     got="an address of another kind (hidden, it may hold a password)",
                      remedy="leave --database out for SQLite in the state directory")  # fmt: skip

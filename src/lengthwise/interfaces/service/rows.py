@@ -1,8 +1,10 @@
-"""From bodies as they were sent to columns the law can learn from.
+"""From batches as they are kept to columns the law can learn from.
 
-Bodies hold what the contract accepts: integers written as ``500.0`` or ``"500"``, absent optional
-fields, and numbers no float can hold (``1e999``, integers of a thousand digits). Nothing raises
-here: a value that is no number becomes infinite, which the quarantine recognises.
+A batch is kept as the columns of the contract, ``{"n": 2, "columns": {"input_token_length": [7,
+9], "pod": "a"}}``: what was not sent or is 0 everywhere is left out, a text that is the same in all
+rows stands once, and a number no float can hold (``1e999``) is null. Rows as they were sent, which
+earlier releases kept, are read too; of these a value that is no number becomes infinite, which the
+quarantine recognises. Nothing but the fields of the contract is taken from them.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lengthwise.interfaces.service.pieces import Pieces, parse
 from lengthwise.interfaces.service.store import Entry, Stored
 
 Floats = NDArray[np.float64]
@@ -35,33 +38,50 @@ NUMBERS = {
 
 LABELS = ("pod_type", "pod")
 TARGETS = {"ttft_s": "actual_ttft_ms", "tpot_s": "actual_tpot_ms"}
-
-
-def parse(body: bytes) -> Any:
-    """Read JSON; numbers beyond a float or an int of 64 bits survive.
-
-    >>> parse(b"[1e999, -12]")
-    [inf, -12]
-    """
-    try:
-        import orjson
-
-        return orjson.loads(body)
-    except (ImportError, ValueError):  # orjson refuses what no float can hold
-        return json.loads(body, parse_int=_integer)
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) < 400 else (-math.inf if digits[0] == "-" else math.inf)
+KNOWN = frozenset((*NUMBERS.values(), *TARGETS.values(), *LABELS, "id"))
+LARGE_BYTES, MOST_BESIDE, MOST_TEXT = 1 << 20, 1 << 20, 512
+"""Rows as they were sent are read in pieces above this; bytes of one, and of a text in it."""
 
 
 def entries_of(body: bytes) -> list[dict[str, Any]]:
-    """Rows of a body: a list, or an object with the list under ``entries``."""
+    """Return the rows of a body: columns, a list, or an object with the list under ``entries``.
+
+    >>> entries_of(b'{"n": 2, "columns": {"input_token_length": [7, null], "pod": "a"}}')
+    [{'input_token_length': 7, 'pod': 'a'}, {'input_token_length': inf, 'pod': 'a'}]
+    >>> entries_of(b'{"entries": [{"pod": "a", "junk": 1}]}')
+    [{'pod': 'a'}]
+    """
+    if len(body) > LARGE_BYTES and not body.startswith(b'{"n":'):
+        pieces = Pieces(body, ["entries"], MOST_BESIDE)
+        return [_known(row) for text, rows in pieces for row in rows or parse(text)]
     found = parse(body)
+    if isinstance(found, dict) and "columns" in found:
+        return _from_columns(found)
     rows = found.get("entries", []) if isinstance(found, dict) else found
-    if not isinstance(rows, list):
-        return []
-    return [row if isinstance(row, dict) else {"not an object": row} for row in rows]
+    return [_known(row) for row in rows] if isinstance(rows, list) else []
+
+
+def _from_columns(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    n, table = int(found["n"]), found["columns"]
+    values = [
+        [v] * n if isinstance(v, str) else [math.inf if x is None else x for x in v]
+        if name != "id" else v
+        for name, v in table.items()
+    ]  # fmt: skip
+    if not values:
+        return [{} for _ in range(n)]
+    return [dict(zip(table, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _known(row: Any) -> dict[str, Any]:
+    """Keep the fields of the contract of a row, none too long to be one."""
+    if not isinstance(row, dict):
+        return {"not an object": repr(row)[:200] if isinstance(row, str) else type(row).__name__}
+    return {
+        name: value[:MOST_TEXT] if isinstance(value, str) else value
+        for name, value in row.items()
+        if name in KNOWN and not isinstance(value, (list, dict))
+    }
 
 
 def kept(batch: Stored) -> list[dict[str, Any]]:

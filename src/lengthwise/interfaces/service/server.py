@@ -6,6 +6,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -52,6 +53,7 @@ def make_server(
     """
     module = uvicorn()
     from lengthwise.interfaces.http.app import create_app
+    from lengthwise.interfaces.http.heads import Guard, GuardedProtocol
 
     if settings.log_requests:
         from lengthwise.interfaces.http.telling import log_to_stderr
@@ -72,8 +74,11 @@ def make_server(
 
     app = create_app(settings, runtime.store, runtime.current)
     return Server(module.Config(
-        app, log_level="warning", access_log=False, server_header=False,
-        timeout_keep_alive=75, timeout_graceful_shutdown=GRACE_S,
+        app, log_level="error", access_log=False, server_header=False, ws="none",
+        http=partial(GuardedProtocol, guard=Guard(settings)),
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        timeout_keep_alive=int(settings.keep_alive_s), timeout_graceful_shutdown=GRACE_S,
         **_tls(settings),
     ))  # fmt: skip
 

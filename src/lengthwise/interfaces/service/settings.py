@@ -197,7 +197,7 @@ def _broken(s: ServiceSettings) -> list[tuple[str, str]]:
     checks = [
         (s.role in ROLES, "one of " + ", ".join(ROLES), "role"),
         (s.objective in OBJECTIVES, "mean or quantile", "objective"),
-        (1e-6 <= s.alpha <= 1 - 1e-6, "from 0.000001 to 0.999999", "alpha"),
+        (1e-6 <= s.alpha <= 1 - 1e-6, "between 0 and 1 (from 1e-6 to 1 - 1e-6)", "alpha"),
         (s.model_type in MODEL_TYPES, "one of " + ", ".join(MODEL_TYPES), "model_type"),
         (bool(s.host), "an address", "host"),
         (0 <= s.port < 65536, "a port, 0 to 65535", "port"),

@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from lengthwise.interfaces.service.addresses import without_secrets
 from lengthwise.interfaces.service.child import Child
+from lengthwise.interfaces.service.private import keep_private
 from lengthwise.interfaces.service.runtime import TRAINER, Runtime
 from lengthwise.interfaces.service.server import listen, make_server, uvicorn
 from lengthwise.interfaces.service.settings import ServiceSettings
@@ -27,6 +29,7 @@ INTERRUPTED = 130
 
 def serve(settings: ServiceSettings) -> int:
     """Serve until a signal ends it; gives the exit code."""
+    keep_private()
     uvicorn()  # say what is missing before anything is started
     with listen(settings) as listening:
         settings = settings.with_options(port=listening.getsockname()[1])
@@ -47,9 +50,10 @@ def start_line(settings: ServiceSettings) -> str:
     """
     api = "llm-d and native API" if settings.llm_d else "native API"
     if not settings.has_store:
-        where = f"laws from {settings.trainer_url}"
+        where = f"laws from {settings.trainer_place}"
     elif settings.database:
-        where = f"state in PostgreSQL at {settings.database.split('@')[-1].split('?')[0]}"
+        place = without_secrets(settings.database)
+        where = f"state in PostgreSQL at {place.partition('://')[2] or place}"
     else:
         where = f"state in {settings.state}"
     return f"lengthwise serves {settings.url} ({api}, role {settings.role}), {where}"

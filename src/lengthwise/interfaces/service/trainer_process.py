@@ -11,6 +11,7 @@ import threading
 from contextlib import suppress
 
 from lengthwise.interfaces.service.child import settings_from_parent
+from lengthwise.interfaces.service.private import keep_private
 
 
 def main() -> None:
@@ -18,6 +19,7 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    keep_private()
     settings = settings_from_parent(stop.set)
     with suppress(OSError):
         os.nice(5)  # answers go first

@@ -11,6 +11,7 @@ import sys
 from typing import Any
 
 from lengthwise.interfaces.service.child import settings_from_parent
+from lengthwise.interfaces.service.private import keep_private
 
 
 def main() -> None:
@@ -26,6 +27,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    keep_private()
     settings = settings_from_parent(end)
     from lengthwise.interfaces.service.runtime import Runtime
     from lengthwise.interfaces.service.server import make_server
