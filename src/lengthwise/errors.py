@@ -19,6 +19,15 @@
 from __future__ import annotations
 
 import errno
+import re
+
+LONGEST_TEXT = 600
+"""Characters of a value that an error shows."""
+
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+"""Control characters, those that turn the direction of text, and halves of characters."""
 
 
 class LengthwiseError(Exception):
@@ -43,8 +52,8 @@ class LengthwiseError(Exception):
 
     def __init__(self, rule: str, *, got: str = "", remedy: str = "") -> None:
         self.rule, self.got, self.remedy = rule, got, remedy
-        text = rule + (f", but got {got}" if got else "") + "."
-        super().__init__(text + (f" Remedy: {remedy}." if remedy else ""))
+        text = rule + (f", but got {shown(got)}" if got else "") + "."
+        super().__init__(printable(text + (f" Remedy: {remedy}." if remedy else "")))
 
     @property
     def finding(self) -> str:
@@ -135,6 +144,25 @@ class DataWarning(UserWarning):
 
 class FitWarning(UserWarning):
     """A law was fitted, but part of it is weakly determined by the data."""
+
+
+def printable(text: str) -> str:
+    r"""Return text of others without what a terminal would obey; tabs and line ends stay.
+
+    >>> printable("\x1b]0;owned\x07name")
+    '\ufffd]0;owned\ufffdname'
+    """
+    return _UNSEEN.sub("\ufffd", text) if _UNSEEN.search(text) else text
+
+
+def shown(value: object, most: int = LONGEST_TEXT) -> str:
+    r"""Return a name or a cell of others in one line, printable and cut.
+
+    >>> shown("a\nb"), shown("x" * 1000, 8)
+    ('a b', 'xxxxx...')
+    """
+    text = printable(" ".join(str(value)[: 4 * most].split("\n")))
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def pip_install(extra: str) -> str:

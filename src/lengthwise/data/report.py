@@ -8,12 +8,16 @@ from html import escape
 from textwrap import fill
 from typing import Any, Literal, Self
 
+from lengthwise.errors import printable, shown
 from lengthwise.units import counted
 
 Severity = Literal["info", "warning", "error"]
 
 MAX_ROWS = 20
 """Row numbers a flag lists; the count says how many there are."""
+
+LONGEST_NAME, MAX_NAMES = 60, 40
+"""Characters of a name of a column, and the number of them, that a report shows as text."""
 
 _MARK = {"info": "i", "warning": "!", "error": "x"}
 
@@ -117,18 +121,21 @@ class ImportReport:
 
     def render(self, width: int = 100) -> str:
         """Write the report as text of at most ``width`` columns."""
-        head = f"{self.source} ({self.format})"
+        head = f"{shown(self.source)} ({self.format})"
         counts = f"{counted(self.rows_read, 'row')} read, {self.rows_kept:,} usable"
         fits = len(head) + 2 + len(counts) <= width
         lines = [f"{head}: {counts}"] if fits else [f"{head}:", f"  {counts}"]
         for reason, count in self.skipped.items():
-            lines.append(f"  {counted(count, 'row')} not usable: {reason}")
+            lines.append(f"  {counted(count, 'row')} not usable: {shown(reason)}")
         for text in self.assumptions:
-            lines.append(fill(f"assumed: {text}", width, **_indents(2)))
+            lines.append(fill(f"assumed: {shown(text)}", width, **_indents(2)))
         if self.unknown_columns:
-            text = f"kept as extra columns: {', '.join(self.unknown_columns)}"
+            names = [shown(name, LONGEST_NAME) for name in self.unknown_columns[:MAX_NAMES]]
+            more = len(self.unknown_columns) - len(names)
+            text = f"kept as extra columns: {', '.join(names)}"
+            text += f" and {more:,} more" if more else ""
             lines.append(fill(text, width, **_indents(2)))
-        return "\n".join([*lines, *_flag_lines(self.flags, width)])
+        return printable("\n".join([*lines, *_flag_lines(self.flags, width)]))
 
 
 def _flag_lines(flags: list[Flag], width: int) -> list[str]:
@@ -139,9 +146,11 @@ def _flag_lines(flags: list[Flag], width: int) -> list[str]:
     lines = ["", f"{len(flags)} {looks} wrong ({numbers}; all are kept)"]
     for flag in flags:
         mark = _MARK[flag.severity]
-        lines.append(fill(f"{mark} {flag.rule}: {flag.message}", width, **_indents(2, hanging=2)))
+        lines.append(
+            fill(f"{mark} {flag.rule}: {shown(flag.message)}", width, **_indents(2, hanging=2))
+        )
         where = "" if not flag.rows else f" [{_where(flag)}]"
-        lines.append(fill(f"-> {flag.remedy}{where}", width, **_indents(4, hanging=3)))
+        lines.append(fill(f"-> {shown(flag.remedy)}{where}", width, **_indents(4, hanging=3)))
     return lines
 
 
@@ -154,8 +163,8 @@ def _indents(first: int, hanging: int = 2) -> dict[str, Any]:
 
 def _where(flag: Flag) -> str:
     numbers, what = (flag.lines, "line") if flag.lines else (flag.rows, "row")
-    shown = ", ".join(map(str, numbers[:6]))
+    first = ", ".join(map(str, numbers[:6]))
     more = flag.count - min(len(flag.rows), 6)
-    return f"{what}{'s' if flag.count > 1 else ''} {shown}" + (
+    return f"{what}{'s' if flag.count > 1 else ''} {first}" + (
         f" and {more:,} more" if more > 0 else ""
     )

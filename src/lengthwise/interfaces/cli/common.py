@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lengthwise.errors import InputError, LengthwiseError, OutputError
+from lengthwise.errors import InputError, LengthwiseError, OutputError, shown
 from lengthwise.interfaces.cli.counts import parse_length
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, emoji=False)
-    cells = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    cells = [["-" if cell is None else shown(cell) for cell in row] for row in rows]
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = 10_000  # a pipe has no width; trailing space is stripped below
     if _natural_width(columns, cells) > console.width and len(columns) > 2:

@@ -8,10 +8,14 @@ other.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any, TextIO
 
-from lengthwise.errors import OutputError
+from lengthwise.errors import OutputError, printable
+
+_OWN = re.compile(r"(\r\x1b\[2?K|\x1b\[[0-9;]*m)")
+"""What is sent to a terminal on purpose: clearing a line that is written again, and colours."""
 
 
 class TolerantStream:
@@ -29,9 +33,10 @@ class TolerantStream:
         self._stream, self._name = stream, name
 
     def write(self, text: str) -> int:
-        """Write a text; returns its length."""
+        """Write a text without what a terminal would obey; returns its length."""
         try:
-            return self._stream.write(text)
+            self._stream.write(self._safe(text))
+            return len(text)
         except OSError as error:
             self._left(error)
             return len(text)
@@ -45,6 +50,13 @@ class TolerantStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+    def _safe(self, text: str) -> str:
+        if not (self._stream.isatty() or "FORCE_COLOR" in os.environ):
+            return printable(text)
+        parts = _OWN.split(text)
+        parts[::2] = map(printable, parts[::2])
+        return "".join(parts)
 
     def _left(self, error: OSError) -> None:
         """Send everything to nowhere from now on, what is still held back included."""
