@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +15,7 @@ from lengthwise.interfaces.http import wire
 from lengthwise.interfaces.http.columns import Columns, RowPlan
 from lengthwise.interfaces.http.fields import LABELS, Field
 from lengthwise.interfaces.http.schemas import (
+    DATE,
     MOST_PROBLEMS,
     RejectedError,
     check_length,
@@ -34,7 +34,6 @@ MOST_BYTES = 16 * 1024
 """Of a row in a body that is read in pieces, and of all beside the rows."""
 Read = Callable[[Any, bool], "Rows | None"]
 """Makes rows of a value; quickly, or exactly."""
-_WHEN = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?")
 
 
 @dataclass(frozen=True)
@@ -243,7 +242,7 @@ def _refused_as(error: ValueError) -> RejectedError:
 
 def _plain_times(rows: list[Any], name: str) -> Iterator[bool]:
     """Whether each row's time, where it has one, is an ordinary one."""
-    match, read = _WHEN.fullmatch, datetime.fromisoformat
+    match, read = DATE.fullmatch, datetime.fromisoformat
     for row in rows:
         value = row.get(name) if type(row) is dict else ""
         if value is None:

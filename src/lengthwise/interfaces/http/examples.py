@@ -42,9 +42,3 @@ LAW_INFO: dict[str, Any] = {
     "version": 7, "sha256": "9f2b...", "created_at": "2026-11-21T12:00:00.000000+00:00",
     "note": "trained", "size_bytes": 20480, "active": True,
 }  # fmt: skip
-PROBLEM: dict[str, Any] = {
-    "type": "about:blank", "title": "Unprocessable Content", "status": 422,
-    "instance": "/v1/predict", "detail": "body.input_tokens: Field required",
-    "rule": "Field required", "value": None,
-    "remedy": "see /openapi.json for the fields and their bounds", "errors": [],
-}  # fmt: skip

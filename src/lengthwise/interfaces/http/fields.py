@@ -11,6 +11,8 @@ from typing import Literal
 
 EXACT = float(2**53)
 """Above this a float64 no longer holds every integer; such values take the exact path."""
+MOST = EXACT - 1
+"""Largest integer that the native API takes: the next two are one float64."""
 LONGEST_MS = 1e12
 """Longest time that the native API takes: some thirty years."""
 LABEL_LENGTH, ID_LENGTH = 256, 200
@@ -81,7 +83,7 @@ OBSERVED = (
 
 NATIVE = tuple(
     Field(f.column, f.column, f.kind, f.column == "input_tokens", f.meaning,
-          EXACT if f.kind == "count" else None)
+          MOST if f.kind == "count" else None)
     for f in sorted(ROUTER, key=lambda f: f.column != "input_tokens")
 )  # fmt: skip
 """A row of the native API: only the prompt's length is needed."""
@@ -93,7 +95,7 @@ NATIVE_OBSERVED = (
 )  # fmt: skip
 
 OSL = Field("osl", "osl", "count", False, "tokens to generate; 0: no end-to-end time asked",
-            EXACT)  # fmt: skip
+            MOST)  # fmt: skip
 
 TO_LLM_D = {f.column: f.name for f in (*ROUTER, *OBSERVED)}
 """Wire name of llm-d by our own name; the store keeps rows in llm-d's words."""

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from lengthwise import __version__
 from lengthwise.interfaces.http import schemas, wire
 from lengthwise.interfaces.http.bodies import RowsBody
-from lengthwise.interfaces.http.examples import PROBLEM
+from lengthwise.interfaces.http.error_examples import error_example
 from lengthwise.interfaces.http.exchange import Route
 from lengthwise.interfaces.service.settings import ServiceSettings
 
@@ -22,6 +22,20 @@ MODELS: tuple[type[BaseModel], ...] = (
     schemas.FlushBody,
 )  # fmt: skip
 _PLAIN = {"/metrics", "/v1/metrics"}
+ACCEPTED = """\
+Bodies are JSON in UTF-8, whatever the Content-Type says.
+
+- Integers may be written as `500` or `500.0`, and as a text that holds one, `"500"`; `500.5` is \
+refused.
+- The native API (`/v1/*`) refuses what lies beyond the bounds given here, NaN and Infinity, names \
+it does not know, and `true` and `false` for numbers. llm-d's endpoints have lower bounds only, \
+ignore unknown names and take `true` and `false` for 1 and 0, as its own servers do.
+- Dates of the native API are RFC 3339 with or without an offset: `2026-11-21T12:00:00Z`, \
+`2026-11-21 12:00:00.25`, `2026-11-21T13:00:00+01:00`. llm-d's take a number too.
+- `rows` and `observations` name the same list: `/v1/predict` and `/v1/observe` take either.
+- Native errors are problem details (RFC 9457): `rule` says what must hold, `value` what was \
+found, `remedy` what to do. Those of llm-d have `detail` only.
+"""
 _STATUS = {
     401: "No token the service knows", 403: "The token's role may not do this",
     404: "Not there", 405: "Another method", 408: "The body took too long",
@@ -44,6 +58,7 @@ def document(routes: Sequence[Route], settings: ServiceSettings) -> bytes:
             "title": "lengthwise",
             "version": __version__,
             "summary": "Predicts LLM latency and learns from live traffic",
+            "description": ACCEPTED,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -96,9 +111,13 @@ def _schema(body: Any) -> dict[str, Any]:
         rows: dict[str, Any] = {"type": "array", "items": _reference(body.model)}
         rows |= {"minItems": body.least} if body.least else {}
         rows |= {"maxItems": body.most} if body.most else {}
-        many = {"type": "object", "required": [body.key], "properties": {body.key: rows}}
-        native = body.key in ("rows", "observations")
-        return {"anyOf": [many, _reference(body.model)]} if native else many
+        lists: list[dict[str, Any]] = [
+            {"type": "object", "required": [key], "properties": {key: rows}} for key in body.keys
+        ]
+        if len(lists) == 1:
+            return lists[0]
+        closed = [one | {"additionalProperties": False} for one in lists]
+        return {"anyOf": [*closed, _reference(body.model)]}
     return _reference(body)
 
 
@@ -124,7 +143,8 @@ def _replies(route: Route, settings: ServiceSettings) -> dict[str, Any]:
     errors |= {401, 403} if settings.tokens and route.role else set()
     errors |= {429} if settings.rate_per_s and route.role else set()
     for status in sorted(errors):
-        found[str(status)] = {"description": _STATUS.get(status, "Refused"), **_error(route)}
+        meaning = told.get(status, (_STATUS.get(status, "Refused"), None))[0]
+        found[str(status)] = {"description": meaning, **_error(route, status)}
     return found
 
 
@@ -144,11 +164,11 @@ def _content(route: Route, example: Any, status: int) -> dict[str, Any]:
     return {"content": {"application/json": content}}
 
 
-def _error(route: Route) -> dict[str, Any]:
-    if route.tag == "llm-d":
-        return {"content": {"application/json": {"schema": {"$ref": REF.format(model="Detail")}}}}
-    schema = {"$ref": REF.format(model="Problem")}
-    return {"content": {"application/problem+json": {"schema": schema, "example": PROBLEM}}}
+def _error(route: Route, status: int) -> dict[str, Any]:
+    llm_d = route.tag == "llm-d"
+    schema = {"$ref": REF.format(model="Detail" if llm_d else "Problem")}
+    kind = "application/json" if llm_d else "application/problem+json"
+    return {"content": {kind: {"schema": schema, "example": error_example(route, status)}}}
 
 
 def _problem() -> dict[str, Any]:

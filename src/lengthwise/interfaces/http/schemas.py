@@ -7,6 +7,7 @@ names. It is asked only about bodies the fast check refused.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
@@ -65,12 +66,41 @@ POD_TYPE: Any = (
     Bounded("", max_length=f.LABEL_LENGTH, description="role of the pod: prefill, decode, or free"),
 )
 POD: Any = (str | None, Bounded("", max_length=f.LABEL_LENGTH, description="name of the pod"))
-WHEN: Any = (datetime | None, Bounded(None, description="RFC 3339"))
+DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.A)
+"""Dates as the native API takes them."""
+WHEN: Any = (
+    datetime | None,
+    Bounded(
+        None, description="when it was measured; checked only, rows count from when they arrive",
+        json_schema_extra={"anyOf": [
+            {"type": "string", "format": "date-time"},
+            {"type": "number", "minimum": -62135596800, "maximum": 253402300799999,
+             "description": "seconds, or beyond 2e10 milliseconds, since 1970"},
+            {"type": "null"},
+        ]},
+    ),
+)  # fmt: skip
+
+
+def _date(value: Any) -> Any:
+    if value is None or (isinstance(value, str) and DATE.fullmatch(value)):
+        return value
+    raise ValueError("a date must be RFC 3339, such as 2026-11-21T12:00:00Z")
+
+
+OBSERVED_AT: Any = (
+    Annotated[datetime | None, BeforeValidator(_date)],
+    Bounded(
+        None, description="when it was measured; checked only, rows count from when they arrive",
+        json_schema_extra={"anyOf": [
+            {"type": "string", "pattern": f"^{DATE.pattern}$", "example": "2026-11-21T12:00:00Z"},
+            {"type": "null"},
+        ]},
+    ),
+)  # fmt: skip
 REQUEST_ID: Any = (
     str | None,
-    Bounded(
-        None, max_length=f.ID_LENGTH, description="the same one sent twice counts once"
-    ),
+    Bounded(None, max_length=f.ID_LENGTH, description="the same one sent twice counts once"),
 )
 
 PredictionRow = row_model("PredictionRow", f.ROUTER, pod_type=POD_TYPE)
@@ -78,7 +108,7 @@ TrainingRow = row_model("TrainingRow", (*f.ROUTER, *f.OBSERVED), pod_type=POD_TY
 NativeRow = row_model("Row", (*f.NATIVE, f.OSL), native=True, pod_type=POD_TYPE, pod=POD)
 ObservationRow = row_model(
     "Observation", (*f.NATIVE, *f.NATIVE_OBSERVED, f.OSL), native=True, pod_type=POD_TYPE, pod=POD,
-    request_id=REQUEST_ID, observed_at=WHEN,
+    request_id=REQUEST_ID, observed_at=OBSERVED_AT,
 )  # fmt: skip
 
 
