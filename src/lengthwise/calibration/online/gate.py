@@ -20,6 +20,8 @@ WIDE, LEAST, MOST = 6.0, 0.25, 3.0
 """Robust standard deviations at which a row is far, and bounds on what they come to (ln s)."""
 COLD = 4.6
 """The same while nothing was learnt: a factor of 100."""
+HOLD_ROWS, HOLD = 48, 0.35
+"""Where so many of the latest rows are far, those that are near are not believed either."""
 KEPT = 512
 VOTERS, LEAST_VOTERS = 15, 8
 """Latest rows that say whether a pod, or all, have changed."""
@@ -54,9 +56,10 @@ class Gate:
     def __init__(self) -> None:
         self._rows = np.empty((5, 0))
         self._share = 0.0
+        self._agreed = False
 
     def far(self, pods: Any, residual: FloatArray, sd: FloatArray, fitted: bool) -> Any:
-        """Tell which rows are set aside, bool (m,).
+        """Tell which rows are far and did not move with most others, bool (m,).
 
         Parameters
         ----------
@@ -69,15 +72,22 @@ class Gate:
         """
         wide = np.clip(WIDE * sd, LEAST, MOST) if fitted else np.full(len(sd), COLD)
         far = np.abs(residual) > wide
+        self._agreed = False
         if not far.any() or not fitted:
             return far
         rows = np.concatenate([self._rows[:3], np.stack([pods, residual, sd])], axis=1)
-        if _moved(rows):
+        self._agreed = _moved(rows)
+        if self._agreed:
             return np.zeros(len(far), dtype=bool)
         for pod in np.unique(pods[far]):
             if _moved(rows[:, rows[_POD] == pod]):
                 far &= pods != pod
         return far
+
+    @property
+    def holds(self) -> bool:
+        """Whether so many of the latest rows are far that no other is believed either."""
+        return not self._agreed and self.far_of(HOLD_ROWS) > HOLD
 
     def note(
         self, pods: Any, residual: FloatArray, sd: FloatArray, far: Any, value: FloatArray
@@ -143,6 +153,8 @@ def reason(target: str, residual: float, shared: int) -> str:
     >>> reason("ttft", 3.0, 40)
     'ttft_s is a value that many requests share, far from usual: a time-out?'
     """
+    if abs(residual) < LEAST:
+        return f"{target}_s came among many rows that contradict the law"
     if shared >= LEAST_VOTERS:
         return f"{target}_s is a value that many requests share, far from usual: a time-out?"
     times = "times" if residual > 0 else "times less than"

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from lengthwise.calibration.online import quarantine, relabel, repeats, state
-from lengthwise.calibration.online.doubt import MOST_ASIDE
 from lengthwise.calibration.online.events import Event
 from lengthwise.calibration.online.labels import Labels
 from lengthwise.calibration.online.memory import pack_rows
@@ -123,7 +122,7 @@ class OnlineLearner:
                 found = why[use]
                 self._learn(self.targets[name], block, times[use], found)
                 why[use] = found
-            if self.targets[name].gate.share < MOST_ASIDE:  # else the law may be wrong, not the row
+            if self.targets["tpot"].fits:  # a row wrong about one target is not believed of another
                 fine = why == ""
         self._law = None
         return why

@@ -160,7 +160,8 @@ class TargetLearner:
         middle = self.residuals.middle()[cell]
         off = residual - middle - self.pace.recent.level
         key = types * MOST_PODS + pods
-        far = self.gate.far(key, off, sd, self.fits > 0)
+        outside = self.gate.far(key, off, sd, self.fits > 0)
+        far = outside | self._holds(outside)
         near = np.flatnonzero(~far) if far.any() else slice(None)
         m, by = self._look(batch, every, near, used, residual, sd)
         self.history.keep(self.seen, self.model)
@@ -171,7 +172,7 @@ class TargetLearner:
         self._keep_score(batch, every, residual[:m], far)
         if far.any():
             self._set_aside(batch, every, off[:m], far, why)
-        self.gate.note(key[:m], off[:m], sd[:m], far, batch.log_y[every])
+        self.gate.note(key[:m], off[:m], sd[:m], outside[:m], batch.log_y[every])
         explained = int((np.abs(off[:m]) < EXPLAINED).sum())
         self.doubt.note(batch.block[:, every], explained, self.shift)
         if len(residual[:m][near]):
@@ -193,6 +194,10 @@ class TargetLearner:
         if self.steady:
             self.shelf.keep(self.seen, self.doubt.trust, self.model, self.residuals, self.shift)
         return m
+
+    def _holds(self, outside: Any) -> bool:
+        """Whether rows near the law are not believed either: most of those around them are far."""
+        return self.fits > 0 and self.gate.holds and bool(outside.any() or self.gate.suspect)
 
     def _set_aside(
         self, batch: Batch, at: slice, off: FloatArray, far: Any, why: Any
