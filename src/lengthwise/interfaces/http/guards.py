@@ -92,7 +92,10 @@ class Access:
 
     def _check_token(self, client: str, authorization: bytes, role: str) -> None:
         """Compare the token; who guesses too often is not even told whether a guess is right."""
-        seen = sha256(client.encode() + b"\0" + authorization).digest()
+        if not authorization:
+            self._tokens.check(b"", role)
+        scheme, _, token = authorization.partition(b" ")
+        seen = sha256(b"\0".join((client.encode(), scheme.lower(), token.strip()))).digest()
         name = f"wrong {client}"
         if seen not in self._known:
             _wait(self._buckets.empty(name, self._wrong, WRONG_BURST), "too many wrong tokens")

@@ -15,7 +15,9 @@ def open_store(settings: ServiceSettings) -> Store:
         return SqliteStore(settings.state)
     if settings.database.startswith(("postgresql://", "postgres://")):
         from lengthwise.interfaces.service.postgres_store import PostgresStore
+        from lengthwise.interfaces.service.postgres_url import check_url
 
+        check_url(settings.database)
         return PostgresStore(settings.database)
     raise InputError("the database must be a URL postgresql://user@host/name",
                      got="an address of another kind (hidden, it may hold a password)",

@@ -13,6 +13,7 @@ from typing import Any
 
 from lengthwise.errors import InputError, MissingExtraError
 from lengthwise.interfaces.service.mend import mend
+from lengthwise.interfaces.service.postgres_url import remedy, told
 from lengthwise.interfaces.service.sql_documents import warn
 from lengthwise.interfaces.service.sql_link import Link, Run
 from lengthwise.interfaces.service.sql_store import SqlStore
@@ -22,7 +23,6 @@ from lengthwise.interfaces.service.store import ServiceUnavailable
 TURN, LEAD = 0x6C656E67, 0x6C656E68
 """Advisory locks: of writers, and of the one trainer."""
 TIMEOUT_S = 5
-ADDRESS = re.compile(r'connection to server (?:on socket|at) "[^"]*"(?: \([^)]*\))?(?:, port \d+)?')
 
 
 def schema() -> str:
@@ -97,7 +97,7 @@ class PostgresLink(Link):
         if isinstance(error, self._driver.IntegrityError | self._driver.ProgrammingError):
             return None
         if isinstance(error, self._driver.Error | OSError):
-            return ServiceUnavailable("the database is away", got=told(error))
+            return ServiceUnavailable("the database is away", got=told(error), remedy=remedy(error))
         return None
 
     def _prepare(self, connection: Any) -> None:
@@ -134,16 +134,6 @@ def _upgrade(run: Run) -> None:
         run("ALTER TABLE batches ADD COLUMN crc BIGINT")
 
 
-def told(error: Exception) -> str:
-    """Say what a driver's error says, without the address of the server: callers read it.
-
-    >>> told(OSError('connection to server at "db.internal", port 5432 failed: timeout expired'))
-    'connection to the server failed: timeout expired'
-    """
-    text = ADDRESS.sub("connection to the server", " ".join(str(error).split()))
-    return text[:160]
-
-
 class PostgresStore(SqlStore):
     """State in a database by URL.
 
@@ -176,7 +166,8 @@ class PostgresStore(SqlStore):
             self._leading.execute("SELECT 1")
         except (psycopg.Error, OSError) as error:
             self._drop_lead()
-            raise ServiceUnavailable("the database is away", got=told(error)) from None
+            raise ServiceUnavailable("the database is away", got=told(error),
+                                     remedy=remedy(error)) from None  # fmt: skip
         return True
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ A batch is kept as the columns of the contract, ``{"n": 2, "columns": {"input_to
 9], "pod": "a"}}``: what was not sent or is 0 everywhere is left out, a text that is the same in all
 rows stands once, and a number no float can hold (``1e999``) is null. Rows as they were sent, which
 earlier releases kept, are read too; of these a value that is no number becomes infinite, which the
-quarantine recognises. Nothing but the fields of the contract is taken from them.
+quarantine recognises, and what is no plain value is left out.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ TARGETS = {"ttft_s": "actual_ttft_ms", "tpot_s": "actual_tpot_ms"}
 KNOWN = frozenset((*NUMBERS.values(), *TARGETS.values(), *LABELS, "id"))
 LARGE_BYTES, MOST_BESIDE, MOST_TEXT = 1 << 20, 1 << 20, 512
 """Rows as they were sent are read in pieces above this; bytes of one, and of a text in it."""
+MOST_FIELDS, MOST_NAME = 40, 64
 
 
 def entries_of(body: bytes) -> list[dict[str, Any]]:
@@ -48,17 +49,17 @@ def entries_of(body: bytes) -> list[dict[str, Any]]:
 
     >>> entries_of(b'{"n": 2, "columns": {"input_token_length": [7, null], "pod": "a"}}')
     [{'input_token_length': 7, 'pod': 'a'}, {'input_token_length': inf, 'pod': 'a'}]
-    >>> entries_of(b'{"entries": [{"pod": "a", "junk": 1}]}')
+    >>> entries_of(b'{"entries": [{"pod": "a", "junk": [1, 2]}]}')
     [{'pod': 'a'}]
     """
     if len(body) > LARGE_BYTES and not body.startswith(b'{"n":'):
         pieces = Pieces(body, ["entries"], MOST_BESIDE)
-        return [_known(row) for text, rows in pieces for row in rows or parse(text)]
+        return [_plain(row) for text, rows in pieces for row in rows or parse(text)]
     found = parse(body)
     if isinstance(found, dict) and "columns" in found:
         return _from_columns(found)
     rows = found.get("entries", []) if isinstance(found, dict) else found
-    return [_known(row) for row in rows] if isinstance(rows, list) else []
+    return [_plain(row) for row in rows] if isinstance(rows, list) else []
 
 
 def _from_columns(found: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -73,14 +74,16 @@ def _from_columns(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(table, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def _known(row: Any) -> dict[str, Any]:
-    """Keep the fields of the contract of a row, none too long to be one."""
+def _plain(row: Any) -> dict[str, Any]:
+    """Keep of a row what may be a field of the contract: plain values under short names."""
     if not isinstance(row, dict):
         return {"not an object": repr(row)[:200] if isinstance(row, str) else type(row).__name__}
+    if len(row) > MOST_FIELDS:
+        row = {name: row[name] for name in KNOWN if name in row}
     return {
-        name: value[:MOST_TEXT] if isinstance(value, str) else value
+        name[:MOST_NAME]: value[:MOST_TEXT] if isinstance(value, str) else value
         for name, value in row.items()
-        if name in KNOWN and not isinstance(value, (list, dict))
+        if not isinstance(value, (list, dict))
     }
 
 

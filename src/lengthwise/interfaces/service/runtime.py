@@ -8,6 +8,7 @@ from types import TracebackType
 from lengthwise.interfaces.service.child import Child
 from lengthwise.interfaces.service.current import CurrentLaw, follow
 from lengthwise.interfaces.service.opening import open_store
+from lengthwise.interfaces.service.private import private_folder
 from lengthwise.interfaces.service.settings import ServiceSettings
 from lengthwise.interfaces.service.store import ServiceUnavailable, Store
 
@@ -37,6 +38,8 @@ class Runtime:
 
     def __init__(self, settings: ServiceSettings, *, keep_trainer: bool = True) -> None:
         self.settings = settings
+        with suppress(OSError):  # a full disk, or no permission: said by whoever needs it
+            private_folder(settings.state)
         self.store: Store | None = open_store(settings) if settings.has_store else None
         self.current: CurrentLaw = follow(settings, self.store)
         keeps = keep_trainer and settings.has_store
