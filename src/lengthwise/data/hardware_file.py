@@ -38,7 +38,8 @@ RANGES: dict[str, tuple[float, float, str]] = {
     "host_bytes_per_s": (1e6, 1e14, "bytes per second, one direction: 1 GB/s is 1e9"),
 }
 PEAK_RANGE = (1e7, 1e19, "FLOP/s of dense products: 1 TFLOPS is 1e12")
-COUNTS = ("gpus_per_node", "multiprocessors")
+COUNTS = {"gpus_per_node": 100_000, "multiprocessors": 1_000_000}
+"""Counts, and the most of each that a machine may have."""
 TEXTS = ("name", "kind", "title")
 KNOWN = (*TEXTS, *REQUIRED, *RANGES, *COUNTS, "sources", "aliases")
 
@@ -155,8 +156,9 @@ def _check_plain(content: Mapping[str, Any], key: str, where: str) -> None:
         raise InputError(f"{key} must be a text", got=f"{value!r} in {where}")
     if key == "kind" and value not in KINDS:
         raise InputError(f"kind must be one of {', '.join(KINDS)}", got=f"{value!r} in {where}")
-    if key in COUNTS and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-        raise InputError(f"{key} must be a whole number, 1 or more", got=f"{value!r} in {where}")
+    if key in COUNTS and (type(value) is not int or not 1 <= value <= COUNTS[key]):
+        raise InputError(f"{key} must be a whole number, 1 or more, at most {COUNTS[key]:,}",
+                         got=f"{value!r} in {where}")  # fmt: skip
 
 
 def _check_number(value: Any, what: str, low: float, high: float, unit: str) -> None:

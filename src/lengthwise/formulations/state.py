@@ -25,7 +25,6 @@ from lengthwise.formulations.typed_json import (
     mapping,
     read_array,
     read_dataclass,
-    read_float,
     to_json,
     wrong,
 )
@@ -38,6 +37,9 @@ FORMS: dict[str, Any] = {
 
 NOT_KEPT = ("log_evidence_",)
 """Fitted attributes that only compare candidates during a fit."""
+
+MOST_FEATURES = 8
+"""Columns whose products a polynomial takes, and the highest degree of one."""
 
 _SKLEARN = ("StandardScaler", "PolynomialFeatures", "Ridge", "BayesianRidge")
 
@@ -170,13 +172,25 @@ def _decode_sklearn(data: dict[str, Any], where: str) -> Any:
         raise wrong(f"{where}.params must be parameters of {kind}", error) from None
     fitted = mapping(data.get("fitted"), f"{where}.fitted")
     if kind == "PolynomialFeatures":  # what it learns is the number of columns
-        return estimator.fit(np.zeros((1, int(read_float(fitted.get("n_features_in_"), where)))))
+        return _polynomial(estimator, fitted, where)
     for name, value in fitted.items():
         if name.startswith("_") or not name.endswith("_"):
             raise wrong(f"{where}.fitted must hold fitted attributes", name)
         plain = read_array(value, f"{where}.{name}") if isinstance(value, list) else value
         setattr(estimator, name, plain)
     return estimator
+
+
+def _polynomial(estimator: Any, fitted: dict[str, Any], where: str) -> Any:
+    """Return products of columns that know their number; it and the degree decide their count."""
+    columns, degree = fitted.get("n_features_in_"), estimator.degree
+    for name, value in (("n_features_in_", columns), ("degree", degree)):
+        if type(value) is not int or not 1 <= value <= MOST_FEATURES:
+            raise wrong(f"{where}.{name} must be a whole number from 1 to {MOST_FEATURES}", value)
+    try:
+        return estimator.fit(np.zeros((1, int(columns or 1))))
+    except (TypeError, ValueError) as error:
+        raise wrong(f"{where}.params must be those of PolynomialFeatures", error) from None
 
 
 def _check_family(law: HachiyaPatias, where: str) -> None:

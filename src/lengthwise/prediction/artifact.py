@@ -51,8 +51,8 @@ from lengthwise.calibration.suspects import Suspect
 from lengthwise.calibration.trials import Trial
 from lengthwise.data.law_files import LAW, refuse_other_kind
 from lengthwise.data.output import write_text
-from lengthwise.domain.work import Work
 from lengthwise.errors import ArtifactError
+from lengthwise.formulations.base import Formulation
 from lengthwise.formulations.state import from_state, to_state
 from lengthwise.formulations.typed_json import (
     REMEDY,
@@ -64,6 +64,7 @@ from lengthwise.formulations.typed_json import (
     wrong,
 )
 from lengthwise.prediction.coefficients import coefficients_of, equation_of, terms_of
+from lengthwise.prediction.law_checks import check_physics
 from lengthwise.prediction.law_json import SCHEMA_VERSION, check_version, parse
 from lengthwise.prediction.training import HeldOutError, Training
 
@@ -150,11 +151,20 @@ def _laws_from_json(formulation: str, data: dict[str, Any]) -> tuple[LawSet, Err
     }
     law_set.population_ = _by_phase(Population, data["population"], "population", phases)
     law_set.fallback_ = {
-        phase: from_state(formulation, state, f"fallback.{phase}")
+        phase: _fallback(formulation, state, phase, law_set)
         for phase, state in mapping(data["fallback"], "fallback").items()
     }
     law_set.columns_ = tuple(dict.fromkeys(c for law in law_set.laws_.values() for c in law.labels))
     return law_set, errors
+
+
+def _fallback(formulation: str, state: Any, phase: str, law_set: LawSet) -> Formulation:
+    """Read the law of a phase for deployments nobody measured; it holds where others do."""
+    where = f"fallback.{phase}"
+    law = from_state(formulation, state, where)
+    for other in (one for one in law_set.laws_.values() if one.phase == phase):
+        check_physics(law, phase, other.domain, where)
+    return law
 
 
 def _law_from_json(
@@ -181,22 +191,12 @@ def _law_from_json(
 
 
 def _try(law: PhaseLaw, where: str) -> None:
-    """Predict at the ends of the domain: whatever is left wrong in a state shows here."""
+    """Predict inside and beyond the domain: whatever is left wrong in a state shows here."""
     if law.phase not in getattr(law.law, "phases_", ()):
         raise wrong(f"{where}.state must be of phase {law.phase}", law.law.phases_)
-    ends = np.array(law.domain.length)
-    if not (np.isfinite(ends).all() and (ends > 0).all()):
-        raise wrong(f"{where}.domain.length must be positive", law.domain.length)
     if law.domain.chunk is not None and not law.domain.chunk >= 1:
         raise wrong(f"{where}.domain.chunk must be at least 1", law.domain.chunk)
-    query = ends if law.phase == "prefill" else np.ones(2)
-    work = Work.of(law.phase, query_len=query, context_len=ends)
-    try:
-        seconds = law.law.predict_work(work)
-    except (TypeError, ValueError, AttributeError, KeyError, IndexError, OverflowError) as error:
-        raise wrong(f"{where}.state must be one that predicts", error) from None
-    if seconds.shape != (2,) or not np.isfinite(seconds).all():
-        raise wrong(f"{where}.state must predict finite times", seconds)
+    check_physics(law.law, law.phase, law.domain, where)
 
 
 def _checked(calibration: Calibration, where: str) -> Calibration:
