@@ -87,7 +87,7 @@ def learner_from_dict(kind: type[OnlineLearner], data: Mapping[str, Any]) -> Onl
         learner._law = None
     except LengthwiseError:
         raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
         raise ArtifactError(
             "the state of a learner must be complete and undamaged",
             got=f"{type(error).__name__}: {error}",

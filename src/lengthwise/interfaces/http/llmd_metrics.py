@@ -5,6 +5,7 @@ No HELP or TYPE lines, and `{}` where a metric has no label: clients look for th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from lengthwise.interfaces.http.linear import plane
 from lengthwise.interfaces.http.llmd_training import FLUSHED
 from lengthwise.interfaces.http.metrics import number
 from lengthwise.interfaces.http.tally import CACHES, PREFIXES, QUEUES, TARGETS, Tally, span
+from lengthwise.interfaces.service.store import ServiceUnavailable
 
 CONTENT_TYPE = "text/plain; version=0.0.4"
 MOST_SCORES = 5
@@ -36,8 +38,10 @@ class LlmdMetrics:
         self._context, self._tally = context, tally
 
     def metrics(self, call: Call) -> Reply:
-        """All metrics as text."""
-        tally = self._tally.fresh()
+        """All metrics as text; as they were last while the database is away."""
+        with suppress(ServiceUnavailable):
+            self._tally.fresh()
+        tally = self._tally
         lines = [*self._settings(), *self._law(), *_samples(tally), *_prefixes(tally)]
         return text("\n".join([*lines, *self._scores()]) + "\n", CONTENT_TYPE)
 
@@ -67,8 +71,11 @@ class LlmdMetrics:
     def _scores(self) -> list[str]:
         """Scores of the last observations, each predicted before it was learnt."""
         store, settings = self._context.kept, self._context.settings
-        since = (store.get(FLUSHED) or {}).get("metrics", 0.0)
-        recent = (store.get("live") or {}).get("recent", {})
+        since = 0.0
+        recent: dict[str, Any] = {}
+        with suppress(ServiceUnavailable):
+            since = (store.get(FLUSHED) or {}).get("metrics", 0.0)
+            recent = (store.get("live") or {}).get("recent", {})
         lines: list[str] = []
         for target in TARGETS:
             found = _columns(recent.get(target, {}), since)

@@ -53,6 +53,7 @@ class NativeState:
                 },
                 "observations": store.counts() if store else None,
                 "trainer": store.get("trainer") if store else None,
+                "damage": store.damage() if store else [],
                 "time": when(time()),
             }
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from lengthwise.interfaces.http.context import Context
 from lengthwise.interfaces.http.metrics import Labels, gauge, head, sample
+from lengthwise.interfaces.service.store import ServiceUnavailable, Store
 
 TARGETS = ("ttft", "tpot")
 TRAINER = {
@@ -34,8 +35,15 @@ DRIFT = {
 
 
 def state_lines(context: Context) -> list[str]:
-    """Text of all of them."""
-    return [*_law(context), *_kept(context)]
+    """Text of all of them; without what is kept while the database is away."""
+    if context.store is None:
+        return _law(context)
+    try:
+        kept, is_up = _kept(context.store), True
+    except ServiceUnavailable:
+        kept, is_up = [], False
+    up = gauge("lengthwise_store_up", "Whether what is kept can be read.", {(): float(is_up)})
+    return [*_law(context), *up, *kept]
 
 
 def _law(context: Context) -> list[str]:
@@ -64,11 +72,10 @@ def _law(context: Context) -> list[str]:
     return lines
 
 
-def _kept(context: Context) -> list[str]:
-    if context.store is None:
-        return []
-    counts = context.store.counts()
-    live = context.store.get("live") or {}
+def _kept(store: Store) -> list[str]:
+    counts = store.counts()
+    live = store.get("live") or {}
+    lost = sum(int(found["rows_lost"]) for found in store.damage())
     quarantined: dict[Labels, float] = {
         (reason,): float(n) for reason, n in counts["quarantined"].items()
     }
@@ -84,9 +91,11 @@ def _kept(context: Context) -> list[str]:
                 {(): float(counts["duplicates"])}),
         *_total("lengthwise_quarantined_total", "Observations never learnt from, by reason.",
                 quarantined, ("reason",)),
+        *gauge("lengthwise_observations_lost", "Observations lately lost by damage to the state.",
+               {(): float(lost)}),
         *_coverage(live),
         *_events(live.get("events", [])),
-        *_training(context.store.get("trainer") or {}),
+        *_training(store.get("trainer") or {}),
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ every worker and every restart tells the same.
 from __future__ import annotations
 
 from collections import deque
+from contextlib import suppress
 from threading import Lock
 from typing import Any
 
@@ -58,7 +59,9 @@ class Tally:
                 self._after = max(counts["pruned"], counts["accepted"] - MOST_ROWS)
             while batches := store.batches(self._after, 5000):
                 for batch in batches:
-                    self._take(reading.kept(batch))
+                    if not batch.fault:
+                        with suppress(*reading.UNREADABLE):
+                            self._take(reading.kept(batch))
                 self._after = batches[-1].last
         return self
 

@@ -53,7 +53,7 @@ class WorkerMetrics:
         self._share()
         texts = []
         for path in sorted(self._folder.glob(f"{os.getppid()}-*.prom")):
-            with suppress(OSError):
+            with suppress(OSError, ValueError):
                 texts.append(path.read_text(encoding="utf-8").splitlines())
         return added(texts) if texts else self._own()
 
@@ -93,7 +93,8 @@ def added(texts: Iterable[list[str]]) -> list[str]:
             elif line:
                 key, _, value = line.rpartition(" ")
                 family = sums.setdefault(name, {})
-                family[key] = family.get(key, 0.0) + float(value)
+                with suppress(ValueError):  # a file that is damaged: its other lines count
+                    family[key] = family.get(key, 0.0) + float(value)
     return [
         line
         for name, heads in families.items()

@@ -19,6 +19,7 @@ from pathlib import Path
 from lengthwise.errors import ArtifactError, InputError, LengthwiseError
 from lengthwise.formulations.online.law import OnlineLaw
 from lengthwise.interfaces.service.law_source import Found, HttpSource, LawSource, StoreSource
+from lengthwise.interfaces.service.seal import seal, unseal
 from lengthwise.interfaces.service.settings import ServiceSettings
 from lengthwise.interfaces.service.store import Store
 
@@ -79,6 +80,9 @@ class CurrentLaw:
             except LengthwiseError as error:
                 self.problem = str(error)
                 return False
+            except Exception as error:  # the law stays as it is; predictions go on
+                self.problem = f"unexpected {type(error).__name__}: {error}"[:300]
+                return False
             self.problem = ""
             return replaced
 
@@ -98,10 +102,7 @@ class CurrentLaw:
 
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):
-            try:
-                self.refresh()
-            except Exception as error:  # the thread must live; the law stays as it is
-                self.problem = f"unexpected {type(error).__name__}: {error}"[:300]
+            self.refresh()
 
     def _take(self, found: Found) -> bool:
         body = found.body or ""
@@ -113,17 +114,16 @@ class CurrentLaw:
         if self._keep is not None and time.monotonic() - self._kept_s > KEEP_EVERY_S:
             self._kept_s = time.monotonic()
             with suppress(OSError):  # a full disk does not stop predictions
-                _write(self._keep, body)
+                _write(self._keep, seal(body))
         return True
 
     def _load_kept(self, path: Path) -> None:
         try:
-            body = path.read_text(encoding="utf-8")
-            self.law = parse_law(body)
+            self.law = read_kept(path)
             self.loaded_s = path.stat().st_mtime
         except FileNotFoundError:
             return
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             print(f"warning: the kept law {path} is not used: {error}", file=sys.stderr)
 
 
@@ -148,6 +148,11 @@ def seed(settings: ServiceSettings) -> OnlineLaw | None:
         raise InputError("the seed law must be a readable file",
                          got=f"{settings.seed_law} ({error})",
                          remedy="give a law exported by the service") from None  # fmt: skip
+
+
+def read_kept(path: Path) -> OnlineLaw:
+    """Read the file of the last good law, with its checksum or (of an earlier release) without."""
+    return parse_law(unseal(path.read_text(encoding="utf-8"))[0])
 
 
 def parse_law(body: str) -> OnlineLaw:

@@ -19,7 +19,6 @@ Floats = NDArray[np.float64]
 UNREADABLE = "the body cannot be read"
 LONGEST = 1000
 """Bytes shown of a body that cannot be read."""
-UNREADABLE_ERRORS = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def lesson_of(batches: Sequence[Stored], clock: LivedTime) -> Lesson:
     for batch in batches:
         try:
             found = [] if batch.fault else reading.numbered(batch)
-        except UNREADABLE_ERRORS:
+        except reading.UNREADABLE:
             found = []
             rejected += set_aside(batch, UNREADABLE)
         if batch.fault:
@@ -81,7 +80,7 @@ def set_aside(batch: Stored, reason: str) -> list[Rejected]:
     try:
         if not batch.fault:
             return [_rejected(item, reason) for item in reading.numbered(batch)]
-    except UNREADABLE_ERRORS:
+    except reading.UNREADABLE:
         pass
     row = {"rows": batch.count, "body": batch.body[:LONGEST].decode("utf-8", "replace")}
     return [Rejected(batch.last, reason, batch.received_s, row)]

@@ -42,6 +42,8 @@ KNOWN = frozenset((*NUMBERS.values(), *TARGETS.values(), *LABELS, "id"))
 LARGE_BYTES, MOST_BESIDE, MOST_TEXT = 1 << 20, 1 << 20, 512
 """Rows as they were sent are read in pieces above this; bytes of one, and of a text in it."""
 MOST_FIELDS, MOST_NAME = 40, 64
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What is raised by a body that is not what was kept."""
 
 
 def entries_of(body: bytes) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from lengthwise.calibration.online.learner import OnlineLearner
 from lengthwise.calibration.online.settings import LearnerSettings
 from lengthwise.errors import LengthwiseError
 from lengthwise.formulations.online.law import OnlineLaw
-from lengthwise.interfaces.service.current import parse_law, seed
+from lengthwise.interfaces.service.current import parse_law, read_kept, seed
 from lengthwise.interfaces.service.settings import ServiceSettings
 from lengthwise.interfaces.service.store import Store
 
@@ -18,7 +18,7 @@ def resume(text: str) -> OnlineLearner | None:
     """Read the stored state of a learner; None when this version cannot."""
     try:
         return OnlineLearner.from_dict(json.loads(text))
-    except (LengthwiseError, ValueError, KeyError, TypeError, RecursionError):
+    except Exception:  # whatever is wrong with it, it is learnt again
         return None
 
 
@@ -36,5 +36,5 @@ def _prior(settings: ServiceSettings, store: Store) -> OnlineLaw | None:
     law = seed(settings)
     if law is None:
         with suppress(LengthwiseError, OSError, UnicodeDecodeError):
-            law = parse_law((settings.state / "law.json").read_text(encoding="utf-8"))
+            law = read_kept(settings.state / "law.json")
     return law

@@ -120,6 +120,7 @@ class Trainer:
             pause = max(0.05, self._settings.train_every_s - (time.monotonic() - began))
             stop.wait(pause)
         if self._learner is not None and self._unsaved:
+            self._twice = -TWICE_S
             try:
                 self._commit(save=True)
             except LengthwiseError as error:
