@@ -30,13 +30,14 @@ class Acknowledged:
     ...     kept = Acknowledged(Path(folder) / FILE)
     ...     kept.write(12)
     ...     kept.write(7)
+    ...     kept.close()
     ...     kept.read()
     12
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._highest = -1
+        self._fd: int | None = None
 
     def read(self) -> int | None:
         """Return the number; None when the file is absent or damaged."""
@@ -47,19 +48,25 @@ class Acknowledged:
 
     def write(self, last: int) -> None:
         """Write a number unless a higher one is there; a disk that is full is no reason to stop."""
-        if last <= self._highest or last <= (self.read() or 0):
-            return
-        self.reset(last)
+        with suppress(OSError):
+            if last > (_parsed(os.pread(self._opened(), _LENGTH + 1, 0)) or 0):
+                os.pwrite(self._opened(), _written(last), 0)
 
     def reset(self, last: int) -> None:
         """Write a number, also a lower one."""
-        self._highest = last
         with suppress(OSError):
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                os.pwrite(fd, _written(last), 0)
-            finally:
-                os.close(fd)
+            os.pwrite(self._opened(), _written(last), 0)
+
+    def close(self) -> None:
+        """Close the file."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def _opened(self) -> int:
+        if self._fd is None:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return self._fd
 
 
 def _written(last: int) -> bytes:

@@ -53,6 +53,7 @@ def lost_by_cut_log(connection: sqlite3.Connection, path: Path) -> list[Found]:
     if acknowledged is None or acknowledged <= accepted:
         return []
     kept.reset(accepted)
+    kept.close()
     what = (f"lost: {acknowledged - accepted} observations that had been acknowledged (numbers "
             f"{accepted + 1} to {acknowledged}): the database or its log was cut")  # fmt: skip
     found = Found(what, acknowledged - accepted)

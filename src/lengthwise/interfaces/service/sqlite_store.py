@@ -196,6 +196,7 @@ class SqliteStore(SqlStore):
         """Finish what was submitted and close."""
         super().close()
         self._trainer.release()
+        self._acknowledged.close()
 
 
 def connect(path: Path) -> sqlite3.Connection:
