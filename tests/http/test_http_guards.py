@@ -135,3 +135,91 @@ def test_a_replica_follows_its_trainer(start: Callable[..., Server], tmp_path: P
     assert trainer.post("/v1/laws/import", body).status == 201
     newest = json.loads(trainer.get("/v1/laws/active").body)["version"]
     wait_until(lambda: replica.get("/v1/status").json["law"]["version"] == newest)
+
+
+def test_only_names_of_this_machine_are_answered(native: Api) -> None:
+    for host, status in (("evil.example", 403), ("evil.example:80", 403), ("localhost", 200),
+                         (f"127.0.0.1:{native.port}", 200), ("[::1]:1", 200)):  # fmt: skip
+        assert native.get("/v1/status", host=host).status == status
+    assert native.get("/healthz", host="10.0.0.7").status == 200
+    told = native.post("/v1/observe", SEEN, sec_fetch_site="cross-site")
+    assert told.status == 403
+
+
+def test_names_and_proxies_are_settings(start: Callable[..., Server]) -> None:
+    api = start(hosts=["router.example"], trusted_proxies=["127.0.0.0/8"], rate_per_s=3.0,
+                trainer=False).api  # fmt: skip
+    assert api.get("/v1/status", host="router.example:80").status == 200
+    assert api.get("/v1/status", host="other.example").status == 403
+    told = [api.get("/v1/status", x_forwarded_for=f"10.0.0.{i}").status for i in range(20)]
+    assert told == [200] * 20
+    told = [api.get("/v1/status", x_forwarded_for="10.1.0.1").status for i in range(20)]
+    assert 429 in told
+
+
+def test_nobody_says_who_he_is_without_a_proxy(start: Callable[..., Server]) -> None:
+    api = start(rate_per_s=5.0, trainer=False).api
+    told = [api.get("/v1/status", x_forwarded_for=f"10.0.0.{i}").status for i in range(20)]
+    assert told.count(429) >= 10
+
+
+def test_the_rate_is_of_the_service(start: Callable[..., Server]) -> None:
+    api = start(rate_per_s=5.0, workers=2).api
+    wait_until(lambda: api.get("/healthz").status == 200)
+    told = [api.get("/v1/status").status for _ in range(40)]
+    assert told.count(200) <= 9
+
+
+def test_who_guesses_tokens_must_wait(start: Callable[..., Server]) -> None:
+    api = start(tokens={"w-token": "write"}, wrong_tokens_per_s=0.01, trainer=False).api
+    right = bearer(api, "w-token")
+    assert right.get("/v1/status").status == 200
+    told = [bearer(api, f"guess{i}").get("/v1/status").status for i in range(40)]
+    assert (told[:20], told[20:]) == ([401] * 20, [429] * 20)
+    assert right.get("/v1/status").status == 200  # it was right before
+    assert api.get("/v1/status").status == 401  # no guess
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "part"),
+    [
+        ("/v1/predict?level=0.9999999999999999", b'{"input_tokens":5}', "level"),
+        ("/v1/predict?quantiles=1e-300", b'{"input_tokens":5}', "quantiles"),
+        ("/v1/predict?lvel=0.5", b'{"input_tokens":5}', "lvel"),
+        ("/v1/predict?" + "a=1&" * 60, b'{"input_tokens":5}', "parameters"),
+        ("/v1/predict", b'{"input_tokens":5,"pod_type":"\\ud800"}', "pod_type"),
+        ("/v1/predict", b'{"input_tokens":1e308}', "input_tokens"),
+        ("/v1/predict", b'{"input_tokens":false}', "numbers"),
+        ("/v1/predict", b'{"input_tokens":5,"runing":3}', "did you mean 'running'"),
+        ("/v1/predict", b'{"rows":[{"input_tokens":5,"runing":3}]}', "did you mean 'running'"),
+        ("/v1/predict", b'{"rows":[{"input_tokens":5}],"level":0.5}', "level"),
+        ("/v1/predict", b'{"input_tokens":5,"pod":"' + b"p" * 300 + b'"}', "256"),
+        ("/v1/observe", b'{"input_tokens":5,"ttft_ms":1e308}', "ttft_ms"),
+        ("/v1/observe", b'{"input_tokens":5,"ttft_ms":9,"request_id":7}', "request_id"),
+        ("/v1/observe", b'{"input_tokens":5,"ttft_ms":true}', "numbers"),
+        ("/v1/observe", b'{"input_tokens":5,"ttft_ms":9,"tfft_ms":9}', "did you mean"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused_with_the_reason(
+    native: Api, path: str, body: bytes, part: str
+) -> None:
+    found = native.post(path, body)
+    assert found.status == 422
+    assert part in found.json["detail"] + str(found.json.get("value"))
+
+
+def test_both_names_of_a_list_are_taken_and_names_of_pods_are_any(native: Api) -> None:
+    for name in ("rows", "observations"):
+        assert native.post("/v1/predict", {name: [ROW]}).json["count"] == 1
+        assert native.post("/v1/observe", {name: [SEEN]}).json["accepted"] == 1
+        assert native.post("/v1/predict", {**ROW, "pod": name}).status == 200
+        assert native.post("/v1/observe", {**SEEN, "pod": name}).status == 202
+
+
+def test_versions_beyond_all_bounds_are_refused(native: Api) -> None:
+    wait_until(lambda: native.get("/v1/laws/active").status == 200)
+    law = json.loads(native.get("/v1/laws/active").body)
+    for version in (10**19, -1, 1e308):
+        assert native.post("/v1/laws/import", {**law, "version": version}).status == 422
+    assert native.get(f"/v1/laws/{10**19}").status == 422
+    assert native.post("/v1/laws/import", b"[" + b"[]," * 300_000 + b"0]").status == 422

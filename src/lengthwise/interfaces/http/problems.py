@@ -16,6 +16,8 @@ from lengthwise.interfaces.http.schemas import RejectedError
 from lengthwise.interfaces.http.words import cut, short
 
 PROBLEM_TYPE = b"application/problem+json"
+MOST = 400
+"""Characters of one part of an answer that tells of an error."""
 
 
 class HttpError(LengthwiseError):
@@ -92,8 +94,8 @@ def _explained(error: Exception, status: int) -> dict[str, Any]:
             "errors": error.detail,
         }
     if isinstance(error, LengthwiseError):
-        return {"detail": str(error), "rule": error.rule, "value": error.got,
-                "remedy": error.remedy}  # fmt: skip
+        return {"detail": cut(str(error), MOST), "rule": cut(error.rule, MOST),
+                "value": cut(error.got), "remedy": cut(error.remedy, MOST)}  # fmt: skip
     if status == 503:
         return {"detail": _said(error), "rule": "the service must have what it needs",
                 "value": _said(error), "remedy": "try again"}  # fmt: skip
@@ -104,4 +106,4 @@ def _said(error: Exception) -> str:
     """Words of an error; of one of the system its reason only, not the file it is about."""
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
-    return str(error) or type(error).__name__
+    return cut(str(error), MOST) or type(error).__name__

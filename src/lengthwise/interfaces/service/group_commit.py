@@ -31,7 +31,7 @@ class GroupCommit:
         Bodies that may wait; beyond it callers are told to come back.
     """
 
-    def __init__(self, write: Write, max_waiting_bytes: int = 256 << 20) -> None:
+    def __init__(self, write: Write, max_waiting_bytes: int = 64 << 20) -> None:
         self._write, self._limit = write, max_waiting_bytes
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._lock = threading.Lock()

@@ -19,6 +19,8 @@ CHUNK = 500
 """Ids looked up by one statement."""
 BATCH = "last, count, received_s, body, skip, crc"
 DAMAGED = "the stored batch is damaged"
+SHOWN, SHOWN_CUT = 8192, 1000
+"""Characters read of a row kept apart, and shown of one that is longer."""
 MOST = 1 << 53
 
 
@@ -124,7 +126,7 @@ def rejected(row: Sequence[Any]) -> Rejected:
     """Return a row kept apart, from its columns; what is damaged of it is left out."""
     sequence, reason, received_s, body = row
     try:
-        found = json.loads(body)
+        found = json.loads(body) if len(body) < SHOWN else {"body": body[:SHOWN_CUT]}
     except (ValueError, TypeError, RecursionError):
         found = None
     if not isinstance(found, dict):
@@ -132,8 +134,8 @@ def rejected(row: Sequence[Any]) -> Rejected:
     return Rejected(sequence, str(reason), plain_time(received_s), found)
 
 
-def reject(run: Run, rows: Sequence[Rejected]) -> None:
-    """Keep rows apart; one that is there already is not counted again."""
+def reject(run: Run, rows: Sequence[Rejected], keep: int) -> None:
+    """Keep rows apart, the newest of all; one that is there already is not counted again."""
     for start in range(0, len(rows), CHUNK):
         part = {row.sequence: row for row in reversed(rows[start : start + CHUNK])}
         marks = ",".join("?" * len(part))
@@ -146,3 +148,6 @@ def reject(run: Run, rows: Sequence[Rejected]) -> None:
             run("INSERT INTO reasons(reason, count) VALUES (?, ?)"
                 " ON CONFLICT(reason) DO UPDATE SET count = reasons.count + EXCLUDED.count",
                 reason, count)  # fmt: skip
+    if rows:
+        run("DELETE FROM rejected WHERE sequence <= (SELECT sequence FROM rejected"
+            " ORDER BY sequence DESC LIMIT 1 OFFSET ?)", keep)  # fmt: skip

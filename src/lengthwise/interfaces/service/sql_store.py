@@ -41,6 +41,7 @@ from lengthwise.interfaces.service.sql_laws import active, law_fits, plain_time,
 from lengthwise.interfaces.service.sql_link import Link, Run
 from lengthwise.interfaces.service.sql_rows import (
     BATCH,
+    SHOWN,
     append,
     is_count,
     reject,
@@ -60,6 +61,9 @@ from lengthwise.interfaces.service.store import (
     Stored,
 )
 
+READ_BYTES = 16 << 20
+"""Bodies read at once, where one is not longer itself."""
+MOST_BATCHES = 5000
 UNWELL_S = 5.0
 """How long a failed write makes :meth:`SqlStore.check` say no."""
 
@@ -72,6 +76,9 @@ class SqlStore:
     writing, reading
         Two connections: a reader never waits for a writer.
     """
+
+    keep_rejected = 10_000
+    """Rows kept apart, the newest."""
 
     def __init__(self, writing: Link, reading: Link) -> None:
         self._writing, self._reading = writing, reading
@@ -116,16 +123,19 @@ class SqlStore:
         found: list[Stored] = []
         held = 0
         with self._reading.use() as run:
-            while held < rows:
-                got = run(f"SELECT {BATCH} FROM batches WHERE last > ? ORDER BY last LIMIT 16",
-                          found[-1].last if found else after)  # fmt: skip
-                for row in got:
-                    if held < rows:
-                        found.append(stored(row))
-                        held += found[-1].count
-                        self._tell_fault(found[-1])
-                if len(got) < 16:
+            ends = run("SELECT last, count, length(body) FROM batches WHERE last > ?"
+                       " ORDER BY last LIMIT ?", after, min(rows, MOST_BATCHES))  # fmt: skip
+            until, size = after, 0
+            for last, count, length in ends:
+                length = length if isinstance(length, int) else 0
+                if held >= rows or (held and size + length > READ_BYTES):
                     break
+                until, size = last, size + length
+                held += count if isinstance(count, int) else 1  # damaged: told when it is read
+            for row in run(f"SELECT {BATCH} FROM batches WHERE last > ? AND last <= ?"
+                           " ORDER BY last", after, until):  # fmt: skip
+                found.append(stored(row))
+                self._tell_fault(found[-1])
         return found
 
     def _tell_fault(self, batch: Stored) -> None:
@@ -175,6 +185,7 @@ class SqlStore:
             run("DELETE FROM batches WHERE last <= ?", gone)
             run("DELETE FROM ids WHERE sequence <= ?", gone)
             run("UPDATE totals SET pruned = ?", gone)
+            run("DELETE FROM asked WHERE number <= (SELECT MAX(number) FROM asked) - 1000")
             put_totals(run)
         return int(gone - pruned)
 
@@ -183,13 +194,14 @@ class SqlStore:
     def quarantine(self, rows: Sequence[Rejected]) -> None:
         """Keep rows apart; a sequence that is there already is not counted again."""
         with self._changing() as run:
-            reject(run, rows)
+            reject(run, rows, self.keep_rejected)
 
     def quarantined(self, after: int = 0, limit: int = 1000) -> list[Rejected]:
         """Read rows kept apart."""
         with self._reading.use() as run:
-            found = run("SELECT sequence, reason, received_s, body FROM rejected"
-                        " WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit)  # fmt: skip
+            found = run("SELECT sequence, reason, received_s, substr(body, 1, ?) FROM rejected"
+                        " WHERE sequence > ? ORDER BY sequence LIMIT ?", SHOWN, after,
+                        limit)  # fmt: skip
         return [rejected(row) for row in found]
 
     # laws -----------------------------------------------------------------------------------
@@ -312,7 +324,7 @@ class SqlStore:
                 if found != change.before:
                     raise OvertakenError("only one trainer may learn from this state",
                                          got=f"cursor {found}, not {change.before}")  # fmt: skip
-            reject(run, change.rejected)
+            reject(run, change.rejected, self.keep_rejected)
             version = None if change.law is None else publish(run, change.law, change.note)
             if change.cursor is not None:
                 run("UPDATE totals SET learnt = ?", change.cursor)
