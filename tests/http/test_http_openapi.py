@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from http_api import Api, Server
+
+from lengthwise.formulations.online.law import OnlineLaw
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +92,44 @@ def test_both_names_of_the_list_are_taken_and_told(
     for path in ("/v1/predict", "/v1/observe"):
         body = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]
         assert key in json.dumps([form.get("required") for form in body["schema"]["anyOf"]])
+
+
+def test_the_page_documents_every_operation_and_fetches_nothing_else(
+    api: Api, document: dict[str, Any]
+) -> None:
+    page = api.get("/docs")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            assert f"<section id='{operation['operationId']}'" in page.text
+    assert re.findall(r"<(?:script|img|iframe)", page.text) == []
+    for address in re.findall(r"(?:src|href)=['\"]([^'\"]+)", page.text):
+        assert address.startswith("#") or api.get("/" + address).status == 200, address
+
+
+def commands() -> list[tuple[str, str, bytes | None]]:
+    """Method, path with query, and body of each curl on the page about the service."""
+    text = (Path(__file__).parents[2] / "docs" / "how-to" / "serve.md").read_text()
+    found = []
+    for line in re.findall(r"^\$? ?(curl .*)$", text, re.M):
+        words = shlex.split(line, comments=True)[1:]
+        address = next(w for w in words if "127.0.0.1" in w)
+        data = next((words[i + 1] for i, w in enumerate(words) if w in ("-d", "--data-binary")), None)
+        method = "POST" if data is not None or "POST" in words else "GET"
+        body = json.dumps(OnlineLaw.cold().to_dict()) if (data or "").startswith("@") else data
+        found.append((method, address.split(":8000", 1)[1], None if body is None else body.encode()))
+    return found
+
+
+def test_each_operation_has_a_command_that_works(api: Api, document: dict[str, Any]) -> None:
+    asked = commands()
+    for path, methods in document["paths"].items():
+        pattern = re.compile(re.sub(r"\{\w+\}", r"\\d+", path) + r"(\?.*)?")
+        for method in methods:
+            named = [a for a in asked if a[0] == method.upper() and pattern.fullmatch(a[1])]
+            assert named, f"no curl for {method} {path}"
+    for method, path, body in asked:
+        answer = api.ask(method, path, body)
+        missing = answer.status in (404, 409) and "law" in answer.json["rule"]
+        assert answer.status < 300 or missing, (method, path, answer.text)

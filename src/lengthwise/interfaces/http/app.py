@@ -7,6 +7,7 @@ the OpenAPI document alike.
 from __future__ import annotations
 
 import gc
+import json
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -23,7 +24,7 @@ from lengthwise.interfaces.http.native_laws import NativeLaws
 from lengthwise.interfaces.http.native_predict import NativePredict
 from lengthwise.interfaces.http.native_state import NativeState
 from lengthwise.interfaces.http.openapi import document
-from lengthwise.interfaces.http.page import HEADERS, page_files
+from lengthwise.interfaces.http.page import HEADERS, page_files, reference_page
 from lengthwise.interfaces.http.tally import Tally
 from lengthwise.interfaces.http.telling import Telling
 from lengthwise.interfaces.http.tracing import tracer
@@ -34,6 +35,8 @@ from lengthwise.interfaces.service.store import Store
 
 SWITCH_S = 0.0005
 """Longest turn of a thread: with Python's 5 ms a busy thread would hold up the event loop."""
+
+PAGE_HEADERS = tuple((k.encode(), v.encode()) for k, v in HEADERS.items())
 
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -109,12 +112,14 @@ def create_app(settings: ServiceSettings, store: Store | None, current: CurrentL
     folder = settings.state / "workers" if settings.workers > 1 else None
     workers = WorkerMetrics(lambda: [*telling.lines(), *context.counts.lines()], folder)
     routes = _routes(context, workers)
-    described = document(routes, settings)
 
     def openapi(call: Call) -> Reply:
         return Reply(described)
 
     routes.append(Route("GET", "/openapi.json", openapi, "This document"))
+    described = document(routes, settings)
+    if settings.live_page:
+        routes.append(_documentation(described, settings.url))
     return Application(context, routes, telling, workers)
 
 
@@ -149,13 +154,17 @@ def _llm_d(context: Context) -> list[Route]:
 
 
 def _page(root: str) -> list[Route]:
-    headers = tuple((k.encode(), v.encode()) for k, v in HEADERS.items())
-
     def serve(file: Any) -> Callable[[Call], Reply]:
-        found = Reply(file.body, 200, file.content_type.encode(), headers)
+        found = Reply(file.body, 200, file.content_type.encode(), PAGE_HEADERS)
         return lambda call: found
 
     return [
         Route("GET", root if path == "/" else path, serve(file), "Live page", tag="page", role="")
         for path, file in page_files().items()
     ]
+
+
+def _documentation(described: bytes, url: str) -> Route:
+    page = reference_page(json.loads(described), url)
+    found = Reply(page, 200, b"text/html; charset=utf-8", PAGE_HEADERS)
+    return Route("GET", "/docs", lambda call: found, "What can be asked", tag="page", role="")

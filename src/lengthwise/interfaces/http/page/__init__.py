@@ -1,5 +1,6 @@
-"""The live page: a document, a style sheet and two scripts; nothing is fetched from elsewhere."""
+"""The live page and the page that documents the API; nothing is fetched from elsewhere."""
 
 from lengthwise.interfaces.http.page.files import HEADERS, PageFile, page_files
+from lengthwise.interfaces.http.page.reference import reference_page
 
-__all__ = ["HEADERS", "PageFile", "page_files"]
+__all__ = ["HEADERS", "PageFile", "page_files", "reference_page"]

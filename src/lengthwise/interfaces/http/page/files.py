@@ -23,6 +23,7 @@ HEADERS: Mapping[str, str] = MappingProxyType(
 
 _SERVED = {
     "/": ("index.html", "text/html; charset=utf-8"),
+    "/page/docs.css": ("docs.css", "text/css; charset=utf-8"),
     "/page/live.css": ("live.css", "text/css; charset=utf-8"),
     "/page/live.js": ("live.js", "text/javascript; charset=utf-8"),
     "/page/charts.js": ("charts.js", "text/javascript; charset=utf-8"),
@@ -53,7 +54,7 @@ def page_files() -> Mapping[str, PageFile]:
     it names relative to itself.
 
     >>> sorted(page_files())
-    ['/', '/page/charts.js', '/page/live.css', '/page/live.js']
+    ['/', '/page/charts.js', '/page/docs.css', '/page/live.css', '/page/live.js']
     >>> max(len(file.body) for file in page_files().values()) < 40_000
     True
     """
