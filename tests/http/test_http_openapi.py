@@ -115,10 +115,14 @@ def commands() -> list[tuple[str, str, bytes | None]]:
     for line in re.findall(r"^\$? ?(curl .*)$", text, re.M):
         words = shlex.split(line, comments=True)[1:]
         address = next(w for w in words if "127.0.0.1" in w)
-        data = next((words[i + 1] for i, w in enumerate(words) if w in ("-d", "--data-binary")), None)
+        data = next(
+            (words[i + 1] for i, w in enumerate(words) if w in ("-d", "--data-binary")), None
+        )
         method = "POST" if data is not None or "POST" in words else "GET"
         body = json.dumps(OnlineLaw.cold().to_dict()) if (data or "").startswith("@") else data
-        found.append((method, address.split(":8000", 1)[1], None if body is None else body.encode()))
+        found.append(
+            (method, address.split(":8000", 1)[1], None if body is None else body.encode())
+        )
     return found
 
 
