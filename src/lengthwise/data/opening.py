@@ -21,6 +21,7 @@ from lengthwise.data import limits
 from lengthwise.data.limits import FREE_BYTES, MIB, Limit
 from lengthwise.errors import FileFormatError
 
+_PART = 4 * MIB
 _GZIP = b"\x1f\x8b"
 _KINDS = (
     (stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISCHR, "a device"),
@@ -80,12 +81,14 @@ def open_text(path: str | Path, limit: Limit = limits.TABLE, *, newline: str | N
 
 def read_bytes(path: str | Path, limit: Limit = limits.DOCUMENT, *, packed: bool = True) -> bytes:
     """Read a whole file, unpacked if it is gzip; errors as :func:`open_file`."""
+    most, parts = bytes_of(limit), []
     with open_file(path, limit, packed=packed) as file:
-        most = bytes_of(limit)
-        data = file.read(most + 1)
-    if len(data) > most:  # a file that grew, or one of the system that tells no size
-        limit.refuse(path, "more")
-    return data
+        while part := file.read(_PART):
+            parts.append(part)
+            most -= len(part)
+            if most < 0:  # a file that grew, or one of the system that tells no size
+                limit.refuse(path, "more")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def read_text(path: str | Path, limit: Limit = limits.DOCUMENT) -> str:

@@ -1,7 +1,7 @@
 """What a law from a file must hold to: steps take finite times, and more work takes no less.
 
-Loading a law tries it inside and beyond its domain. A law of a monotone formulation never falls; one
-of another may bend down where data scatter (to a third in public measurements), but not to nothing.
+Loading a law tries it inside and beyond its domain. A law of a monotone formulation never falls;
+one of another may bend down where data scatter (to a third in public measurements), not to nothing.
 """
 
 from __future__ import annotations
