@@ -10,7 +10,7 @@ PIP         := $(PY) -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-torch check lint types docs examples bench bench-step bench-service \
-        bench-tables clean
+        bench-tables clean wheels sbom licences image
 
 help:            ## show this help
 	@grep -E '^[a-z-]+:.*##' Makefile | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -77,6 +77,23 @@ bench-service: $(VENV)/.dev  ## benchmarks of the service (LENGTHWISE_DATA, xgbo
 bench-tables: $(VENV)/.dev  ## write the committed benchmark results into the README
 	$(PY) benchmarks/tables.py
 
+wheels: $(VENV)/.made  ## build both distributions, lengthwise and lengthwise-llmd, into dist
+	$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist . ./packages/lengthwise-llmd
+
+sbom: out/env-image/.made out/tools/.made  ## software bill of materials of the image (CycloneDX) into dist
+	@mkdir -p dist
+	out/tools/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+	  --output-file dist/lengthwise.cdx.json out/env-image/bin/python
+
+licences: out/env-all/.made out/tools/.made  ## list the licences of everything we build on
+	{ cat deploy/licences-head.md; out/tools/bin/pip-licenses --python=out/env-all/bin/python \
+	  --from=mixed --format=markdown --with-urls --order=name \
+	  --ignore-packages lengthwise lengthwise-llmd; } > deploy/third-party-licences.md
+
+image:           ## build the image and run it read-only as any user (ENGINE=podman for another)
+	$(or $(ENGINE),docker) build -f deploy/Dockerfile -t lengthwise .
+	deploy/check_image.sh
+
 clean:           ## remove the environment and everything built
 	rm -rf "$(VENV)" out site build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -94,6 +111,21 @@ $(VENV)/.demo: $(VENV)/.made pyproject.toml
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	$(PIP) --editable '.[dev]'
 	@touch "$@" "$(VENV)/.demo"
+
+# What the image holds, and all that can be had besides engines with wheels of gigabytes.
+EXTRAS-image := serve,postgres
+EXTRAS-all   := report,hub,formats,measure,openvino,llamacpp,serve,postgres,explore
+
+out/env-%/.made: pyproject.toml packages/lengthwise-llmd/pyproject.toml
+	@"$(PYTHON)" -m venv "$(@D)"
+	@"$(@D)/bin/python" -m pip install --quiet '.[$(EXTRAS-$*)]' ./packages/lengthwise-llmd
+	@"$(@D)/bin/python" -m pip check
+	@touch "$@"
+
+out/tools/.made:
+	@"$(PYTHON)" -m venv "$(@D)"
+	@"$(@D)/bin/python" -m pip install --quiet cyclonedx-bom pip-licenses
+	@touch "$@"
 
 # The newest torch of PyPI brings gigabytes of CUDA: it is not installed for the sake of tests.
 $(VENV)/.torch: $(VENV)/.dev
