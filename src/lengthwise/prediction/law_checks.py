@@ -19,7 +19,7 @@ LONGEST_S = 1e7
 LONGEST_TOKENS = 1e12
 BEYOND = 16.0
 LEAST_SHARE = 0.05
-"""Of the time at the shortest length, what the longest measured one must take at least."""
+"""Of the time at the shortest length, what the longer measured ones must take at least."""
 FALLS = 1e-6
 """Share by which rounding lets a monotone law fall."""
 
@@ -39,8 +39,8 @@ def check_physics(law: Formulation, phase: str, domain: Domain, where: str) -> N
                     (domain.length, domain.sequences))  # fmt: skip
     lengths = np.geomspace(low, BEYOND * high, 24)
     batches = np.geomspace(least, BEYOND * most, 12)
-    inside = _seconds(law, phase, np.array([low, high]), least, where)
-    if (inside > LONGEST_S).any() or inside[1] < LEAST_SHARE * inside[0]:
+    inside = _seconds(law, phase, np.geomspace(low, high, 24), least, where)
+    if (inside > LONGEST_S).any() or inside.min() < LEAST_SHARE * inside[0]:
         raise wrong(f"{where}.state must give longer times for more tokens, up to {LONGEST_S:g} s",
                     inside)  # fmt: skip
     if not law.monotone:
