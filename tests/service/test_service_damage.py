@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from service_postgres import Postgres
-from service_process import Service, until
+from service_process import until
 from service_rows import ROW, body
 
 from lengthwise.interfaces.service.acknowledged import FILE as ACKNOWLEDGED
@@ -333,19 +333,29 @@ def test_a_damaged_database_of_postgres_is_mended(postgres: Postgres) -> None:
     again.close()
 
 
-def test_metrics_are_given_while_the_database_is_away(tmp_path: Path, postgres: Postgres) -> None:
+def test_metrics_are_given_while_the_database_is_away(
+    settings: ServiceSettings, postgres: Postgres
+) -> None:
+    from lengthwise.interfaces.http.context import Context
+    from lengthwise.interfaces.http.llmd_metrics import LlmdMetrics
+    from lengthwise.interfaces.http.state_metrics import state_lines
+    from lengthwise.interfaces.http.tally import Tally
+    from lengthwise.interfaces.service.postgres_store import PostgresStore
+
     postgres.clear()
-    service = Service(tmp_path, "--database", postgres.url)
+    store = PostgresStore(postgres.url)
+    store.append(body(5), 5, ttft=5)
+    context = Context(settings, store, CurrentLaw(StoreSource(store)))
+    llm_d = LlmdMetrics(context, Tally(context))
+    assert "lengthwise_store_up 1" in state_lines(context)
+    before = llm_d.metrics(None).body  # type: ignore[arg-type]
+    postgres.stop()
     try:
-        assert until(lambda: service.ask("/v1/metrics")[0] == 200)
-        assert "lengthwise_store_up 1" in service.ask("/v1/metrics")[1]
-        postgres.stop()
-        try:
-            status, text = service.ask("/v1/metrics")
-            assert (status, "lengthwise_store_up 0" in text) == (200, True)
-            assert service.ask("/metrics")[0] == 200
-        finally:
-            postgres.start()
-        assert until(lambda: "lengthwise_store_up 1" in service.ask("/v1/metrics")[1])
+        lines = state_lines(context)
+        assert "lengthwise_store_up 0" in lines
+        assert "lengthwise_law_version 0" in lines
+        assert llm_d.metrics(None).body == before  # type: ignore[arg-type]
     finally:
-        service.end()
+        postgres.start()
+    assert until(lambda: "lengthwise_store_up 1" in state_lines(context))
+    store.close()

@@ -27,16 +27,26 @@ from lengthwise.interfaces.service.sql_documents import (
 )
 from lengthwise.interfaces.service.sql_laws import law_fits
 from lengthwise.interfaces.service.sql_link import Run
-from lengthwise.interfaces.service.sql_rows import BATCH, is_count, stored
+from lengthwise.interfaces.service.sql_rows import BATCH, is_count, reject, stored
+from lengthwise.interfaces.service.store import Rejected, Stored
 
 COUNTERS = ("accepted", "duplicates", "ttft", "tpot", "learnt", "pruned", "newest")
+CHUNK, LONGEST = 500, 1000
+"""Batches read at once, and bytes shown of a damaged one."""
+KEEP_REJECTED = 10_000
 NAMES = (*COUNTERS, "active", "pinned")
 
 
-def mend(run: Run) -> list[Found]:
-    """Look at a state, mend what can be, and return what was found; inside a transaction."""
+def mend(run: Run, batches: int = 1) -> list[Found]:
+    """Look at a state, mend what can be, and return what was found; inside a transaction.
+
+    Parameters
+    ----------
+    batches
+        How many of the newest batches are looked at; others are when they are read.
+    """
     learner_is_ours = _is_sealed(run, LEARNER)
-    said = [*_documents(run), *_newest_batch(run)]
+    said = [*_documents(run), *_batches(run, batches)]
     said += _totals(run, trust_copy=learner_is_ours)
     said += _law_in_use(run)
     for found in said:
@@ -60,15 +70,30 @@ def _documents(run: Run) -> list[Found]:
     return said
 
 
-def _newest_batch(run: Run) -> list[Found]:
-    """Take a damaged last batch out: new rows are numbered after it."""
-    found = run(f"SELECT {BATCH} FROM batches ORDER BY last DESC LIMIT 1")
-    if not found or not stored(found[0]).fault:
-        return []
-    run("DELETE FROM batches WHERE last = ?", found[0][0])
-    rows = found[0][1] if is_count(found[0][1]) else 0
-    what = f"lost: {rows} observations, the last ones: their batch was damaged and is dropped"
-    return [Found(what, rows)]
+def _batches(run: Run, most: int) -> list[Found]:
+    """Set aside damaged ones of the newest batches; rows to come are numbered after the last."""
+    said: list[Found] = []
+    below, looked = 1 << 62, 0
+    while looked < most:
+        rows = run(f"SELECT {BATCH} FROM batches WHERE last < ? ORDER BY last DESC LIMIT ?",
+                   below, min(CHUNK, most - looked))  # fmt: skip
+        for row in rows:
+            batch = stored(row)
+            if batch.fault:
+                said.append(_set_aside(run, batch))
+        if len(rows) < CHUNK:
+            break
+        below, looked = rows[-1][0], looked + len(rows)
+    return said
+
+
+def _set_aside(run: Run, batch: Stored) -> Found:
+    row = {"rows": batch.count, "body": batch.body[:LONGEST].decode("utf-8", "replace")}
+    reject(run, [Rejected(batch.last, batch.fault, batch.received_s, row)], KEEP_REJECTED)
+    run("DELETE FROM batches WHERE last = ?", batch.last)
+    run("DELETE FROM ids WHERE sequence = ?", batch.last)  # they may be sent again
+    what = f"lost: {batch.count} observations up to number {batch.last}: {batch.fault}"
+    return Found(what, batch.count)
 
 
 def _totals(run: Run, *, trust_copy: bool) -> list[Found]:

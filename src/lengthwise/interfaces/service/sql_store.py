@@ -110,12 +110,12 @@ class SqlStore:
     def read(self, after: int, limit: int) -> list[tuple[int, Entry]]:
         """Read rows with a sequence above ``after``, in order, at most ``limit``."""
         found: list[tuple[int, Entry]] = []
-        while len(found) < limit:
-            batches = self.batches(found[-1][0] if found else after, limit - len(found))
-            if not batches:
-                break
+        last = after
+        while len(found) < limit and (batches := self.batches(last, limit - len(found))):
             for batch in batches:
-                found += [item for item in reading.numbered(batch) if item[0] > after]
+                rows = [] if batch.fault else reading.numbered(batch)
+                found += [item for item in rows if item[0] > after]
+            last = batches[-1].last
         return found[:limit]
 
     def batches(self, after: int, rows: int) -> list[Stored]:

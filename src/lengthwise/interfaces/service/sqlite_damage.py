@@ -24,6 +24,8 @@ from lengthwise.interfaces.service.sql_rows import is_count
 BUSY_S = 10.0
 CHECK_BYTES = 256 << 20
 """Files up to this size are read whole for damage when they are opened (under a second)."""
+BATCHES = 50_000
+"""Newest batches whose checksums are looked at when the file is opened (under a second)."""
 MOST_VERSION = 1000
 """A higher version of the schema is no version of ours."""
 
@@ -35,7 +37,7 @@ def mended(connection: sqlite3.Connection, said: Sequence[Found]) -> None:
     try:
         for one in said:
             note(run, one)
-        found = mend(run)
+        found = mend(run, BATCHES)
         run("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):

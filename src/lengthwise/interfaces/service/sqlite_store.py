@@ -8,6 +8,7 @@ it, with a message, and a new one made of all that can still be read: the servic
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -234,7 +235,7 @@ def _text(data: bytes) -> str:
 
 def _file(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_dev, found.st_ino
