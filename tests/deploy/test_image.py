@@ -19,7 +19,7 @@ pytest.importorskip("yaml")
 
 from reading import DEPLOY, MANIFESTS, PATCH, containers, instructions, of, predictor
 
-from lengthwise.interfaces.service import settings as service_settings
+from lengthwise.interfaces.service import environment as service_environment
 from lengthwise.interfaces.service.settings import ServiceSettings
 
 
@@ -73,7 +73,7 @@ def test_its_command_is_one_the_program_knows() -> None:
 
 def test_a_container_listens_where_it_can_be_reached() -> None:
     env = image_environment()
-    known = {name: value for name, value in env.items() if name in service_settings._READERS}
+    known = {name: value for name, value in env.items() if name in service_environment._READERS}
     settings = ServiceSettings.from_environment({**env, **known})
     assert settings.host == "0.0.0.0"
     assert str(settings.port) in of("EXPOSE")[0].split()

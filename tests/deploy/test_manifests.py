@@ -23,7 +23,7 @@ from reading import (
     predictor,
 )
 
-from lengthwise.interfaces.service import settings as service_settings
+from lengthwise.interfaces.service import environment as service_environment
 from lengthwise.interfaces.service.settings import ServiceSettings
 
 OURS = [(path, *pair) for path in (*MANIFESTS, PATCH) for pair in containers(path)]
@@ -164,7 +164,7 @@ def test_environment_is_that_of_the_service(
 ) -> None:
     path, container, _ = case
     env = environment(container, path)
-    assert set(env) <= {*service_settings._READERS, *NOT_OURS}
+    assert set(env) <= {*service_environment._READERS, *NOT_OURS}
     settings = ServiceSettings.from_environment(env, **options(container["command"]))
     assert settings.llm_d == (path == PATCH)
     if path == PATCH:
@@ -217,7 +217,7 @@ def test_values_are_of_the_chart_and_of_the_service(server: str) -> None:
     assert values.get("port", values.get("startPort")) == port
     config = values["config"]
     assert all(isinstance(v, str) for v in config.values())  # a ConfigMap holds text
-    assert set(config) <= {*service_settings._READERS, *NOT_OURS}
+    assert set(config) <= {*service_environment._READERS, *NOT_OURS}
     env = {**CHART_SETS[role], **config}
     by_image_command = ServiceSettings.from_environment(env, llm_d=True)
     by_command = ServiceSettings.from_environment(env, **options(values["command"]))
