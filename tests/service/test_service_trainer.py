@@ -157,12 +157,12 @@ class BrittleLearner:
     def __init__(self, learner: Any, bad: float) -> None:
         self._learner, self._bad = learner, bad
 
-    def observe(self, rows: Any, *targets: Any) -> None:
+    def observe(self, rows: Any, *targets: Any) -> Any:
         if (rows.input_tokens == self._bad).any():
             half = len(rows) // 2
             self._learner.observe(rows.take(slice(0, half)), *(t[:half] for t in targets))
             raise ZeroDivisionError("float division by zero")
-        self._learner.observe(rows, *targets)
+        return self._learner.observe(rows, *targets)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._learner, name)

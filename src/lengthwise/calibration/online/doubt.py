@@ -35,7 +35,10 @@ JUDGED = 0.34
 """Share of the rows kept, the newest, by which a law fitted to the others is judged."""
 MOST_ASIDE = 0.5
 """Share of the latest rows set aside from which the law is in doubt."""
-EXPLAINED, UNEXPLAINED = 0.7, 0.45
+BADLY, TRY, TRY_SHARE = 0.1, 192, 0.1
+"""Median log error from which a law of the latest rows is tried now and then, every so many rows or
+after this share of all."""
+EXPLAINED, UNEXPLAINED = 0.35, 0.45
 """Log error up to which a row speaks for a law, and median from which a law explains nothing."""
 BETTER, FITS = 0.5, 0.5
 """A new law must halve the median error, and come below this one."""
@@ -64,7 +67,7 @@ class Doubt:
 
     def __init__(self) -> None:
         self._rows = np.empty((WIDTH, 0))
-        self.trust = self.against = self._since = 0
+        self.trust = self.against = self._since = self._waited = self._tried_at = 0
 
     def note(self, block: FloatArray, explained: int, shift: float) -> None:
         """Remember rows, shape (15, m), of which so many were explained."""
@@ -77,32 +80,36 @@ class Doubt:
         """Look whether another law has to take over, now and then, when the law is in doubt."""
         if self._since < LOOK:
             return
+        self._waited += self._since
         self._since = 0
         latest = self._rows[:, -RETURN:]
-        if latest.shape[1] < RETURN or not self._in_doubt(learner, latest):
-            self.against = 0
-            return
-        older = learner.shelf.fitting(learner.model, latest, frame)
-        if older is not None:
-            self.give_way(learner, older, now, note)
-            return
-        if self._rows.shape[1] < FEWEST:
+        doubted = latest.shape[1] == RETURN and _in_doubt(learner)
+        if doubted:
+            older = learner.shelf.fitting(learner.model, latest, frame)
+            if older is not None:
+                self.give_way(learner, older, now, note)
+                return
+        if self._rows.shape[1] < FEWEST or not (doubted or self._may_be_better(learner)):
+            self.against = self._waited = 0
             return
         found = self._fresh(learner, frame)
+        self.against = self.against + self._waited if found is not None else 0
+        self._waited = 0
         if found is None:
-            self.against = 0
             return
-        self.against += LOOK
         if self.against >= self._needed(learner, found.model):
             self._adopt(learner, found, frame, now, note)
 
-    def _in_doubt(self, learner: TargetLearner, latest: FloatArray) -> bool:
-        if not learner.fits:
-            return learner.gate.far_of(RETURN) > MOST_ASIDE
-        if learner.gate.far_of(LOOK) > MOST_ASIDE:
-            return True
-        error = errors_of(learner.model, latest, Frame()) - learner.pace.recent.level
-        return float(np.median(np.abs(error))) > UNEXPLAINED
+    def _may_be_better(self, learner: TargetLearner) -> bool:
+        """Whether it is time to see if a law of the latest rows is better, doubted or not."""
+        if not learner.fits or learner.gate.typical(RETURN) < BADLY or self._rows_to_go(learner):
+            return False
+        self._tried_at = learner.seen
+        return True
+
+    def _rows_to_go(self, learner: TargetLearner) -> int:
+        wait = 0 if self.against else max(TRY, int(TRY_SHARE * learner.seen))
+        return max(self._tried_at + wait - learner.seen, 0)
 
     def _fresh(self, learner: TargetLearner, frame: Frame) -> _Found | None:
         """Fit a law to the older of the rows kept; None unless it explains the newer ones."""
@@ -147,7 +154,8 @@ class Doubt:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {"rows": pack(self._rows), "trust": self.trust, "against": self.against,
-                "since": self._since}  # fmt: skip
+                "since": self._since, "waited": self._waited,
+                "tried_at": self._tried_at}  # fmt: skip
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Doubt:
@@ -158,11 +166,19 @@ class Doubt:
             raise ValueError(f"rows in doubt hold {WIDTH} numbers each")
         doubt.trust, doubt.against = int(data["trust"]), int(data["against"])
         doubt._since = int(data["since"])
+        doubt._waited, doubt._tried_at = int(data["waited"]), int(data["tried_at"])
         return doubt
 
     def relabel(self, row: int, moved: Any) -> None:
         """Give labels new positions."""
         self._rows[row] = moved[self._rows[row].astype(int)]
+
+
+def _in_doubt(learner: TargetLearner) -> bool:
+    """Whether most of the latest rows are set aside, or explained badly."""
+    if learner.gate.far_of(LOOK) > MOST_ASIDE:
+        return True
+    return learner.fits > 0 and learner.gate.typical(RETURN) > UNEXPLAINED
 
 
 def unusual(model: Model, prior: tuple[FloatArray, FloatArray]) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 from lengthwise.calibration.online.packing import pack, unpack
 from lengthwise.units import FloatArray
 
-WIDE, LEAST, MOST = 6.0, 0.25, 3.0
+WIDE, LEAST, MOST = 5.0, 0.25, 3.0
 """Robust standard deviations at which a row is far, and bounds on what they come to (ln s)."""
 COLD = 4.6
 """The same while nothing was learnt: a factor of 100."""
@@ -119,6 +119,11 @@ class Gate:
         """Share set aside of the last ``rows`` rows; 0 while there are fewer."""
         latest = self._rows[_FAR, -rows:]
         return float(latest.mean()) if len(latest) == rows else 0.0
+
+    def typical(self, rows: int) -> float:
+        """Median size of the residuals of the last ``rows`` rows."""
+        latest = self._rows[_RESIDUAL, -rows:]
+        return float(np.median(np.abs(latest))) if len(latest) else 0.0
 
     def tail(self) -> bool:
         """Whether far rows are few enough to be the tail of an honest queue."""

@@ -54,10 +54,14 @@ class Pace:
         self.restart()
 
     @property
+    def level_now(self) -> float:
+        """Level over the law, before it fades."""
+        return self._hedge.combine(self.level)
+
+    @property
     def recent(self) -> Recent:
         """Level to publish, with its time and how it fades."""
-        level = self._hedge.combine(self.level)
-        return Recent(level, self.now, max(HOLD * self.row_s, LEAST_S))
+        return Recent(self.level_now, self.now, max(HOLD * self.row_s, LEAST_S))
 
     def restart(self) -> None:
         """Begin again at 0, after the law has changed."""

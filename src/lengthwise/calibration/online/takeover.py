@@ -18,8 +18,8 @@ from lengthwise.units import FloatArray
 if TYPE_CHECKING:
     from lengthwise.calibration.online.target import TargetLearner
 
-PURGE, MAJORITY = 1.5 * WIDE, 0.6
-"""Robust standard deviations beyond which rows are forgotten, and how many must lie nearer."""
+MAJORITY = 0.6
+"""Share of the rows that must lie near a law for the others to be forgotten."""
 HOLD_OUT = 10
 """One row in so many is held out of those a law was fitted to."""
 
@@ -64,7 +64,7 @@ def purge(learner: TargetLearner, model: Model) -> None:
         rows = memory.data
         off = errors_of(model, rows, Frame()) + learner.shift - rows[SHIFT]
         scale = 1.4826 * float(np.median(np.abs(off))) if len(off) else 0.0
-        near = np.abs(off) <= float(np.clip(PURGE * scale, LEAST, MOST))
+        near = np.abs(off) <= float(np.clip(WIDE * scale, LEAST, MOST))
         if not near.all() and near.mean() >= MAJORITY:
             memory.keep(np.flatnonzero(near))
 

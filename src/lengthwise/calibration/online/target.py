@@ -157,10 +157,11 @@ class TargetLearner:
         plain = batch.log_y[every] - physics - self.model.offset[pods]
         used = self.model.trust * extra[every] if extra is not None else np.zeros(stop - start)
         residual, sd = plain - used, self.residuals.sd[cell]
-        middle = self.residuals.middle()[cell]
-        off = residual - middle - self.pace.recent.level
+        middle, core = self.residuals.middle()[cell], self.residuals.core[cell]
+        level = self.pace.level_now
+        off = residual - middle - level
         key = types * MOST_PODS + pods
-        outside = self.gate.far(key, off, sd, self.fits > 0)
+        outside = self.gate.far(key, off, core, self.fits > 0)
         far = outside | self._holds(outside)
         near = np.flatnonzero(~far) if far.any() else slice(None)
         m, by = self._look(batch, every, near, used, residual, sd)
@@ -169,10 +170,10 @@ class TargetLearner:
         near = np.flatnonzero(~far) if far.any() else slice(None)
         at = every if isinstance(near, slice) else start + near
         now = float(batch.time_s[every.stop - 1])
-        self._keep_score(batch, every, residual[:m], far)
+        self._keep_score(batch, every, residual[:m], far, level)
         if far.any():
             self._set_aside(batch, every, off[:m], far, why)
-        self.gate.note(key[:m], off[:m], sd[:m], outside[:m], batch.log_y[every])
+        self.gate.note(key[:m], off[:m], core[:m], outside[:m], batch.log_y[every])
         explained = int((np.abs(off[:m]) < EXPLAINED).sum())
         self.doubt.note(batch.block[:, every], explained, self.shift)
         if len(residual[:m][near]):
@@ -227,10 +228,11 @@ class TargetLearner:
             return rows, ""
         return (position if isinstance(near, slice) else int(near[position])) + 1, by
 
-    def _keep_score(self, batch: Batch, at: slice, residual: FloatArray, far: Any) -> None:
+    def _keep_score(
+        self, batch: Batch, at: slice, residual: FloatArray, far: Any, level: float
+    ) -> None:
         cell, load = batch.context.cell[at], batch.load[at]
         length, log_y = batch.context.rows.input_tokens[at], batch.log_y[at]
-        level = self.pace.recent.level
         aside = far if far.any() else None
         self.score.add(np.log(self.residuals.mean[cell]) + level, residual, aside)
         here = np.ones(len(residual), dtype=bool) if batch.inside is None else batch.inside[at]
