@@ -24,6 +24,7 @@ def bombs() -> Iterator[Bomb]:
     """Yield the files, 2 MB at most."""
     yield from _packed()
     yield from _parquet()
+    yield from _let_through()
     yield from _nested()
     yield from _aliases()
     yield from _wide()
@@ -64,6 +65,19 @@ def _written(columns: dict[str, object], *, plain: bool = False) -> bytes:
     file = io.BytesIO()
     pq.write_table(pa.table(columns), file, compression="zstd", store_schema=not plain)
     return file.getvalue()
+
+
+def _let_through() -> Iterator[Bomb]:
+    """Yield files that are within the limits, as large as these let them be."""
+    rows = b"phase,isl,latency_ms\n" + b"prefill,512,20.5\n" * 980_000
+    yield "most rows in gzip", "csv.gz", gzip.compress(rows, mtime=0), IMPORT
+    count = 1_300_000
+    phase = pa.DictionaryArray.from_arrays(pa.array(np.zeros(count, "int32")), ["prefill"])
+    table = {"phase": phase, "isl": np.full(count, 512), "latency_ms": np.full(count, 20.5)}
+    yield "most rows of Parquet", "parquet", _written(table), IMPORT
+    names = b"phase,isl,latency_ms" + b"".join(b",c%d" % i for i in range(997))
+    lines = b"".join(b"prefill,%d,%d" % (i, i) + b",1" * 997 + b"\n" for i in range(1, 500))
+    yield "most columns of CSV", "csv", names + b"\n" + lines, IMPORT
 
 
 def _nested() -> Iterator[Bomb]:

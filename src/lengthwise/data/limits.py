@@ -84,5 +84,5 @@ LIMITS = (TABLE, DOCUMENT, LAW, CONFIG, TOML, UNPACKED, ROWS, COLUMNS, FILL, DEN
 
 FREE_BYTES = 16 * MIB
 """What a packed file may unpack to whatever its size."""
-FREE_CELLS = 4_000_000
+FREE_CELLS = 3_000_000
 """Cells that a file may have whatever its size."""
