@@ -70,8 +70,8 @@ class Link(ABC):
     def explain(self, error: Exception) -> ServiceUnavailable | None:
         """Say in plain words what an error of the driver means; None when it is ours."""
 
-    def replaced(self) -> bool:
-        """Whether the database is another one than when we connected."""
+    def is_over(self) -> bool:
+        """Whether the connection must be given up and made again."""
         return False
 
     def alive(self) -> bool:
@@ -113,7 +113,7 @@ class Link(ABC):
         now = time.monotonic()
         if self._connection is not None and now - self._used > IDLE_S and not self.alive():
             self._drop()  # it broke while nobody used it: nobody need hear of that
-        if self._connection is not None and self.replaced():
+        if self._connection is not None and self.is_over():
             self._drop()
         if self._connection is None:
             self._connection = self.open()

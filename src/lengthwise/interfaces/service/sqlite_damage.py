@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from lengthwise.interfaces.service.acknowledged import FILE as ACKNOWLEDGED
@@ -82,38 +82,18 @@ def replace_if_damaged(
     fault = known or damage(path, thorough=thorough)
     if fault is None:
         return []
-    with _locked(path):
-        new = path.with_name(f"{path.name}.new")
-        found = rescue(path, new, schema) if path.is_file() else None
-        aside = _name_aside(path)
-        for suffix in ("", "-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
-        if found is not None:
-            new.rename(path)
-    for suffix in ("-wal", "-shm"):
-        part = Path(f"{aside}{suffix}")
-        if part.exists() and (suffix == "-shm" or not part.stat().st_size):
-            part.unlink()  # made anew when it is looked at
+    new = path.with_name(f"{path.name}.new")
+    found = rescue(path, new, schema) if path.is_file() else None
+    aside = _name_aside(path)
+    for suffix in ("", "-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
+    if found is not None:
+        new.rename(path)
     what = f"the state file was damaged ({fault}); moved to {aside.name}; {found or 'a new one'}"
     said = Found(what, 0 if found is None else found.lost)
     warn(said)
     return [said]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep other writers away from a file, as far as a damaged one can be locked."""
-    connection = None
-    if path.is_file():
-        with suppress(sqlite3.Error):
-            connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-            connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        if connection is not None:
-            connection.close()
 
 
 def _name_aside(path: Path) -> Path:

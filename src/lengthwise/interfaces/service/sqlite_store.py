@@ -63,46 +63,51 @@ _REASONS = {
     "unable to open": "the database cannot be opened (disk full, or no permission)",
     "malformed": DAMAGED,
     "not a database": DAMAGED,
-    "replaced": "the database was damaged and is replaced",
 }
 """Words of the driver to the reason a caller reads."""
 
 
 class SqliteLink(Link):
-    """A connection to the file."""
+    """A connection to the file.
+
+    Whoever is the first to use a state looks it over. One who meets damage later leaves a mark;
+    all who use the file see it and let go, and the next one to open it is again the first: a file
+    is never replaced while somebody has it open.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
+        self.peers: list[SqliteLink] = []
+        """Other connections of this process, which may be idle and must let go too."""
         self._use = FileLock(path.with_suffix(".use"))
-        self._suspect = False
-        self._file: tuple[int, int] | None = None
+        self._mark = os.fspath(path.with_suffix(".mend"))
 
     def open(self) -> Any:
-        """Connect; a new file gets its tables, a damaged one is replaced by what is left of it.
-
-        Whoever is the first to use the state looks it over; later ones do when they met damage.
-        """
+        """Connect; a new file gets its tables, a damaged one is replaced by what is left of it."""
         with FileLock(self.path.with_suffix(".open")):
+            is_marked = os.path.exists(self._mark)
+            if is_marked:
+                self._let_peers_go()
             first = self._use.share()
             try:
-                connection = self._looked_over(first) if first or self._suspect else self._plain()
+                if is_marked and not first:
+                    raise ServiceUnavailable(DAMAGED)
+                connection = self._looked_over(thorough=is_marked) if first else self._plain()
             except BaseException:
                 self._use.release()
                 raise
-            self._suspect = False
-            self._file = _file(self.path)
+            if is_marked:
+                Path(self._mark).unlink(missing_ok=True)
         return connection
 
     def begin(self, run: Run) -> None:
         """Take the write lock now, so that what is read before writing stays true."""
         run("BEGIN IMMEDIATE")
-        if self.replaced():
-            raise sqlite3.OperationalError("the file was replaced")
 
-    def replaced(self) -> bool:
-        """Whether the file is another one than when we connected."""
-        return _file(self.path) != self._file
+    def is_over(self) -> bool:
+        """Whether the file is to be mended, for which all must let go of it."""
+        return os.path.exists(self._mark)
 
     def explain(self, error: Exception) -> ServiceUnavailable | None:
         """Say what an error of the driver means."""
@@ -111,24 +116,34 @@ class SqliteLink(Link):
         if not isinstance(error, sqlite3.Error | OSError):
             return None
         text = str(error).lower()
-        self._suspect |= isinstance(error, sqlite3.IntegrityError)
-        for words, reason in _REASONS.items():
-            if words in text:
-                self._suspect |= reason == DAMAGED
-                return ServiceUnavailable(reason)
-        return ServiceUnavailable(f"the database does not answer ({text[:100]})")
+        reason = next((reason for words, reason in _REASONS.items() if words in text), "")
+        if reason == DAMAGED or isinstance(error, sqlite3.IntegrityError):
+            with suppress(OSError):
+                Path(self._mark).touch(mode=0o600)
+        return ServiceUnavailable(reason or f"the database does not answer ({text[:100]})")
 
     def close(self) -> None:
         """Close; nothing works afterwards."""
         super().close()
         self._use.release()
 
-    def _looked_over(self, first: bool) -> Any:
-        said = replace_if_damaged(self.path, TABLES, thorough=self._suspect)
+    def _drop(self) -> None:
+        super()._drop()
+        self._use.release()
+
+    def _let_peers_go(self) -> None:
+        for peer in self.peers:
+            if peer._lock.acquire(blocking=False):  # else it is in use, and sees the mark itself
+                try:
+                    peer._drop()
+                finally:
+                    peer._lock.release()
+
+    def _looked_over(self, *, thorough: bool) -> Any:
+        said = replace_if_damaged(self.path, TABLES, thorough=thorough)
         connection = self._plain()
         try:
-            if first:
-                said += lost_by_cut_log(connection, self.path)
+            said += lost_by_cut_log(connection, self.path)
             try:
                 mended(connection, said)
             except sqlite3.DatabaseError as error:
@@ -177,7 +192,9 @@ class SqliteStore(SqlStore):
                                  remedy="give another with --state DIR") from None  # fmt: skip
         self._trainer = FileLock(directory / "trainer.lock")
         self._acknowledged = Acknowledged(directory / ACKNOWLEDGED)
-        super().__init__(SqliteLink(self.path), SqliteLink(self.path))
+        writing, reading = SqliteLink(self.path), SqliteLink(self.path)
+        writing.peers, reading.peers = [reading], [writing]
+        super().__init__(writing, reading)
         with suppress(ServiceUnavailable):  # it may come back; callers are told until then
             self.counts()
 
@@ -231,11 +248,3 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
 
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
-
-
-def _file(path: Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
