@@ -16,8 +16,9 @@ from profile_page import profiles_page
 
 from lengthwise import errors
 from lengthwise.data import registry as datasets
-from lengthwise.data.limits import LAW
+from lengthwise.data.limits import FREE_BYTES, FREE_CELLS, LAW, LIMITS
 from lengthwise.data.schema import COLUMNS, DEPLOYMENT, NEEDED, PHASES
+from lengthwise.data.spreadsheet import SETTING as CSV_SETTING
 from lengthwise.formulations import registry as formulations
 from lengthwise.formulations.hachiya_patias import family, scaling
 from lengthwise.interfaces.cli import main as cli
@@ -160,6 +161,34 @@ def _step_law_file() -> str:
             f"```text\n{inspect.cleandoc(block)}\n```\n\nTimes are{rest}\n")  # fmt: skip
 
 
+def files_page() -> str:
+    """List limits on what is read, and say what becomes of text of others."""
+    rows = [
+        (f"`{one.setting}`", f"{one.default:,} {one.unit}".strip(), one.what.rstrip(","))
+        for one in LIMITS
+    ]
+    return (
+        f"# Limits on files\n\n{NOTE}\n"
+        "Everything that is read from disk goes through one opener. It takes regular files only (a "
+        "pipe, a device or a folder is named and refused), unpacks gzip as it reads, and stops "
+        "with a message at the limits below. Each is a variable of the environment; the message names "
+        "it. With the defaults a file of 1 MB takes less than 1 GB of memory and 20 s.\n\n"
+        f"{_table(('Setting', 'Default', 'What must be at most that'), rows)}\n"
+        f"A packed file may unpack to {FREE_BYTES >> 20} MB, and a table may have {FREE_CELLS:,} "
+        "cells, whatever its size. In Parquet, columns of lists or structures of text are left "
+        "out. In YAML, aliases may stand for a million values.\n\n"
+        "Values beyond physics are refused: a law that takes less time for more tokens or "
+        "sequences though its formulation never falls, steps of over 115 days, processors with a "
+        "million multiprocessors or rates out of any range.\n\n"
+        "## Text of others\n\n"
+        "Names and cells are shown without control characters and cut, on terminals, in errors and "
+        "in reports. In CSV and TSV that lengthwise writes, a cell that a spreadsheet would run as "
+        "a formula (it begins with `=`, `+`, `-`, `@`, a tab or a line end, and is no number) gets "
+        "a single quote in front; lengthwise takes it away again when it reads the file. "
+        f"`{CSV_SETTING}=off` leaves both out, for programs that want the cells as they are.\n"
+    )
+
+
 def errors_page() -> str:
     """Draw the tree of errors and say what each means."""
     tree = (inspect.getdoc(errors) or "").partition("::\n\n")[2]
@@ -198,5 +227,6 @@ def _table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "cli.md": cli_page, "table.md": table_page, "formulations.md": formulations_page,
     "datasets.md": datasets_page, "law-file.md": law_file_page, "errors.md": errors_page,
+    "file-limits.md": files_page,
     "python.md": python_page, "profiles.md": lambda: profiles_page(NOTE, _table),
 }  # fmt: skip

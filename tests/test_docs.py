@@ -11,6 +11,7 @@ import pytest
 
 from lengthwise import errors
 from lengthwise.data.datasets import names as dataset_names
+from lengthwise.data.limits import LIMITS
 from lengthwise.data.schema import COLUMNS
 from lengthwise.formulations.hachiya_patias import family
 from lengthwise.formulations.registry import _BUILT_IN as BUILT_IN
@@ -40,6 +41,7 @@ def text(name: str) -> str:
         ("reference/formulations.md", [f"## {name}\n" for name in BUILT_IN]),
         ("reference/datasets.md", [f"## {name}\n" for name in dataset_names()]),
         ("reference/errors.md", [f"| `{name}` |" for name in ERRORS]),
+        ("reference/file-limits.md", [f"| `{limit.setting}` |" for limit in LIMITS]),
         ("explanation.md", [*family.E1_KINDS, *family.E2_KINDS, *family.E3_KINDS]),
         ("how-to/use-from-python.md", [f"`{path.name}`" for path in EXAMPLES]),
     ],
