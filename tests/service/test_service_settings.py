@@ -102,3 +102,10 @@ def test_addresses_are_told_without_their_secrets(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         ServiceSettings(state=tmp_path, role="prediction", trainer_url="ftp://u:hunter2@t")
     assert "hunter2" not in str(caught.value)
+
+
+def test_every_limit_is_documented_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "serve.md").read_text(encoding="utf-8")
+    for limit in LIMITS:
+        assert f"| `{limit.variable}` |" in page
+        assert limit.meaning in page

@@ -13,6 +13,8 @@ from typing import Protocol
 
 ONLY_PROBES = "lengthwise.only_probes"
 """In the state of a request: the service has no room for anything but probes."""
+ANSWER = "lengthwise.answer"
+"""In the state of a request: a list that holds the length of the last answer of its connection."""
 RESERVE = 32
 """Connections beyond the limit, on which only probes are answered."""
 OTHER_FILES = 128

@@ -17,7 +17,7 @@ from time import perf_counter
 from typing import Any
 
 from lengthwise.interfaces.http.buckets import Buckets
-from lengthwise.interfaces.http.connections import ONLY_PROBES
+from lengthwise.interfaces.http.connections import ANSWER, ONLY_PROBES
 from lengthwise.interfaces.http.exchange import Call, Pending, Reply, Route
 from lengthwise.interfaces.http.guards import Access
 from lengthwise.interfaces.http.intake import GoneError, Intake, Receive, Room
@@ -83,6 +83,8 @@ class Dispatcher:
             found = problem(error, path, native=native)
             if found.status == 500:
                 self._telling.unexpected(method, path, error)
+        if ANSWER in (state := scope.get("state", {})):
+            state[ANSWER][0] = len(found.body)
         await _send(send, found, with_body=method != "HEAD")
         self._telling.done(scope, route, found, perf_counter() - began)
 

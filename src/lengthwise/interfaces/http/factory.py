@@ -11,6 +11,7 @@ from typing import Any
 
 from lengthwise.interfaces.http.app import Application, create_app
 from lengthwise.interfaces.http.dispatch import Scope, Send
+from lengthwise.interfaces.http.guards import ANY
 from lengthwise.interfaces.http.intake import Receive
 from lengthwise.interfaces.service.private import keep_private
 from lengthwise.interfaces.service.runtime import Runtime
@@ -37,6 +38,8 @@ class EnvironmentApp:
     def open(self) -> Application:
         """Open state and make the application."""
         settings = ServiceSettings.from_environment(**self._options)
+        if not settings.hosts:  # the address is the server's: it may be reached by any name
+            settings = settings.with_options(hosts=(ANY,))
         keep_private()
         self._runtime = Runtime(settings)
         self._runtime.start()

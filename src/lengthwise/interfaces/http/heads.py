@@ -18,7 +18,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from lengthwise.interfaces.http.connections import ONLY_PROBES, Connections, room_for
+from lengthwise.interfaces.http.connections import ANSWER, ONLY_PROBES, Connections, room_for
 from lengthwise.interfaces.service.environment import read_environment
 from lengthwise.interfaces.service.settings import ServiceSettings
 
@@ -83,6 +83,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._quiet = self._count = self._unsent = 0
         self._refusal = self._line = 0
         self._known = False
+        self._answer = [0]
 
     # connection -----------------------------------------------------------------------------
 
@@ -161,6 +162,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head, self._in_body, self._quiet = False, True, 0
         self._disarm()
         self._open.busy(self)
+        self.scope["state"][ANSWER] = self._answer
         if self._open.full:
             self.scope["state"][ONLY_PROBES] = True
         super().on_headers_complete()
@@ -204,7 +206,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Give the client a time to take what was written."""
         super().pause_writing()
-        self._unsent = self.transport.get_write_buffer_size()
+        self._open.taken(self._unsent)
+        self._unsent = max(self._answer[0], self.transport.get_write_buffer_size())
         if not self._open.holds(self._unsent):
             self.transport.abort()
         elif self._write_timer is None:
