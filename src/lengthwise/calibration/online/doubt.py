@@ -29,14 +29,14 @@ from lengthwise.units import FloatArray
 if TYPE_CHECKING:
     from lengthwise.calibration.online.target import Note, TargetLearner
 
-KEPT, LOOK, RETURN = 360, 48, 64
+KEPT, LOOK, RETURN = 192, 48, 64
 """Rows kept, rows between two looks, and rows by which an older law is judged."""
 JUDGED = 0.34
 """Share of the rows kept, the newest, by which a law fitted to the others is judged."""
 MOST_ASIDE = 0.5
 """Share of the latest rows set aside from which the law is in doubt."""
 BADLY, TRY, TRY_SHARE = 0.1, 192, 0.1
-"""Median log error from which a law of the latest rows is tried now and then, every so many rows or
+"""Median error from which a law of the latest rows is tried now and then, every so many rows or
 after this share of all."""
 EXPLAINED, UNEXPLAINED = 0.35, 0.45
 """Log error up to which a row speaks for a law, and median from which a law explains nothing."""
@@ -44,7 +44,7 @@ BETTER, FITS = 0.5, 0.5
 """A new law must halve the median error, and come below this one."""
 SHARE, FEWEST, MOST = 0.6, 96, 4000
 """Rows that outweigh a law: this share of those that it has explained, within bounds."""
-USUAL = 25.0
+USUAL = 12.0
 """Difference of the squared distance from the prior that makes a law the more usual one."""
 
 
@@ -102,7 +102,7 @@ class Doubt:
 
     def _may_be_better(self, learner: TargetLearner) -> bool:
         """Whether it is time to see if a law of the latest rows is better, doubted or not."""
-        if not learner.fits or learner.gate.typical(RETURN) < BADLY or self._rows_to_go(learner):
+        if (learner.error or 0.0) < BADLY or self._rows_to_go(learner):
             return False
         self._tried_at = learner.seen
         return True

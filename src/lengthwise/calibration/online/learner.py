@@ -122,8 +122,6 @@ class OnlineLearner:
                 found = why[use]
                 self._learn(self.targets[name], block, times[use], found)
                 why[use] = found
-            if self.targets["tpot"].fits:  # a row wrong about one target is not believed of another
-                fine = why == ""
         self._law = None
         return why
 

@@ -134,7 +134,8 @@ class TargetLearner:
     ) -> int:  # fmt: skip
         """Learn rows of a memory block, shape (15, n), up to the next fit; gives how many.
 
-        Rows that are not believed get the reason in ``why``, object array (n,).
+        Rows that are not believed get the reason in ``why``, object array (n,); those that have
+        one already are not believed here either.
         """
         n = min(int(block.shape[1]), max(self.until_fit, 1))
         batch = Batch(self.target, block[:, :n], time_s[:n], frame)
@@ -162,6 +163,8 @@ class TargetLearner:
         off = residual - middle - level
         key = types * MOST_PODS + pods
         outside = self.gate.far(key, off, core, self.fits > 0)
+        if self.fits:  # wrong about one target, not believed about another
+            outside |= why[every] != ""
         far = outside | self._holds(outside)
         near = np.flatnonzero(~far) if far.any() else slice(None)
         m, by = self._look(batch, every, near, used, residual, sd)
