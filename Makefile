@@ -72,6 +72,7 @@ bench-service: $(VENV)/.dev  ## benchmarks of the service (LENGTHWISE_DATA, xgbo
 	$(PY) benchmarks/exploration.py
 	$(PY) benchmarks/serve_speed.py
 	$(PY) benchmarks/serve_faults.py
+	$(PY) benchmarks/poison.py --write
 	$(PY) benchmarks/tables.py
 
 bench-tables: $(VENV)/.dev  ## write the committed benchmark results into the README
