@@ -197,6 +197,7 @@ def slow(t: Target) -> None:
         link.connect(("127.0.0.1", t.port))
         with suppress(OSError):
             link.sendall(asked + b"content-length: %d\r\n\r\n" % len(big) + big)
+            t.sent += len(big)
         links.append(link)
     for _ in range(18):
         for link in links[:200]:

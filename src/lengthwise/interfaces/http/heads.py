@@ -125,7 +125,12 @@ class GuardedProtocol(HttpToolsProtocol):
                 if self._refusal or self.transport.is_closing():
                     return
                 self._slice(bytes(view[start : start + most]))
-        if self._in_head and self._timer is None and not self.transport.is_closing():
+        self._await_head()
+
+    def _await_head(self) -> None:
+        """Give the next head its time, once the answer to the last request is out."""
+        answered = self.cycle is None or self.cycle.response_complete
+        if self._in_head and answered and self._timer is None and not self.transport.is_closing():
             self._arm(self._limits.head_timeout_s)
 
     def _slice(self, data: bytes) -> None:
@@ -189,6 +194,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self._arm(self._limits.body_timeout_s)
         elif self.cycle.response_complete:
             self._open.rests(self)
+            if self._quiet:  # a part of the next head is here
+                self._await_head()
 
     def _rest(self) -> None:
         self._unset_keepalive_if_required()
