@@ -41,7 +41,6 @@ class NativeState:
                 "service": "lengthwise",
                 "release": __version__,
                 "role": context.settings.role,
-                "ready": context.is_ready,
                 "law": {
                     "version": law.version,
                     "ready": dict(law.ready),

@@ -33,6 +33,7 @@ ignore unknown names and take `true` and `false` for 1 and 0, as its own servers
 - Dates of the native API are RFC 3339 with or without an offset: `2026-11-21T12:00:00Z`, \
 `2026-11-21 12:00:00.25`, `2026-11-21T13:00:00+01:00`. llm-d's take a number too.
 - `rows` and `observations` name the same list: `/v1/predict` and `/v1/observe` take either.
+- Whatever is asked, a request line may be too long (414), a head too large (431) or too slow (408).
 - Native errors are problem details (RFC 9457): `rule` says what must hold, `value` what was \
 found, `remedy` what to do. Those of llm-d have `detail` only.
 """
