@@ -11,7 +11,7 @@ from lengthwise.data import limits
 from lengthwise.errors import FileFormatError
 
 _LONG = 19
-"""Characters from which a whole number may not fit 64 bits; it is read as a float, as others do."""
+"""Characters from which a whole number may not fit 64 bits."""
 
 _PAIR = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 _HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
@@ -162,7 +162,8 @@ def _whole(text: str) -> int | float:
         return int(text)
     if len(text) > limits.DIGITS.value:
         raise _TooLongError(len(text))
-    return float(text)
+    value = int(text)
+    return value if -(2**63) <= value < 2**63 else float(text)  # a float, as others read it
 
 
 def _decoder(constant: Callable[[str], Any] | None) -> json.JSONDecoder:
