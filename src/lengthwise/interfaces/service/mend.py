@@ -8,6 +8,7 @@ words, for the log, and kept for ``/v1/status``.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lengthwise.errors import ArtifactError
@@ -27,7 +28,7 @@ from lengthwise.interfaces.service.sql_documents import (
 )
 from lengthwise.interfaces.service.sql_laws import law_fits
 from lengthwise.interfaces.service.sql_link import Run
-from lengthwise.interfaces.service.sql_rows import BATCH, is_count, reject, stored
+from lengthwise.interfaces.service.sql_rows import BATCH, READ_BYTES, is_count, reject, stored
 from lengthwise.interfaces.service.store import Rejected, Stored
 
 COUNTERS = ("accepted", "duplicates", "ttft", "tpot", "learnt", "pruned", "newest")
@@ -75,16 +76,36 @@ def _batches(run: Run, most: int) -> list[Found]:
     said: list[Found] = []
     below, looked = 1 << 62, 0
     while looked < most:
-        rows = run(f"SELECT {BATCH} FROM batches WHERE last < ? ORDER BY last DESC LIMIT ?",
-                   below, min(CHUNK, most - looked))  # fmt: skip
-        for row in rows:
-            batch = stored(row)
-            if batch.fault:
-                said.append(_set_aside(run, batch))
-        if len(rows) < CHUNK:
+        ends = run("SELECT last, length(body) FROM batches WHERE last < ? ORDER BY last DESC"
+                   " LIMIT ?", below, min(CHUNK, most - looked))  # fmt: skip
+        for first, last in _by_size(ends):
+            some = f"SELECT {BATCH} FROM batches WHERE last BETWEEN ? AND ? ORDER BY last DESC"
+            for row in run(some, first, last):
+                batch = stored(row)
+                if batch.fault:
+                    said.append(_set_aside(run, batch))
+        if len(ends) < CHUNK:
             break
-        below, looked = rows[-1][0], looked + len(rows)
+        below, looked = ends[-1][0], looked + len(ends)
     return said
+
+
+def _by_size(ends: Sequence[tuple[int, Any]]) -> Iterator[tuple[int, int]]:
+    """Return numbers from and to of batches that are read together, newest first.
+
+    >>> list(_by_size([(30, 5), (20, READ_BYTES - 5), (10, 5)]))
+    [(20, 30), (10, 10)]
+    """
+    newest, size = 0, 0
+    previous = 0
+    for last, length in ends:
+        if newest and size and size + (length if isinstance(length, int) else 0) > READ_BYTES:
+            yield previous, newest
+            newest, size = 0, 0
+        newest, previous = newest or last, last
+        size += length if isinstance(length, int) else 0
+    if newest:
+        yield previous, newest
 
 
 def _set_aside(run: Run, batch: Stored) -> Found:

@@ -15,13 +15,16 @@ from lengthwise.interfaces.service.sql_laws import plain_time
 from lengthwise.interfaces.service.sql_link import Run
 from lengthwise.interfaces.service.store import Observed, Receipt, Rejected, Stored
 
+READ_BYTES = 16 << 20
+"""Bodies read at once, where one is not longer itself."""
 CHUNK = 500
 """Ids looked up by one statement."""
 BATCH = "last, count, received_s, body, skip, crc"
 DAMAGED = "the stored batch is damaged"
 SHOWN, SHOWN_CUT = 8192, 1000
 """Characters read of a row kept apart, and shown of one that is longer."""
-MOST = 1 << 53
+MOST, MOST_ROWS = 1 << 53, 1_000_000
+"""No counter is higher, and no batch has more rows."""
 
 
 def append(run: Run, group: Sequence[Observed]) -> list[Receipt]:
@@ -72,7 +75,7 @@ def stored(row: Sequence[Any]) -> Stored:
         fine = False
     if fine:
         return Stored(last, count, received_s, body, skipped)
-    known = count if is_count(count) and count <= len(body) else 1
+    known = count if is_count(count) and count <= MOST_ROWS else 1
     return Stored(last, known, plain_time(received_s), body, fault=DAMAGED)
 
 

@@ -41,6 +41,7 @@ from lengthwise.interfaces.service.sql_laws import active, law_fits, plain_time,
 from lengthwise.interfaces.service.sql_link import Link, Run
 from lengthwise.interfaces.service.sql_rows import (
     BATCH,
+    READ_BYTES,
     SHOWN,
     append,
     is_count,
@@ -61,8 +62,6 @@ from lengthwise.interfaces.service.store import (
     Stored,
 )
 
-READ_BYTES = 16 << 20
-"""Bodies read at once, where one is not longer itself."""
 MOST_BATCHES = 5000
 UNWELL_S = 5.0
 """How long a failed write makes :meth:`SqlStore.check` say no."""
