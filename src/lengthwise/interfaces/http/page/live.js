@@ -315,8 +315,8 @@ function showLaw(live) {
 /* What the last requests say on top of the law, as it fades. */
 function levelsOf(live) {
   const told = Object.entries(live.law?.recent ?? {}).filter(([target, r]) => target in TARGETS && r?.at_s > 0 && finite(r.percent))
-    .map(([target, r]) => `${target.toUpperCase()} ${r.percent < 0 ? "−" : "+"}${percent(Math.abs(r.percent))} at ${moment(r.at_s)}`);
-  return told.length ? element("p", { class: "empty", id: "levels" }, `Recent level, on top of the law and fading within minutes: ${told.join(", ")}.`) : null;
+    .map(([target, r]) => `${target.toUpperCase()} ${r.percent < 0 ? "−" : "+"}${percent(Math.abs(r.percent))} at ${moment(r.at_s)}, a third of it left after ${digits(r.fades_s)} s`);
+  return told.length ? element("p", { class: "empty", id: "levels" }, `Recent level, on top of the law and fading: ${told.join("; ")}.`) : null;
 }
 
 function rangeCell(lo, hi, unit) {
