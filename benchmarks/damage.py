@@ -36,7 +36,7 @@ from lengthwise.interfaces.service.current import CurrentLaw
 from lengthwise.interfaces.service.law_source import StoreSource
 from lengthwise.interfaces.service.settings import ServiceSettings
 from lengthwise.interfaces.service.sqlite_store import SqliteStore
-from lengthwise.interfaces.service.store import Round
+from lengthwise.interfaces.service.store import Observed, Round
 from lengthwise.interfaces.service.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results" / "damage.json"
@@ -210,13 +210,14 @@ def million(options: argparse.Namespace) -> Result:
     with tempfile.TemporaryDirectory(prefix="damage") as place:
         state = Path(place) / "state"
         store = SqliteStore(state)
-        data = body_of(rows(100, random.Random(1)))
-        futures = [
-            store.submit(_observed(data, [f"{part}-{i}" for i in range(100)]))
-            for part in range(10_000)
-        ]
-        for future in futures:
-            future.result()
+        table = rows(100, random.Random(1))
+        for first in range(0, 10_000, 250):
+            futures = [
+                store.submit(_observed(table, [f"{part}-{i}" for i in range(100)]))
+                for part in range(first, first + 250)
+            ]
+            for future in futures:
+                future.result()
         learner = Trainer(ServiceSettings(state=state), SqliteStore(Path(place) / "other"))
         learner.round()
         assert learner._learner is not None
@@ -245,10 +246,12 @@ def million(options: argparse.Namespace) -> Result:
             "holds": min(ready[1:]) <= READY_S}  # fmt: skip
 
 
-def _observed(data: bytes, ids: list[str]) -> Any:
-    from lengthwise.interfaces.service.store import Observed
-
-    return Observed(data, len(ids), ids, ttft=len(ids), received_s=time.time())
+def _observed(table: list[dict[str, Any]], ids: list[str]) -> Observed:
+    """Return a batch as the service keeps it."""
+    names = [name for name in table[0] if any(row[name] for row in table)]
+    columns: dict[str, Any] = {name: [row[name] for row in table] for name in names}
+    data = json.dumps({"n": len(table), "columns": {**columns, "id": ids}}, separators=(",", ":"))
+    return Observed(data.encode(), len(ids), ids, ttft=len(ids), received_s=time.time())
 
 
 CASES: dict[str, Callable[[argparse.Namespace], Result]] = {

@@ -217,6 +217,18 @@ def test_a_damaged_head_costs_nothing(state: Path, opened: Any, place: int) -> N
     assert len(again.store.read(0, 10**6)) == BATCHES * ROWS + 20
 
 
+@pytest.mark.parametrize("kind", ["directory", "link"])
+def test_what_is_no_file_is_moved_aside(state: Path, opened: Any, kind: str) -> None:
+    (state / FILE).unlink()
+    if kind == "link":
+        (state / FILE).symlink_to("nowhere/at/all")
+    else:
+        (state / FILE).mkdir()
+    again = opened(state)
+    assert again.learns()
+    assert f"lost: {BATCHES * ROWS} observations" in again.told()
+
+
 def test_rows_of_a_cut_log_are_counted(
     whole: Path, tmp_path: Path, opened: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -108,6 +108,8 @@ def _name_aside(path: Path) -> Path:
 def damage(path: Path, *, thorough: bool = False) -> str | None:
     """Say what is wrong with the file; None when it is fine, absent, or not readable now."""
     try:
+        if path.is_symlink() and not path.resolve().parent.is_dir():
+            return "a link to nowhere"
         if not path.exists() or path.stat().st_size == 0:
             return None
         if not path.is_file():
