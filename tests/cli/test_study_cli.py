@@ -71,7 +71,8 @@ def test_the_folder_gets_the_json_and_every_prediction(table: Path, tmp_path: Pa
     folder = tmp_path / "new" / "study"
     code, out = study(table, "--quick", "--json", "-o", folder)
     assert code == 0
-    assert json.loads(out) == json.loads((folder / "study.json").read_text())
+    kept = json.loads((folder / "study.json").read_text())
+    assert kept == {"kind": "lengthwise-study"} | json.loads(out)
     predictions = pd.read_csv(folder / "predictions.csv")
     random = predictions[predictions["division"] == "random"]
     assert (random.groupby("predictor").size() == 15).all()  # a fifth of 72, rounded up

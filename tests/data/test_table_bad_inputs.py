@@ -96,7 +96,7 @@ def test_parquet_cut_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "remedy"),
     [("t.xlsx", "t.xlsx", ".parquet"), ("absent/t.csv", "absent", "make it first"),
-     ("t.parquet.gz", ".gz", "space")],
+     ("t.parquet.gz", ".gz", ".parquet")],
 )  # fmt: skip
 def test_bad_target(tmp_path: Path, name: str, value: str, remedy: str) -> None:
     with pytest.raises(FileFormatError) as caught:

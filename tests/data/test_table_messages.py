@@ -100,7 +100,7 @@ def test_flags_name_lines_and_the_table_keeps_no_path(tmp_path: Path) -> None:
     [flag] = report.flags
     assert (flag.rows, flag.lines) == ((1,), (4,))
     assert "[line 4]" in str(report)
-    assert "numbers are lines of the file" in str(report)
+    assert "by lines of the file" in str(report)
     assert table.attrs == {}
     assert load(path).attrs == {}
 

@@ -220,7 +220,7 @@ def test_a_bad_file_is_refused_with_what_to_do(
 def test_a_file_that_is_not_there_or_no_text(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="must be readable"):
         load_hardware("nowhere.toml")
-    with pytest.raises(InputError, match="must be readable"):
+    with pytest.raises(InputError, match="must be a regular file"):
         load_hardware(tmp_path)
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="must be TOML"):

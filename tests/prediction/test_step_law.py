@@ -252,7 +252,7 @@ def test_steps_are_learnt_too() -> None:
     law = StepLaw().fit(steps)
     np.testing.assert_allclose(law.predict(steps) / steps["latency_ms"], 1.0, atol=0.06)
     assert set(law.heads_) == {"prefill", "decode"}
-    assert law.training_ == {"rows": 13, "longest_isl": 8192.0,
+    assert law.training_ == {"rows": 13, "longest_isl": 8192.0, "only": base,
                              "deployments": ["llama3.1-8b | h100_sxm | hf | bf16"]}  # fmt: skip
 
 

@@ -247,7 +247,7 @@ def test_missing_files_and_folders_are_named(law: StepLaw, tmp_path: Path) -> No
         StepLaw.load(tmp_path / "nothing.json")
     with pytest.raises(FileFormatError, match="the folder to write to must exist"):
         law.save(tmp_path / "nowhere" / "law.json")
-    with pytest.raises(FileFormatError, match="written to a file"):
+    with pytest.raises(InputError, match="must be a file"):
         law.save(tmp_path)
     assert not list(tmp_path.iterdir())
 

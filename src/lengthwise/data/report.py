@@ -142,7 +142,7 @@ def _flag_lines(flags: list[Flag], width: int) -> list[str]:
     if not flags:
         return []
     looks = "thing looks" if len(flags) == 1 else "things look"
-    numbers = "numbers are lines of the file" if flags[0].lines else "rows count from 0"
+    numbers = "by lines of the file" if flags[0].lines else "rows count from 0"
     lines = ["", f"{len(flags)} {looks} wrong ({numbers}; all are kept)"]
     for flag in flags:
         mark = _MARK[flag.severity]

@@ -239,7 +239,7 @@ def test_memory_keeps_rare_long_prompts() -> None:
 
 def test_without_river_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "river", None)
-    with pytest.raises(MissingExtraError, match=r"lengthwise\[serve\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*river"):
         OnlineLearner()
     assert OnlineLearner(LearnerSettings(drift=False)).law.version == 0
 
