@@ -59,7 +59,7 @@ def test_everything_is_shown_and_absent_features_are_named(table: Path) -> None:
 
 
 def test_features_known_leaves_system_metrics_out(table: Path) -> None:
-    code, out = study(table, "--features", "known", "--json")
+    code, out = study(table, "--quick", "--features", "known", "--json")
     assert code == 0
     found = json.loads(out, parse_constant=pytest.fail)
     groups = [f["group"]["name"] for f in found["subjects"][0]["features"]]
