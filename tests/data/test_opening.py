@@ -39,7 +39,7 @@ def packed(path: Path, head: bytes, block: bytes, times: int) -> Path:
 def test_a_pipe_is_named_at_once(read: object, tmp_path: Path) -> None:
     path = tmp_path / "pipe.json"
     os.mkfifo(path)
-    with pytest.raises(InputError, match="regular file.*a pipe.*to a file first"):
+    with pytest.raises(InputError, match=r"regular file.*a pipe.*to a file first"):
         read(path)  # type: ignore[operator]
 
 
@@ -60,7 +60,7 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(name: str, tmp_path: 
     head, block = {
         "t.csv.gz": (b"phase,isl,latency_ms\n", b"prefill,5,7\n" * 90_000),
         "t.json.gz": (b'{"a":"', b"x" * MB),
-        "t.jsonl.gz": (b"", b'{"phase":"prefill"}\n' * 50_000),
+        "t.jsonl.gz": (b"", b'{"phase":"prefill","x":"' + b"x" * MB + b'"}\n'),
     }[name]
     path = packed(tmp_path / name, head, block, 24)
     with pytest.raises(FileFormatError, match="LENGTHWISE_MAX_UNPACKED_RATIO"):
@@ -124,7 +124,7 @@ def test_texts_of_parquet_come_back_as_they_were(tmp_path: Path) -> None:
     ("name", "text"),
     [
         ("t.csv", ",".join(f"c{i}" for i in range(1001)) + "\n"),
-        ("t.jsonl", "".join('{"k%d": 1}\n' % i for i in range(1001))),
+        ("t.jsonl", "".join(f'{{"k{i}": 1}}\n' for i in range(1001))),
     ],
 )
 def test_columns_and_keys_are_counted(name: str, text: str, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_columns_and_keys_are_counted(name: str, text: str, tmp_path: Path) -> N
 
 def test_lines_that_would_leave_nearly_all_cells_empty_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    path.write_text("".join('{"k%d": 1}\n' % (i % 900) for i in range(4000)))
+    path.write_text("".join(f'{{"k{i % 900}": 1}}\n' for i in range(4000)))
     with pytest.raises(FileFormatError, match="nearly all empty"):
         read_table(path)
 
@@ -213,12 +213,10 @@ def test_control_characters_reach_no_terminal(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     model = "\x1b]0;owned\x07\x1b[31mred\u202e" + "x" * 5000
     path.write_text(f"phase,{model},isl,latency_ms,model\nprefill,1,64,5,{model}\n")
-    for words in (["import", str(path)], ["fit", str(path), "-o", str(tmp_path / "l.json")]):
-        done = subprocess.run(
-            [sys.executable, "-m", "lengthwise", *words], capture_output=True, check=False
-        )
-        said = done.stdout + done.stderr
-        assert said
-        assert b"\x1b" not in said
-        assert b"\x07" not in said
-        assert len(said) < 5000
+    command = [sys.executable, "-m", "lengthwise", "import", str(path)]
+    done = subprocess.run(command, capture_output=True, check=True)
+    said = done.stdout + done.stderr
+    assert b"owned" in said
+    assert b"\x1b" not in said
+    assert b"\x07" not in said
+    assert len(said) < 5000

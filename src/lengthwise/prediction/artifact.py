@@ -117,7 +117,14 @@ def read_law(path: str | Path) -> tuple[LawSet, dict[str, Any], Training, Errors
         if name not in data:
             raise ArtifactError(f"a law file must have {name}", got="none", remedy=REMEDY)
     formulation = str(data["formulation"])
-    law_set, errors = _laws_from_json(formulation, data)
+    try:
+        law_set, errors = _laws_from_json(formulation, data)
+    except ArtifactError:
+        raise
+    except Exception as error:  # a value of another kind than was written, of whatever kind
+        raise ArtifactError("a law file must be as it was written",
+                            got=f"{type(error).__name__}: {error!s:.120}",
+                            remedy=REMEDY) from error  # fmt: skip
     parameters = mapping(data["parameters"], "parameters")
     return law_set, parameters, read_dataclass(Training, data["training"], "training"), errors
 
@@ -197,11 +204,14 @@ def _try(law: PhaseLaw, where: str) -> None:
     if law.domain.chunk is not None and not law.domain.chunk >= 1:
         raise wrong(f"{where}.domain.chunk must be at least 1", law.domain.chunk)
     check_physics(law.law, law.phase, law.domain, where)
+    equation_of(law.law)
 
 
 def _checked(calibration: Calibration, where: str) -> Calibration:
     bins = len(calibration.scores)
-    if bins != len(calibration.edges) + 1 or not all(len(s) for s in calibration.scores):
+    if bins != len(calibration.edges) + 1 or not all(
+        len(s) and s.ndim == 1 for s in calibration.scores
+    ):
         raise wrong(f"{where} must have scores in {len(calibration.edges) + 1} bins", bins)
     drift = calibration.drift
     if not drift.size:

@@ -29,6 +29,7 @@ TableFile = Annotated[
 
 MAX_WIDTH = 120
 PIPED_WIDTH = 100
+MAX_LINE = 1500
 
 
 def length_option(help_text: str) -> Any:
@@ -179,5 +180,5 @@ def _is_number(cell: Any) -> bool:
 
 
 def log(text: str) -> None:
-    """Write a line of progress to stderr."""
-    print(text, file=sys.stderr)
+    """Write a line of progress to stderr; one that a name makes endless is cut."""
+    print(shown(text, MAX_LINE) if len(text) > MAX_LINE else text, file=sys.stderr)

@@ -30,7 +30,7 @@ import typer
 from typer.core import TyperGroup
 
 from lengthwise import __version__
-from lengthwise.errors import InputError, LengthwiseError
+from lengthwise.errors import InputError, LengthwiseError, shown
 from lengthwise.interfaces.cli.config_file import NAME, load_config, use_config
 from lengthwise.interfaces.cli.guard import guard, needs_guard
 from lengthwise.interfaces.cli.interrupts import watch
@@ -239,4 +239,4 @@ def _show_warning(
     message: Warning | str, category: type[Warning], filename: str, lineno: int,
     file: TextIO | None = None, line: str | None = None,
 ) -> None:  # fmt: skip
-    print(f"warning: {message}", file=file or sys.stderr)
+    print(f"warning: {shown(message, 1500)}", file=file or sys.stderr)
