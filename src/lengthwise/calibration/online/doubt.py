@@ -44,8 +44,9 @@ BETTER, FITS = 0.5, 0.5
 """A new law must halve the median error, and come below this one."""
 SHARE, FEWEST, MOST = 0.6, 96, 4000
 """Rows that outweigh a law: this share of those that it has explained, within bounds."""
-USUAL = 12.0
-"""Difference of the squared distance from the prior that makes a law the more usual one."""
+USUAL, APART = 12.0, 1.65
+"""Difference of the squared distance from the prior that makes a law the more usual one, where the
+two are a factor of 5 apart (ln): a law of few rows always lies nearer to the prior."""
 
 
 @dataclass
@@ -131,7 +132,8 @@ class Doubt:
 
     def _needed(self, learner: TargetLearner, new: Model) -> float:
         old, fresh = (unusual(m, learner.prior) for m in (learner.model, new))
-        if old > fresh + USUAL:
+        before, after = (errors_of(m, self._rows, Frame()) for m in (learner.model, new))
+        if old > fresh + USUAL and abs(float(np.median(before - after))) > APART:
             return FEWEST
         return float(np.clip(SHARE * self.trust, FEWEST, MOST))
 
