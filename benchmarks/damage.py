@@ -29,7 +29,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "service"))
 
-from serve_faults_common import P, body_of, rows, waiting
+from serve_faults_common import P, body_of, cpu_s, rows, waiting
 from service_process import Service, until
 
 from lengthwise.interfaces.service.current import CurrentLaw
@@ -232,18 +232,20 @@ def million(options: argparse.Namespace) -> Result:
             stored = store.counts()["stored"]
             opening.append((time.monotonic() - began, time.process_time() - cpu))
             store.close()
-        ready = []
+        ready, used = [], []
         for folder in (Path(place) / "empty", state, state, state):
             began = time.monotonic()
             service = Service(folder)
             assert until(lambda s=service: s.ask("/readyz")[0] == 200, 60)
             ready.append(round(time.monotonic() - began, 2))
+            used.append(round(cpu_s(service.process.pid), 2))
             service.end()
     wall, cpu = (min(values) for values in zip(*opening, strict=True))
     return {"stored": stored, "file_mb": round(size / 1e6), "opening_s": round(wall, 2),
             "opening_cpu_s": round(cpu, 2), "ready_s": ready[1:], "ready_without_state_s": ready[0],
+            "ready_cpu_s": used[1:], "ready_without_state_cpu_s": used[0],
             "limit_s": READY_S, "load_average": round(os.getloadavg()[0], 1),
-            "holds": min(ready[1:]) <= READY_S}  # fmt: skip
+            "holds": sorted(ready[1:])[1] <= READY_S}  # fmt: skip
 
 
 def _observed(table: list[dict[str, Any]], ids: list[str]) -> Observed:
