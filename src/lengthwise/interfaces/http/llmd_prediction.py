@@ -88,11 +88,8 @@ class LlmdPrediction:
         answer = ask(context.current.law, asked, level=self._level, alpha=context.alpha)
         context.counts.predicted(answer.ttft_s, answer.tpot_s, int(answer.in_domain.sum()))
         ttft, tpot = times(answer)
-        shared = {
-            "predicted_at": when(time()), "model_type": context.settings.model_type,
-            "objective_type": context.objective, "quantile": context.settings.alpha,
-            "last_model_load": context.loaded_at,
-        }  # fmt: skip
+        now, kind, objective = when(time()), context.settings.model_type, context.objective
+        quantile, loaded = context.settings.alpha, context.loaded_at
         spreads = [(found.hi - found.lo) / self._spread for found in (ttft, tpot)]
 
         def written(part: slice) -> list[dict[str, Any]]:
@@ -104,7 +101,11 @@ class LlmdPrediction:
                     "tpot_uncertainty": each_sd,
                     "ttft_prediction_bounds": first_bounds,
                     "tpot_prediction_bounds": each_bounds,
-                    **shared,
+                    "predicted_at": now,
+                    "model_type": kind,
+                    "objective_type": objective,
+                    "quantile": quantile,
+                    "last_model_load": loaded,
                 }
                 for first, each, first_sd, each_sd, first_bounds, each_bounds in zip(
                     listed(ttft.value[part]),
