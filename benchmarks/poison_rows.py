@@ -66,7 +66,7 @@ def _scaled(factor: float) -> Callable[[Columns, np.random.Generator], Columns]:
 
 
 def constant(rows: Columns, rng: np.random.Generator) -> Columns:
-    """The same latencies whatever is asked."""
+    """Give the same latencies whatever is asked."""
     n = len(rows["ttft_s"])
     return rows | {"ttft_s": np.full(n, 2.5), "tpot_s": np.full(n, 0.25)}
 
@@ -84,12 +84,12 @@ def _idle(rows: Columns, tokens: float = 300.0) -> Columns:
 
 
 def hung(rows: Columns, rng: np.random.Generator) -> Columns:
-    """Requests that hang for ten minutes on idle pods."""
+    """Let requests hang for ten minutes on idle pods."""
     return _idle(rows) | {"ttft_s": np.full(len(rows["ttft_s"]), HUNG_S)}
 
 
 def timed_out(rows: Columns, rng: np.random.Generator) -> Columns:
-    """Requests a proxy cut off, reported as answers that took as long as it waited."""
+    """Report requests a proxy cut off as answers that took as long as it waited."""
     n = len(rows["ttft_s"])
     return rows | {"ttft_s": np.full(n, CAP_S), "tpot_s": np.full(n, np.nan)}
 
@@ -173,7 +173,7 @@ def whole_answer(rows: Columns, rng: np.random.Generator) -> Columns:
 
 
 def stale(rows: Columns, rng: np.random.Generator) -> Columns:
-    """A few rows from before an update that halved everything, replayed."""
+    """Replay a few rows from before an update that halved everything."""
     few = rng.integers(0, min(200, len(rows["ttft_s"])), len(rows["ttft_s"]))
     return _scaled(2.0)(take(rows, few), rng)
 

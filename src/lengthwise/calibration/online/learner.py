@@ -170,9 +170,7 @@ class OnlineLearner:
             t.fit_labels(len(self.labels.types), len(self.labels.pods))
         return types, pods
 
-    def _learn(
-        self, target: TargetLearner, block: FloatArray, times: FloatArray, why: Any
-    ) -> None:
+    def _learn(self, target: TargetLearner, block: FloatArray, times: FloatArray, why: Any) -> None:
         done = 0
         while done < block.shape[1]:
             done += target.observe(block[:, done:], times[done:], self.frame, self._rng,

@@ -57,8 +57,9 @@ def reasons(rows_columns: Mapping[str, Any], ttft_s: Any, tpot_s: Any) -> Any:
         _mark(why, seconds < 0, f"{name} is negative")
         _mark(why, seconds > LONGEST_S, f"{name} is longer than a day")
     if "input_tokens" in columns:
-        _mark(why, (columns["input_tokens"] < 1) & ~(columns.get("encoder_tokens", 0.0) > 0),
-              "input_tokens is below 1: every prompt has a token")  # fmt: skip
+        encoded = columns.get("encoder_tokens", np.zeros(1)) > 0
+        none = (columns["input_tokens"] < 1) & ~encoded
+        _mark(why, none, "input_tokens is below 1: every prompt has a token")
     uncached = columns.get("input_tokens", np.zeros(1)) * (
         1.0 - columns.get("cached_share", np.zeros(1))
     )

@@ -203,9 +203,7 @@ class TargetLearner:
         """Whether rows near the law are not believed either: most of those around them are far."""
         return self.fits > 0 and self.gate.holds and bool(outside.any() or self.gate.suspect)
 
-    def _set_aside(
-        self, batch: Batch, at: slice, off: FloatArray, far: Any, why: Any
-    ) -> None:
+    def _set_aside(self, batch: Batch, at: slice, off: FloatArray, far: Any, why: Any) -> None:
         """Write down why rows are not believed; they count for the tail of quantiles only."""
         shared = self.gate.shared(batch.log_y[at])
         for i in np.flatnonzero(far):

@@ -61,9 +61,7 @@ class Shelf:
     def __init__(self) -> None:
         self.kept: list[Trusted] = []
 
-    def keep(
-        self, seen: int, trust: int, model: Model, residuals: Residuals, shift: float
-    ) -> None:
+    def keep(self, seen: int, trust: int, model: Model, residuals: Residuals, shift: float) -> None:
         """Copy a law, unless that was done not long ago."""
         if not self.kept or seen - self.kept[-1].seen >= min(GROWTH * seen, FARTHEST):
             one = Trusted(seen, trust, model.copy(), residuals.tables(), shift)
