@@ -185,7 +185,10 @@ def clients(options: argparse.Namespace) -> Result:
             time.sleep(3)
         address = urlsplit(service.url)
         slow = [socket.create_connection((address.hostname, address.port)) for _ in range(200)]
-        head = b"POST /add_training_data_bulk HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+        head = (
+            b"POST /add_training_data_bulk HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: 100000\r\n\r\n"
+        )
         for connection in slow:
             connection.sendall(head)
         with Pulse(service) as pulse:

@@ -399,7 +399,7 @@ def test_bad_usage_of_predict_exits_with_two(
     [
         (("fit", "five.csv", "--prior", "law.json"), "--prior belongs to the formulation step"),
         (("fit", "five.csv", "--formulation", "step", "--prior", "no.json"), "no.json"),
-        (("fit", "five.csv", "--formulation", "step", "--prior", "five.csv"), "a table by its name"),
+        (("fit", "five.csv", "--formulation", "step", "--prior", "five.csv"), "a table by its"),
         (("fit", "five.csv", "--formulation", "step", "-o", "no/law.json"), "folder to write to"),
         (("fit", "no.csv", "--formulation", "step"), "no.csv"),
         (("fit", "five.csv", "--formulation", "step", "--max-mape", -1), "max-mape must be"),

@@ -65,7 +65,7 @@ CONFIG = Limit("LENGTHWISE_MAX_CONFIG_MB", 16, "MB", "a config.json")
 TOML = Limit("LENGTHWISE_MAX_TOML_KB", 1024, "kB", "a TOML file")
 UNPACKED = Limit("LENGTHWISE_MAX_UNPACKED_RATIO", 40, "times its packed size",
                  "what a file of more than 16 MB unpacks to")  # fmt: skip
-ROWS = Limit("LENGTHWISE_MAX_ROWS", 100_000_000, "", "the number of rows")
+ROWS = Limit("LENGTHWISE_MAX_TABLE_ROWS", 100_000_000, "", "the number of rows")
 COLUMNS = Limit("LENGTHWISE_MAX_COLUMNS", 1000, "", "the number of columns, or of distinct keys,")
 FILL = Limit(
     "LENGTHWISE_MAX_EMPTY_CELLS", 20, "for each value", "the number of cells of JSON lines"
