@@ -9,7 +9,7 @@ TORCH       ?= torch==2.13.0
 PIP         := $(PY) -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-torch check lint types docs examples bench bench-step bench-service \
+.PHONY: help demo test test-slow test-torch check lint types docs examples bench bench-step bench-service \
         bench-tables clean wheels sbom licences image
 
 help:            ## show this help
@@ -20,7 +20,10 @@ demo: $(VENV)/.demo  ## measure short prompts here, predict long ones, measure t
 	@$(PY) -m lengthwise demo --plot out/demo.png --report out/demo.html
 
 test: $(VENV)/.dev  ## run the tests (PYTEST_ARGS="tests/cli -x" for some of them)
-	$(PY) -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(PY) -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.dev  ## the few tests that take 7 to 110 s each
+	$(PY) -m pytest -m slow $(PYTEST_ARGS)
 
 test-torch: $(VENV)/.torch  ## the tests that need torch, where a build for the CPU can be had
 	@if $(PY) -c 'import torch' 2>/dev/null; then \

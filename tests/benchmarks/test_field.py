@@ -126,7 +126,7 @@ def test_a_law_with_intervals_is_judged_by_them() -> None:
     assert judged.covered.tolist() == [1.0] * 12
     np.testing.assert_allclose(judged.interval, judged.width, rtol=1e-6)
     by = intervals([judged])["all_4"]["prompt"]["linear"]
-    assert list(by) == ["all", "1", "2"]
+    assert list(by) == ["all", "sources", "1", "2"]
     assert by["all"]["coverage_percent"] == 100.0
     assert by["1"]["points"] + by["2"]["points"] == by["all"]["points"] == 12
 

@@ -103,7 +103,7 @@ def test_a_shell_completes_words(line: str, expected: str) -> None:
 
 def test_completion_is_installed_where_the_shell_looks(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "lengthwise", "--install-completion", "bash"], text=True,
+        ["bash", "-c", f"'{sys.executable}' -m lengthwise --install-completion && true"], text=True,
         env=os.environ | {"HOME": str(tmp_path)}, capture_output=True, check=True,
     )  # fmt: skip
     assert "_LENGTHWISE_COMPLETE" in (tmp_path / ".bash_completions/lengthwise.sh").read_text()

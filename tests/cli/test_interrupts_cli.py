@@ -68,6 +68,12 @@ class Running:
             assert time.monotonic() < end, f"no {what} in {self.text()}"
             time.sleep(0.02)
 
+    def has_open(self, name: str) -> bool:
+        found = Path(f"/proc/{self.process.pid}/fd")
+        with suppress(OSError):
+            return any(os.readlink(link).endswith(f"/{name}") for link in found.iterdir())
+        return False
+
     def text(self) -> str:
         return self._said.decode(errors="replace").replace("\r\n", "\n")
 
@@ -152,18 +158,10 @@ def test_a_report_says_that_it_is_not_complete(here: Path) -> None:
 def test_an_import_keeps_the_files_that_were_read(here: Path) -> None:
     rows = pd.DataFrame({"phase": "prefill", "isl": [64, 128], "latency_ms": [1.0, 2.0]})
     rows.to_csv(here / "one.csv", index=False)
-    os.mkfifo(here / "two.csv")
+    (here / "two.csv").write_text("phase,isl,latency_ms\n" + "prefill,64,1.0\n" * 3_000_000)
     with running(here, "import", "one.csv", "two.csv", "-o", "all.csv", "--json") as command:
-        hold = None  # opening it succeeds when somebody reads, and nobody ever writes
-        end = time.monotonic() + LONG_S
-        while hold is None and time.monotonic() < end:
-            try:
-                hold = os.open(here / "two.csv", os.O_WRONLY | os.O_NONBLOCK)
-            except OSError:
-                time.sleep(0.02)
-        assert hold is not None
+        command.wait_until(lambda: command.has_open("two.csv"), "the second file")
         code, said = command.interrupt()
-        os.close(hold)
     assert code == 130
     assert "interrupted: 1 of 2 files were read" in said
     assert not (here / "all.csv").exists()

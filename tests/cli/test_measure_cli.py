@@ -72,6 +72,7 @@ def test_a_sweep_ends_in_a_table_that_can_be_fitted(tmp_path: Path) -> None:
     assert not stopped.value.code
 
 
+@pytest.mark.slow
 def test_kill_9_loses_one_visit_at_most_and_resume_completes(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     process = start(*SWEEP, "-o", str(table))

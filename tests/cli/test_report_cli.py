@@ -100,6 +100,7 @@ def test_demo_as_json() -> None:
     assert found["coverage"] >= 0.85
 
 
+@pytest.mark.slow
 def test_the_demo_measures_here(tmp_path: Path) -> None:
     pytest.importorskip("openvino_genai")
     page = tmp_path / "demo.html"

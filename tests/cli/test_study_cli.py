@@ -49,6 +49,7 @@ def test_the_thesis_s_figures_stand_beside_ours_and_are_said_to_be_its_own(table
     assert "gradient boosting" not in out
 
 
+@pytest.mark.slow
 def test_everything_is_shown_and_absent_features_are_named(table: Path) -> None:
     code, out = study(table)
     assert code == 0
@@ -124,6 +125,7 @@ def test_an_engine_is_measured_first(tmp_path: Path) -> None:
     assert (tmp_path / "study" / "study.json").exists()
 
 
+@pytest.mark.slow
 def test_settings_vary_and_are_columns_and_features(tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp")
     folder = tmp_path / "study"

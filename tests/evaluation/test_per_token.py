@@ -156,6 +156,7 @@ def test_marked_warm_up_is_set_apart_in_the_diagnosis() -> None:
     assert scopes["without warm-up"].rmse_ms < scopes["everything pooled"].rmse_ms / 3
 
 
+@pytest.mark.slow
 def test_a_clock_that_decides_times_is_worth_its_group_and_noise_is_not() -> None:
     table = events(repeats=3, tokens=12)
     rng = np.random.default_rng(0)
@@ -179,6 +180,7 @@ def test_a_clock_that_decides_times_is_worth_its_group_and_noise_is_not() -> Non
     assert "The random split leaks" in text
 
 
+@pytest.mark.slow
 def test_settings_are_features_and_precisions_one_study() -> None:
     parts = [
         events(repeats=2).assign(model="m", precision=name, beams=beams, request_id=name)
@@ -247,6 +249,7 @@ def test_system_metrics_before_are_those_of_the_event_before_in_time() -> None:
     assert "load1_before" not in with_system_before(frame.drop(columns="timestamp"))
 
 
+@pytest.mark.slow
 def test_missing_values_of_a_feature_are_counted_and_filled() -> None:
     table = events()
     table["load1"] = np.where(table.index % 4 == 0, np.nan, table.index % 7)
@@ -314,6 +317,7 @@ def test_models_are_studied_apart() -> None:
     assert study.subjects[0].thesis == study.subjects[1].thesis
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_study_and_another_one_another_split() -> None:
     table = events(noise=0.01, tokens=8)
     first, again = (one(table, seed=1, quick=True) for _ in range(2))

@@ -50,7 +50,7 @@ class OnlineLearner:
     >>> rows = RouterRows.of({"input_tokens": n})
     >>> ttft = (0.03 + 5e-5 * n) * rng.lognormal(0, 0.1, 1000)
     >>> learner = OnlineLearner()
-    >>> learner.observe(rows, ttft, np.full(1000, np.nan), np.arange(1000.0))
+    >>> _ = learner.observe(rows, ttft, np.full(1000, np.nan), np.arange(1000.0))
     >>> answer = learner.law.predict(RouterRows.of({"input_tokens": [2000, 16000]}))
     >>> answer.ttft_s.round(1).tolist(), answer.in_domain.tolist()
     ([0.1, 0.9], [True, False])

@@ -100,7 +100,7 @@ def load_model(
 def cache_argument(model: torch.nn.Module) -> str:
     """Give the name under which ``forward`` takes its cache."""
     parameters = inspect.signature(model.forward).parameters
-    for name in ("past_key_values", "cache_params"):
+    for name in ("past_key_values", "cache_params", "cache"):  # the last since 5.24
         if name in parameters:
             return name
     raise InputError("the model must take a cache of keys and values or of states",
