@@ -33,7 +33,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tables that take a while to fit."""
     folder = tmp_path_factory.mktemp("interrupted")
     table = datasets.table("own-openvino-cpu")
-    table[table["repeat"] < 2].to_csv(folder / "big.csv", index=False)
+    table = table[table["repeat"] < 2]
+    many = [table.assign(hardware=f"cpu-{n}") for n in range(8)]
+    pd.concat(many, ignore_index=True).to_csv(folder / "big.csv", index=False)
     return folder
 
 
