@@ -16,7 +16,6 @@ import contextlib
 import io
 import json
 import os
-import platform
 import random
 import shutil
 import sys
@@ -29,7 +28,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "service"))
 
-from serve_faults_common import P, body_of, cpu_s, rows, waiting
+from serve_faults_common import Case, P, Result, body_of, cpu_s, rows, run_cases, waiting
 from service_process import Service, until
 
 from lengthwise.interfaces.service.current import CurrentLaw
@@ -43,7 +42,6 @@ RESULTS = Path(__file__).parent / "results" / "damage.json"
 BATCHES, ROWS = 60, 50
 STORED, NEW = BATCHES * ROWS, 100
 LEARN_S, READY_S = 60.0, 3.0
-Result = dict[str, Any]
 
 
 def make(folder: Path) -> dict[str, Path]:
@@ -256,7 +254,7 @@ def _observed(table: list[dict[str, Any]], ids: list[str]) -> Observed:
     return Observed(data.encode(), len(ids), ids, ttft=len(ids), received_s=time.time())
 
 
-CASES: dict[str, Callable[[argparse.Namespace], Result]] = {
+CASES: dict[str, Case] = {
     "any": any_byte, "served": served, "million": million,
 }  # fmt: skip
 
@@ -268,18 +266,7 @@ def main() -> None:
     parser.add_argument("--served", type=int, default=24)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    done = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for name in options.cases or CASES:
-        began = time.perf_counter()
-        found = CASES[name](options)
-        found["seconds_measured"] = round(time.perf_counter() - began, 1)
-        done[name] = found
-        print(name, json.dumps(found, indent=1), flush=True)
-        done["machine"] = {"cpus": os.cpu_count(), "python": platform.python_version(),
-                           "shared": "other work ran on the same cores"}  # fmt: skip
-        RESULTS.write_text(json.dumps(done, indent=1) + "\n")
-    missed = [name for name in CASES if not done.get(name, {}).get("holds")]
-    print("all hold" if not missed else f"do not hold or were not run: {', '.join(missed)}")
+    run_cases(CASES, options, RESULTS)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import random
 import resource
 import signal
@@ -31,6 +30,7 @@ sys.path.insert(0, str(ROOT / "tests" / "service"))
 
 from serve_faults_common import (  # noqa: E402
     RESULTS,
+    Case,
     P,
     Pulse,
     Result,
@@ -39,6 +39,7 @@ from serve_faults_common import (  # noqa: E402
     rows,
     rows_seen,
     rss_mb,
+    run_cases,
     served,
     waiting,
     whole,
@@ -248,7 +249,7 @@ def bodies(options: argparse.Namespace) -> Result:
     return found
 
 
-CASES: dict[str, Callable[[argparse.Namespace], Result]] = {
+CASES: dict[str, Case] = {
     "ingestion": ingestion, "kills": kills, "disk": disk, "database": database,
     "trainer": trainer, "clock": clock, "clients": clients, "bodies": bodies, "memory": memory,
 }  # fmt: skip
@@ -260,18 +261,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--minutes", type=float, default=4.0)
     options = parser.parse_args()
-    done = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for name in options.cases or CASES:
-        began = time.perf_counter()
-        found = CASES[name](options)
-        found["seconds_measured"] = round(time.perf_counter() - began, 1)
-        done[name] = found
-        print(name, json.dumps(found, indent=1), flush=True)
-        done["machine"] = {"cpus": os.cpu_count(), "python": platform.python_version(),
-                           "shared": "other work ran on the same cores"}  # fmt: skip
-        RESULTS.write_text(json.dumps(done, indent=1) + "\n")
-    missed = [name for name in CASES if not done.get(name, {}).get("holds")]
-    print("all hold" if not missed else f"do not hold or were not run: {', '.join(missed)}")
+    run_cases(CASES, options, RESULTS)
 
 
 if __name__ == "__main__":

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import json
 import os
+import platform
 import random
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,25 @@ P = {name: value for name, value in ROW.items() if not name.startswith("actual")
 TARGET_ROWS_PER_CPU_S = 20_000
 TICK = os.sysconf("SC_CLK_TCK")
 Result = dict[str, Any]
+
+
+Case = Callable[[argparse.Namespace], Result]
+
+
+def run_cases(cases: Mapping[str, Case], options: argparse.Namespace, results: Path) -> None:
+    """Run the cases asked for, or all, and write each into the results as soon as it is done."""
+    done = json.loads(results.read_text()) if results.exists() else {}
+    for name in options.cases or cases:
+        began = time.perf_counter()
+        found = cases[name](options)
+        found["seconds_measured"] = round(time.perf_counter() - began, 1)
+        done[name] = found
+        print(name, json.dumps(found, indent=1), flush=True)
+        done["machine"] = {"cpus": os.cpu_count(), "python": platform.python_version(),
+                           "shared": "other work ran on the same cores"}  # fmt: skip
+        results.write_text(json.dumps(done, indent=1) + "\n")
+    missed = [name for name in cases if not done.get(name, {}).get("holds")]
+    print("all hold" if not missed else f"do not hold or were not run: {', '.join(missed)}")
 
 
 def rows(count: int, rng: random.Random, pod: str = "") -> list[dict[str, Any]]:

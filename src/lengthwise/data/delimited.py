@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as compute
 
 from lengthwise.data import limits
+from lengthwise.data.kinds import is_number
 from lengthwise.data.opening import open_file, open_text
 from lengthwise.data.schema import COLUMNS
 from lengthwise.data.spreadsheet import is_on, unquoted
@@ -96,7 +97,7 @@ def _check_names(path: Path, names: list[str]) -> None:
             "column names must be unique", got=f"{', '.join(twice)} twice in {path}",
             remedy="rename or delete one of them",
         )  # fmt: skip
-    if names and all(_is_number(name) for name in names):
+    if names and all(is_number(name) for name in names):
         raise FileFormatError(
             "the first line must hold the column names", got=f"{','.join(names[:4])} in {path}",
             remedy="put a line of column names on top, for example phase,isl,latency_ms",
@@ -192,11 +193,3 @@ def _explained(path: Path, error: Exception) -> FileFormatError:
         f"{path} must be readable to its end", got=text[:200],
         remedy="the file is damaged or cut off: copy or write it again",
     )  # fmt: skip
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

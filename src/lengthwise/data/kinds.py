@@ -38,6 +38,19 @@ def to_numbers(values: pd.Series) -> pd.Series:
     return numbers
 
 
+def is_number(text: str) -> bool:
+    """Tell whether a text reads as a number.
+
+    >>> is_number("1e3"), is_number("1,000")
+    (True, False)
+    """
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def to_text(values: pd.Series) -> pd.Series:
     """Convert to stripped text, shape (n,); empty cells stay empty.
 

@@ -12,6 +12,7 @@ import numpy as np
 from lengthwise.data.formats.fields import number, unix_seconds
 from lengthwise.data.formats.request_log_names import UNITS, Columns
 from lengthwise.data.formats.request_records import Record
+from lengthwise.data.kinds import is_number
 
 UNIX_S = (1e9, 2.9e9)
 """Unix times of the years 2001 to 2061, s."""
@@ -112,15 +113,7 @@ def _seconds(value: Any, name: str, factor: float) -> float:
 
 def _is_text(found: Sequence[Mapping[str, Any]], name: str) -> bool:
     value = next((r[name] for r in found if r.get(name) not in (None, "")), None)
-    return isinstance(value, str) and math.isfinite(unix_seconds(value)) and not _numeric(value)
-
-
-def _numeric(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    return isinstance(value, str) and math.isfinite(unix_seconds(value)) and not is_number(value)
 
 
 def _median(found: Sequence[Mapping[str, Any]], name: str) -> float:

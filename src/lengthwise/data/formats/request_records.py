@@ -12,6 +12,7 @@ from typing import Any
 from lengthwise.data.formats.base import Document
 from lengthwise.data.formats.fields import Row, first, number, unix_seconds
 from lengthwise.data.formats.loads import Times, fill_load
+from lengthwise.data.kinds import is_number
 from lengthwise.data.parsing import json_inside
 from lengthwise.data.report import Flag
 from lengthwise.units import counted
@@ -81,18 +82,10 @@ def moment(value: Any, what: str) -> float:
     >>> moment("1970-01-02T00:00:00Z", "startTime"), moment(1700000000000, "startTime")
     (86400.0, 1700000000.0)
     """
-    if isinstance(value, str) and not _is_number(value):
+    if isinstance(value, str) and not is_number(value):
         return unix_seconds(value)
     found = number(value, what)
     return found * next((unit for least, unit in _UNIX_UNITS if abs(found) >= least), 1.0)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def nested(value: Any) -> Record:
